@@ -1,0 +1,26 @@
+# casc_library(NAME folder-target SOURCES ... [PUBLIC_LINK ...] [PRIVATE_LINK ...]): one library per folder.
+#   Public headers live in include/, private ones in src/. Warnings are errors on our own targets only.
+function(casc_warnings target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wshadow -Werror)
+endfunction()
+
+function(casc_library target)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC_LINK;PRIVATE_LINK" ${ARGN})
+  add_library(${target} STATIC ${ARG_SOURCES})
+  target_include_directories(${target} PUBLIC include PRIVATE src)
+  target_link_libraries(${target} PUBLIC ${ARG_PUBLIC_LINK} PRIVATE ${ARG_PRIVATE_LINK})
+  casc_warnings(${target})
+  string(REPLACE "casc_" "casc::" alias ${target})
+  add_library(${alias} ALIAS ${target})
+endfunction()
+
+# casc_executable(casc-admin SOURCES ... LINK ...): a program of ours, in <build>/bin.
+function(casc_executable name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  if(CASC_MIMALLOC)
+    target_link_libraries(${name} PRIVATE casc_deps_mimalloc)
+  endif()
+  casc_warnings(${name})
+endfunction()
