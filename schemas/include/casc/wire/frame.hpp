@@ -1,0 +1,114 @@
+#pragma once
+// casc/wire/frame.hpp: how messages lie on a connection.
+//
+//   | FrameHeader 24 | body (flatbuffers) | zeros to 8 | attachments (batches, each a multiple of 8) |
+//
+// Every frame is a multiple of 8 bytes, so that bodies and batches stay aligned in a receive buffer. Little-endian.
+// The checksum covers header and body; batches carry their own. Format: docs/protocol.md. Thread: any (values).
+
+#include <casc/types/result.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace casc::wire {
+
+inline constexpr std::uint8_t kFrameMagic = 0xCA;
+inline constexpr std::uint8_t kProtocolVersion = 1;
+inline constexpr std::uint16_t kDefaultPort = 7440;
+inline constexpr std::uint16_t kDefaultHttpPort = 7441;
+
+enum class FrameKind : std::uint8_t {
+    request = 1,   // answered by one response or error with the same correlation id
+    response = 2,
+    error = 3,     // body: ErrorReply
+    one_way = 4,   // client to broker, never answered
+    push = 5,      // broker to client, unasked
+};
+
+// What the body is. Numbers are never used again.
+enum class Api : std::uint16_t {
+    hello = 1,
+    ping = 2,
+
+    create_topic = 10,
+    delete_topic = 11,
+    alter_topic = 12,
+    list_topics = 13,
+    describe_topic = 14,
+    purge_topic = 15,
+
+    init_producer = 20,
+    produce = 21,
+
+    fetch = 30,
+    list_offsets = 31,
+    subscribe = 32,
+    update_subscription = 33,
+    unsubscribe = 34,
+    credit = 35,
+    deliver = 36,
+
+    join_group = 40,
+    leave_group = 41,
+    release_partitions = 42,
+    commit = 43,
+    committed = 44,
+    list_groups = 45,
+    describe_group = 46,
+    delete_group = 47,
+    reset_group = 48,
+    assignment = 49,
+
+    node_info = 60,
+    node_config = 61,
+    backup = 62,
+};
+
+struct FrameHeader {
+    std::uint32_t frame_bytes;  // everything, this header included; a multiple of 8
+    std::uint8_t magic;
+    std::uint8_t version;
+    FrameKind kind;
+    std::uint8_t flags;  // 0
+    Api api;
+    std::uint16_t reserved;  // 0
+    std::uint32_t correlation_id;
+    std::uint32_t body_bytes;  // without padding
+    std::uint32_t crc;         // CRC32C of the 20 bytes before it, continued over the body
+};
+static_assert(sizeof(FrameHeader) == 24);
+inline constexpr std::size_t kFrameHeaderBytes = sizeof(FrameHeader);
+
+// Bounds that a receiver checks before it takes memory. The hard ones are the encoding's; a broker may set lower.
+inline constexpr std::size_t kFrameBytesMax = (16u << 20) + (64u << 10);  // one largest batch and its request
+inline constexpr std::size_t kBodyBytesMax = 8u << 20;
+
+struct Frame {
+    FrameHeader header;
+    std::span<const std::byte> body;
+    std::span<const std::byte> attachments;
+};
+
+// Looks at the first bytes of a connection or frame. nullopt: fewer than kFrameHeaderBytes are there. Checks magic,
+// version and lengths, not the checksum. Fails with: bad_magic, unsupported_version, frame_too_large,
+// malformed_message.
+[[nodiscard]] Result<std::optional<FrameHeader>> peek_frame(std::span<const std::byte> received,
+                                                            std::size_t frame_bytes_max);
+
+// Takes a whole frame apart and checks its checksum. `bytes` has exactly frame_bytes. Fails with frame_corrupt.
+[[nodiscard]] Result<Frame> open_frame(std::span<const std::byte> bytes);
+
+// Writes header, body and padding to `into`, which has framed_bytes(body.size()) bytes; attachments of
+// `attachment_bytes` will follow on the connection. Returns the bytes written.
+std::size_t write_frame(std::span<std::byte> into, FrameKind kind, Api api, std::uint32_t correlation_id,
+                        std::span<const std::byte> body, std::size_t attachment_bytes) noexcept;
+
+// The bytes of header, body and padding.
+[[nodiscard]] constexpr std::size_t framed_bytes(std::size_t body_bytes) noexcept {
+    return (kFrameHeaderBytes + body_bytes + 7) & ~std::size_t{7};
+}
+
+}  // namespace casc::wire

@@ -1,0 +1,72 @@
+#pragma once
+// casc/wire/messages.hpp: the message bodies as plain structs (fb::HelloT, fb::CreateTopicT, ...) and as views
+// (fb::Produce, ...), generated from schemas/fbs/casc.fbs.
+//
+//   encoder.encode(fb::CreateTopicT{...})      body bytes, valid until the next encode
+//   decode<fb::CreateTopic>(frame.body)        a struct; checks the buffer first
+//   view<fb::Produce>(frame.body)              a view without allocation, for the hot path
+//
+// Thread: an Encoder belongs to one thread at a time; the functions are free.
+
+#include <casc/types/result.hpp>
+
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
+#include <casc_generated.h>
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+
+#include <span>
+
+namespace casc::wire {
+
+// A checked view of a message body. Fails with malformed_message.
+template <class Table>
+[[nodiscard]] Result<const Table*> view(std::span<const std::byte> body) {
+    // Depth and table bounds keep a hostile body from costing more than its length.
+    flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(body.data()), body.size(), /*max_depth=*/16,
+                                   /*max_tables=*/1'000'000);
+    if (!verifier.template VerifyBuffer<Table>(nullptr)) return Error(ErrorCode::malformed_message);
+    return flatbuffers::GetRoot<Table>(body.data());
+}
+
+template <class Table>
+[[nodiscard]] Result<typename Table::NativeTableType> decode(std::span<const std::byte> body) {
+    CASC_TRY(const Table* table, view<Table>(body));
+    typename Table::NativeTableType message;
+    table->UnPackTo(&message);
+    return message;
+}
+
+// Keeps its buffer between messages.
+class Encoder {
+public:
+    // The bytes are valid until the next use of this encoder.
+    template <class Message>
+    [[nodiscard]] std::span<const std::byte> encode(const Message& message) {
+        builder_.Clear();
+        builder_.Finish(Message::TableType::Pack(builder_, &message));
+        return finished();
+    }
+
+    // For the hot path: `build(builder)` returns the offset of the root table.
+    template <class Build>
+    [[nodiscard]] std::span<const std::byte> build(Build&& build) {
+        builder_.Clear();
+        builder_.Finish(build(builder_));
+        return finished();
+    }
+
+private:
+    [[nodiscard]] std::span<const std::byte> finished() const {
+        return std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize()));
+    }
+
+    flatbuffers::FlatBufferBuilder builder_{512};
+};
+
+}  // namespace casc::wire
