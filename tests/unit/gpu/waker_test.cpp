@@ -1,0 +1,79 @@
+// The waker on one thread: what it costs to be awake, what it does to a sleeper. tests/unit/gpu/wake_explored_test.cpp
+// has the proof that no wake-up is lost.
+
+#include <casc/ring/ring.hpp>
+
+#include <doctest/doctest.h>
+
+#include <memory>
+
+#include <poll.h>
+
+namespace casc::ring {
+namespace {
+
+bool readable(const Waker& waker) {
+    pollfd descriptor{waker.fd(), POLLIN, 0};
+    return ::poll(&descriptor, 1, 0) == 1;
+}
+
+TEST_CASE("gpu/waker: signals to a reader that is awake do not touch the descriptor") {
+    Waker waker;
+    waker.signal();
+    waker.wake();
+    CHECK_FALSE(readable(waker));
+}
+
+TEST_CASE("gpu/waker: a push while the reader is about to sleep makes the descriptor readable") {
+    const auto waker = std::make_shared<Waker>();
+    auto [tx, rx] = make_ring<int>(4, waker);
+    waker->arm();
+    CHECK_FALSE(rx.ready());
+    CHECK_FALSE(readable(*waker));
+    REQUIRE(tx.try_push(1));
+    CHECK(readable(*waker));
+    waker->disarm();
+    CHECK_FALSE(readable(*waker));
+    CHECK(rx.try_pop() == 1);
+}
+
+TEST_CASE("gpu/waker: closing a ring wakes its reader") {
+    const auto waker = std::make_shared<Waker>();
+    auto ring = make_ring<int>(4, waker);
+    waker->arm();
+    ring.producer.close();
+    CHECK(readable(*waker));
+    waker->disarm();
+    CHECK(ring.consumer.state() == RingState::closed);
+}
+
+TEST_CASE("gpu/waker: many writers share one waker, and the first that finds the reader asleep wakes it") {
+    const auto waker = std::make_shared<Waker>();
+    auto first = make_ring<int>(4, waker);
+    auto second = make_ring<int>(4, waker);
+    waker->arm();
+    REQUIRE(second.producer.try_push(1));
+    REQUIRE(first.producer.try_push(2));
+    CHECK(readable(*waker));
+    waker->disarm();
+    CHECK_FALSE(readable(*waker));
+}
+
+TEST_CASE("gpu/waker: wait returns at once when there are news, and clears the way for the next sleep") {
+    const auto waker = std::make_shared<Waker>();
+    auto [tx, rx] = make_ring<int>(4, waker);
+    REQUIRE(tx.try_push(1));
+    waker->wait([&rx = rx] { return rx.ready(); });
+    CHECK(rx.try_pop() == 1);
+    REQUIRE(tx.try_push(2));  // the reader is awake again: no signal
+    CHECK_FALSE(readable(*waker));
+}
+
+TEST_CASE("gpu/waker: a limited sleep ends without a signal") {
+    Waker waker;
+    waker.wait([] { return false; }, std::chrono::microseconds(1));
+    CHECK_FALSE(readable(waker));
+}
+
+}  // namespace
+}  // namespace casc::ring
