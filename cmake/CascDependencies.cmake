@@ -27,3 +27,10 @@ if(CASC_MIMALLOC)
   add_library(casc_deps_mimalloc INTERFACE)
   target_link_libraries(casc_deps_mimalloc INTERFACE mimalloc)
 endif()
+
+# toml++ is used header-only.
+find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
+if(NOT TARGET tomlplusplus::tomlplusplus)
+  add_library(tomlplusplus::tomlplusplus INTERFACE IMPORTED)
+  target_include_directories(tomlplusplus::tomlplusplus SYSTEM INTERFACE ${TOMLPLUSPLUS_INCLUDE_DIR})
+endif()
