@@ -3,6 +3,8 @@
 #include <casc/wire/compression.hpp>
 #include <casc/wire/crc32c.hpp>
 
+#include <string>
+
 #include "wire_columns.hpp"
 
 namespace casc::wire {
@@ -30,6 +32,23 @@ struct Writer {
 
 }  // namespace
 
+Result<void> check_event(const EventInput& event) {
+    constexpr std::size_t positions = kColumnCount * 8;  // a batch of this event alone, every column used and padded
+    std::size_t bytes = kBatchOverheadBytes + 2 * positions + event.payload.size();
+    if (event.key) bytes += event.key->size();
+    for (const std::string_view text : {event.type, event.correlation_id, event.source, event.destination})
+        bytes += text.size();
+    for (const HeaderInput& header : event.headers) {
+        if (header.name.size() > UINT16_MAX)
+            return Error(ErrorCode::invalid_request, "a header name of " + std::to_string(header.name.size()) + " bytes");
+        bytes += 2 + header.name.size() + 4 + header.value.size();
+    }
+    if (bytes > kBatchBytesMax)
+        return Error(ErrorCode::event_too_large, std::to_string(bytes) + " bytes with its batch, the limit is " +
+                                                     std::to_string(kBatchBytesMax));
+    return {};
+}
+
 BatchBuilder::BatchBuilder(Lane lane) : lane_(lane) {}
 
 void BatchBuilder::BytesColumn::add(std::uint32_t index, std::span<const std::byte> value, bool present) {
@@ -42,12 +61,6 @@ void BatchBuilder::BytesColumn::add(std::uint32_t index, std::span<const std::by
 void BatchBuilder::BytesColumn::clear() {
     ends.clear();
     bytes.clear();
-}
-
-void BatchBuilder::add_payload(std::span<const std::byte> payload, EpochNanos now) {
-    if (payload_ends_.empty()) created_at_ = now;
-    payloads_.insert(payloads_.end(), payload.begin(), payload.end());
-    payload_ends_.push_back(static_cast<std::uint32_t>(payloads_.size()));
 }
 
 void BatchBuilder::add(const EventInput& event, EpochNanos now) {
@@ -88,7 +101,7 @@ void BatchBuilder::add_rare(const EventInput& event, std::uint32_t index) {
 
     headers_.add(index, {}, true);
     for (const HeaderInput& header : event.headers) {
-        CASC_ASSERT(header.name.size() <= 0xFFFF, header.name.size());
+        CASC_ASSERT(header.name.size() <= UINT16_MAX, header.name.size());
         const auto name_bytes = static_cast<std::uint16_t>(header.name.size());
         const auto value_bytes = static_cast<std::uint32_t>(header.value.size());
         const auto put = [&](const void* data, std::size_t bytes) {
@@ -142,8 +155,11 @@ std::size_t BatchBuilder::bytes() const noexcept {
 }
 
 std::span<std::byte> BatchBuilder::finish(const FinishOptions& options, std::vector<std::byte>& into, std::size_t at) {
-    CASC_ASSERT(!empty());
+    CASC_ASSERT(!empty() && payload_ends_.size() <= kBatchEventsMax && payloads_.size() <= kPayloadBytesMax,
+                payload_ends_.size(), payloads_.size());
     pad_columns();
+    const std::size_t all_columns_bytes = columns_bytes(column_bits());
+    CASC_ASSERT(all_columns_bytes <= kBatchBytesMax - kBatchOverheadBytes, all_columns_bytes);
 
     BatchHeader header{};
     header.producer_id = options.producer_id.value();
@@ -152,7 +168,7 @@ std::span<std::byte> BatchBuilder::finish(const FinishOptions& options, std::vec
     header.created_at = created_at_.value();
     header.event_count = event_count();
     header.columns = column_bits();
-    header.columns_bytes = static_cast<std::uint32_t>(columns_bytes(header.columns));
+    header.columns_bytes = static_cast<std::uint32_t>(all_columns_bytes);
     header.payload_bytes = static_cast<std::uint32_t>(payloads_.size());
     header.stored_payload_bytes = header.payload_bytes;
     header.codec = Codec::none;
@@ -169,6 +185,7 @@ std::span<std::byte> BatchBuilder::finish(const FinishOptions& options, std::vec
         }
     }
     const std::size_t batch_bytes = padded(kBatchOverheadBytes + header.columns_bytes + header.stored_payload_bytes);
+    CASC_ASSERT(batch_bytes <= kBatchBytesMax, batch_bytes);
     into.resize(at + batch_bytes);
 
     std::byte* const batch = into.data() + at;

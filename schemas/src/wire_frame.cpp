@@ -1,13 +1,28 @@
+#include <casc/types/assert.hpp>
 #include <casc/wire/crc32c.hpp>
 #include <casc/wire/frame.hpp>
 
+#include <cstddef>
 #include <cstring>
 #include <string>
+#include <type_traits>
 
 namespace casc::wire {
 namespace {
 
-constexpr std::size_t kCheckedHeaderBytes = kFrameHeaderBytes - 4;
+static_assert(offsetof(FrameHeader, magic) == 4 && offsetof(FrameHeader, version) == 5 &&
+              offsetof(FrameHeader, kind) == 6 && offsetof(FrameHeader, flags) == 7 && offsetof(FrameHeader, api) == 8 &&
+              offsetof(FrameHeader, correlation_id) == 12 && offsetof(FrameHeader, body_bytes) == 16 &&
+              offsetof(FrameHeader, crc) == 20 && std::has_unique_object_representations_v<FrameHeader>);
+
+constexpr std::size_t kCheckedHeaderBytes = offsetof(FrameHeader, crc);
+
+bool is_known(FrameKind kind) noexcept { return kind >= FrameKind::request && kind <= FrameKind::push; }
+
+bool lengths_agree(const FrameHeader& header) noexcept {
+    return header.frame_bytes >= kFrameHeaderBytes && header.frame_bytes % 8 == 0 &&
+           header.body_bytes <= kBodyBytesMax && framed_bytes(header.body_bytes) <= header.frame_bytes;
+}
 
 std::uint32_t frame_crc(std::span<const std::byte> header, std::span<const std::byte> body) noexcept {
     return crc32c(body, crc32c(header.first(kCheckedHeaderBytes)));
@@ -27,15 +42,17 @@ Result<std::optional<FrameHeader>> peek_frame(std::span<const std::byte> receive
     if (header.frame_bytes > frame_bytes_max)
         return Error(ErrorCode::frame_too_large, std::to_string(header.frame_bytes) + " bytes, the limit is " +
                                                      std::to_string(frame_bytes_max));
-    if (header.frame_bytes < kFrameHeaderBytes || header.frame_bytes % 8 != 0 || header.body_bytes > kBodyBytesMax ||
-        framed_bytes(header.body_bytes) > header.frame_bytes)
-        return Error(ErrorCode::malformed_message, "frame lengths disagree");
+    if (!lengths_agree(header)) return Error(ErrorCode::malformed_message, "frame lengths disagree");
+    if (!is_known(header.kind)) return Error(ErrorCode::malformed_message, "unknown kind of frame");
     return std::optional<FrameHeader>{header};
 }
 
 Result<Frame> open_frame(std::span<const std::byte> bytes) {
     Frame frame;
+    if (bytes.size() < sizeof frame.header) return Error(ErrorCode::malformed_message, "shorter than a frame header");
     std::memcpy(static_cast<void*>(&frame.header), bytes.data(), sizeof frame.header);
+    if (frame.header.frame_bytes != bytes.size() || !lengths_agree(frame.header))
+        return Error(ErrorCode::malformed_message, "frame lengths disagree");
     frame.body = bytes.subspan(kFrameHeaderBytes, frame.header.body_bytes);
     frame.attachments = bytes.subspan(framed_bytes(frame.header.body_bytes));
     if (frame_crc(bytes, frame.body) != frame.header.crc) return Error(ErrorCode::frame_corrupt);
@@ -45,6 +62,8 @@ Result<Frame> open_frame(std::span<const std::byte> bytes) {
 std::size_t write_frame(std::span<std::byte> into, FrameKind kind, Api api, std::uint32_t correlation_id,
                         std::span<const std::byte> body, std::size_t attachment_bytes) noexcept {
     const std::size_t written = framed_bytes(body.size());
+    CASC_ASSERT(into.size() >= written && body.size() <= kBodyBytesMax, into.size(), body.size());
+    CASC_ASSERT(attachment_bytes % 8 == 0 && attachment_bytes <= UINT32_MAX - written, attachment_bytes);
     FrameHeader header{};
     header.frame_bytes = static_cast<std::uint32_t>(written + attachment_bytes);
     header.magic = kFrameMagic;

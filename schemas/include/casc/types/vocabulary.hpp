@@ -57,14 +57,15 @@ constexpr std::string_view to_string(Acks a) {
 }
 
 // A log: the ordered events of one topic, partition and lane. Packed so that the big-endian bytes of value() sort by
-// topic, then partition, then lane.
+// topic, then partition, then lane. A partition from the wire is held against the topic's count before it gets here;
+// if that were forgotten, its excess bits are dropped rather than let into the topic.
 class LogId {
 public:
     constexpr LogId() = default;
     constexpr explicit LogId(std::uint64_t value) : value_(value) {}
     constexpr LogId(TopicId topic, PartitionId partition, Lane lane)
         : value_(static_cast<std::uint64_t>(topic.value()) << 32 |
-                 static_cast<std::uint64_t>(partition.value()) << 8 | static_cast<std::uint64_t>(lane)) {}
+                 static_cast<std::uint64_t>(partition.value() & 0xFFFFFF) << 8 | static_cast<std::uint64_t>(lane)) {}
 
     [[nodiscard]] constexpr std::uint64_t value() const { return value_; }
     [[nodiscard]] constexpr TopicId topic() const { return TopicId(static_cast<std::uint32_t>(value_ >> 32)); }

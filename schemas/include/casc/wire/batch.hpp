@@ -29,7 +29,7 @@ enum class Codec : std::uint8_t { none = 0, lz4 = 1 };
 enum class Column : std::uint8_t {
     payload_ends = 0,    // always there: u32 end of each payload in the uncompressed payloads
     keys = 1,            // bytes
-    message_ids = 2,     // 16 bytes each
+    message_ids = 2,     // 16 bytes each, all zero: none
     timestamps = 3,      // i64 nanoseconds; without it every event has the batch's created_at
     headers = 4,         // bytes: (u16 name bytes, name, u32 value bytes, value)*
     types = 5,           // bytes
@@ -133,11 +133,13 @@ public:
 
     // The payloads as stored: compressed when header().codec says so.
     [[nodiscard]] std::span<const std::byte> stored_payloads() const noexcept;
-    // The raw bytes of a column, empty when the batch does not have it.
+    // The raw bytes of a column without its padding at the end, empty when the batch does not have it.
     [[nodiscard]] std::span<const std::byte> column(Column column) const noexcept;
 
     // Event `index` < event_count(); `payloads` are the uncompressed payloads (see Decompressor).
     [[nodiscard]] EventView event(std::uint32_t index, std::span<const std::byte> payloads) const noexcept;
+    // What event `index` has in a `bytes` column; nullopt when it, or the whole batch, has nothing there.
+    [[nodiscard]] std::optional<std::span<const std::byte>> value(Column column, std::uint32_t index) const noexcept;
     // The payload alone, for readers that need nothing else.
     [[nodiscard]] std::span<const std::byte> payload(std::uint32_t index,
                                                      std::span<const std::byte> payloads) const noexcept;
@@ -149,7 +151,7 @@ private:
     std::array<std::uint32_t, kColumnCount> column_at_{};  // position of each present column, 0 when absent
 };
 
-// Writes the broker's part into a batch that parse() accepted. The only change ever made to a batch.
+// Writes the broker's part into a batch that parse() accepted; its body_crc stays valid. The only change ever made to a batch.
 void stamp_batch(std::span<std::byte> batch, Offset base, EpochNanos append_time, std::uint64_t arrival,
                  std::uint32_t epoch) noexcept;
 

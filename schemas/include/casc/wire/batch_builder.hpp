@@ -2,9 +2,9 @@
 // casc/wire/batch_builder.hpp: gathers events into one batch.
 //
 //   BatchBuilder builder(Lane::normal);
-//   builder.add({.payload = bytes});
-//   std::span<const std::byte> batch = builder.finish({.codec = Codec::lz4});   // ready to send
-//   builder.reset();                                                            // keeps its memory
+//   builder.add({.payload = bytes}, now);
+//   std::span<std::byte> batch = builder.finish({.codec = Codec::lz4}, buffer);   // ready to send
+//   builder.reset();                                                              // keeps its memory
 //
 // Thread: one at a time. Once its buffers have grown, neither add() nor finish() allocates.
 
@@ -44,6 +44,12 @@ struct FinishOptions {
     std::size_t compress_bytes_min = 1024;  // smaller payload sections are stored as they are
 };
 
+// Whether an event can travel in a batch at all. A client asks this of what its user gave it, before add(). Fails with:
+// event_too_large, and invalid_request for a header name over 65 535 bytes.
+[[nodiscard]] Result<void> check_event(const EventInput& event);
+
+// The caller ends a batch before it passes kBatchEventsMax, kPayloadBytesMax or, by bytes(), kBatchBytesMax; finish()
+// asserts that. Any batch that finish() returns is one that BatchView::parse accepts.
 class BatchBuilder {
 public:
     explicit BatchBuilder(Lane lane = Lane::normal);
@@ -51,7 +57,11 @@ public:
     // `now` becomes the batch's created_at with the first event.
     void add(const EventInput& event, EpochNanos now);
     // The common case, inlined: a payload and nothing else.
-    void add_payload(std::span<const std::byte> payload, EpochNanos now);
+    void add_payload(std::span<const std::byte> payload, EpochNanos now) {
+        if (payload_ends_.empty()) created_at_ = now;
+        payloads_.insert(payloads_.end(), payload.begin(), payload.end());
+        payload_ends_.push_back(static_cast<std::uint32_t>(payloads_.size()));
+    }
 
     [[nodiscard]] std::uint32_t event_count() const noexcept { return static_cast<std::uint32_t>(payload_ends_.size()); }
     [[nodiscard]] bool empty() const noexcept { return payload_ends_.empty(); }

@@ -9,7 +9,7 @@
 namespace casc::wire {
 
 // Compresses `payloads` to the end of `into`. Returns the bytes appended, or 0 (nothing appended) when it would not
-// have become smaller. Thread: any.
+// have become smaller or is over kPayloadBytesMax. Thread: any.
 [[nodiscard]] std::size_t compress_lz4(std::span<const std::byte> payloads, std::vector<std::byte>& into);
 
 // Opens payload sections and keeps its buffer for the next one.

@@ -93,16 +93,17 @@ struct Frame {
 };
 
 // Looks at the first bytes of a connection or frame. nullopt: fewer than kFrameHeaderBytes are there. Checks magic,
-// version and lengths, not the checksum. Fails with: bad_magic, unsupported_version, frame_too_large,
-// malformed_message.
+// version, lengths and kind, not the checksum; the api is for the receiver to know. Fails with: bad_magic,
+// unsupported_version, frame_too_large, malformed_message.
 [[nodiscard]] Result<std::optional<FrameHeader>> peek_frame(std::span<const std::byte> received,
                                                             std::size_t frame_bytes_max);
 
-// Takes a whole frame apart and checks its checksum. `bytes` has exactly frame_bytes. Fails with frame_corrupt.
+// Takes a whole frame apart and checks its checksum. `bytes` has exactly frame_bytes and begins at a multiple of 8, so
+// that body and batches are aligned. Fails with: frame_corrupt, and malformed_message when the lengths disagree.
 [[nodiscard]] Result<Frame> open_frame(std::span<const std::byte> bytes);
 
-// Writes header, body and padding to `into`, which has framed_bytes(body.size()) bytes; attachments of
-// `attachment_bytes` will follow on the connection. Returns the bytes written.
+// Writes header, body and padding to `into`, which has framed_bytes(body.size()) bytes or more; attachments of
+// `attachment_bytes`, a multiple of 8, will follow on the connection. Returns the bytes written.
 std::size_t write_frame(std::span<std::byte> into, FrameKind kind, Api api, std::uint32_t correlation_id,
                         std::span<const std::byte> body, std::size_t attachment_bytes) noexcept;
 

@@ -9,6 +9,7 @@
 // Thread: an Encoder belongs to one thread at a time; the functions are free.
 
 #include <casc/types/result.hpp>
+#include <casc/wire/frame.hpp>
 
 #if defined(__GNUC__)
 #pragma GCC diagnostic push
@@ -16,6 +17,7 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 #endif
 #include <casc_generated.h>
+#include <flatbuffers/minireflect.h>
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
 #endif
@@ -24,19 +26,37 @@
 
 namespace casc::wire {
 
-// A checked view of a message body. Fails with malformed_message.
+// A checked view of a message body, which begins at a multiple of 8 as it does in a frame (an Encoder's own bytes are
+// aligned as their content needs). Fails with malformed_message.
 template <class Table>
 [[nodiscard]] Result<const Table*> view(std::span<const std::byte> body) {
-    // Depth and table bounds keep a hostile body from costing more than its length.
+    // In flatbuffers several references may lead to one object. A table takes 4 bytes and a reference to it 4, so a
+    // body with more visits to tables than this shares them, which only somebody who wants to waste our time does.
+    const auto tables_max = static_cast<flatbuffers::uoffset_t>(body.size() / 8 + 1);
     flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(body.data()), body.size(), /*max_depth=*/16,
-                                   /*max_tables=*/1'000'000);
+                                   tables_max);
     if (!verifier.template VerifyBuffer<Table>(nullptr)) return Error(ErrorCode::malformed_message);
     return flatbuffers::GetRoot<Table>(body.data());
 }
 
+namespace detail {
+
+// The bytes of all strings that unpacking a message copies.
+struct TextBytes final : flatbuffers::IterationVisitor {
+    std::size_t sum = 0;
+    void String(const flatbuffers::String* text) override { sum += text->size(); }
+};
+
+}  // namespace detail
+
+// The message as a struct. A body that refers to the same string again and again would unpack to its square (8 MiB to
+// terabytes), so the strings together may not be longer than the largest body. Fails with malformed_message.
 template <class Table>
 [[nodiscard]] Result<typename Table::NativeTableType> decode(std::span<const std::byte> body) {
     CASC_TRY(const Table* table, view<Table>(body));
+    detail::TextBytes text;
+    flatbuffers::IterateObject(reinterpret_cast<const std::uint8_t*>(table), Table::MiniReflectTypeTable(), &text);
+    if (text.sum > kBodyBytesMax) return Error(ErrorCode::malformed_message, "more text than a body can hold");
     typename Table::NativeTableType message;
     table->UnPackTo(&message);
     return message;
