@@ -47,10 +47,11 @@ if ! command -v dpkg-query >/dev/null; then
         "Install them your way, then run ./dev with CASC_SKIP_DEPS=1."
 fi
 
-# dpkg-query prints one line per package it knows and complains about the others; only 'installed' counts.
+# dpkg-query prints one line per package it knows, and complains about (and fails for) the others; only 'installed'
+# counts: a removed package whose configuration is left is known, too.
 missing_packages() {
     local installed package
-    installed=" $(dpkg-query -W -f '${db:Status-Status}:${Package}\n' "${packages[@]}" 2>/dev/null |
+    installed=" $({ dpkg-query -W -f '${db:Status-Status}:${Package}\n' "${packages[@]}" 2>/dev/null || true; } |
         sed -n 's/^installed://p' | tr '\n' ' ')"
     for package in "${packages[@]}"; do
         [[ $installed == *" $package "* ]] || printf '%s\n' "$package"
