@@ -5,7 +5,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <memory>
+#include <utility>
 
 #include <poll.h>
 
@@ -67,6 +69,38 @@ TEST_CASE("gpu/waker: wait returns at once when there are news, and clears the w
     CHECK(rx.try_pop() == 1);
     REQUIRE(tx.try_push(2));  // the reader is awake again: no signal
     CHECK_FALSE(readable(*waker));
+}
+
+// Found by the explorer: the reader disarmed between a writer's claim of the wake-up and its write to the descriptor,
+// which then stayed readable through every later sleep.
+TEST_CASE("gpu/waker: a signal that comes late shortens one sleep, not all that follow") {
+    struct LateEvent {
+        void signal() { ++on_its_way; }
+        std::uint64_t consume() { return std::exchange(arrived, 0); }
+        void wait(SleepLimit) {
+            arrived += std::exchange(on_its_way, 0);
+            if (arrived == 0) ++real_sleeps();
+        }
+        static int& real_sleeps() {
+            static int count = 0;
+            return count;
+        }
+        std::uint64_t on_its_way = 0;
+        std::uint64_t arrived = 0;
+    };
+    struct LateSync : StdSync {
+        using Event = LateEvent;
+    };
+    LateEvent::real_sleeps() = 0;
+    BasicWaker<LateSync> waker;
+    waker.arm();
+    waker.wake();
+    waker.disarm();  // the signal has not arrived yet
+    waker.wait([] { return false; });
+    CHECK(LateEvent::real_sleeps() == 0);
+    waker.wait([] { return false; });
+    waker.wait([] { return false; });
+    CHECK(LateEvent::real_sleeps() == 2);
 }
 
 TEST_CASE("gpu/waker: a limited sleep ends without a signal") {

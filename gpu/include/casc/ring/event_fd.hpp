@@ -38,19 +38,19 @@ public:
     void signal() noexcept {
         const std::uint64_t one = 1;
         while (::write(fd_, &one, sizeof one) < 0) {
-            // EAGAIN means that 2^64 - 2 signals are pending: the descriptor is readable, which is all we want.
-            if (errno == EAGAIN) return;
+            // EAGAIN would mean 2^64 - 2 signals pending.
             CASC_ASSERT(errno == EINTR, errno);
         }
     }
 
-    // Forgets the signals so far.
-    void consume() noexcept {
+    // Takes the signals so far and returns how many there were.
+    std::uint64_t consume() noexcept {
         std::uint64_t count = 0;
         while (::read(fd_, &count, sizeof count) < 0) {
-            if (errno == EAGAIN) return;  // nothing pending
+            if (errno == EAGAIN) return 0;
             CASC_ASSERT(errno == EINTR, errno);
         }
+        return count;
     }
 
     // Sleeps until signalled, until `limit` has passed, or until a Unix signal is handled.

@@ -61,9 +61,11 @@ public:
         asleep_.exchange(1, std::memory_order_seq_cst);
     }
     void disarm() noexcept {
-        // Still set: nobody has signalled, the descriptor was not touched and needs no system call. Otherwise a
-        // writer has written the descriptor or is about to; in the latter case the next sleep ends at once, once.
-        if (asleep_.exchange(0, std::memory_order_seq_cst) == 0) event_.consume();
+        // Still set: nobody has claimed the wake-up. Otherwise one signal is in the descriptor or on its way.
+        if (asleep_.exchange(0, std::memory_order_seq_cst) == 0) ++signals_owed_;
+        // No system call unless one is due. One that comes after this shortens the next sleep, and only that one:
+        // without the count it would stay in the descriptor and turn every later sleep into a spin.
+        if (signals_owed_ != 0) signals_owed_ -= event_.consume();
     }
 
     [[nodiscard]] int fd() const noexcept { return event_.fd(); }
@@ -72,6 +74,8 @@ private:
     // Set by the reader, cleared by whoever wakes it. On its own line: writers load it after every publication.
     alignas(kCacheLineBytes) typename Sync::template Atomic<std::uint32_t> asleep_{0};
     alignas(kCacheLineBytes) typename Sync::Event event_;
+    // Owned by the reader: wake-ups that writers have claimed and whose signals it has not taken yet.
+    std::uint64_t signals_owed_ = 0;
 };
 
 using Waker = BasicWaker<StdSync>;
