@@ -1,0 +1,322 @@
+#include "config_keys.hpp"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+namespace casc::broker {
+
+namespace {
+
+constexpr std::int64_t operator""_s(unsigned long long n) {
+    return static_cast<std::int64_t>(n) * 1000;
+}
+constexpr std::int64_t operator""_days(unsigned long long n) {
+    return static_cast<std::int64_t>(n) * 24 * 3600 * 1000;
+}
+constexpr std::int64_t kKiB = 1 << 10;
+constexpr std::int64_t kMiB = 1 << 20;
+constexpr std::int64_t kGiB = 1 << 30;
+constexpr std::int64_t kTiB = kGiB << 10;
+constexpr std::int64_t kNoBound = std::numeric_limits<std::int64_t>::max();
+
+constexpr std::array kSections{
+    ConfigSection{"node", "Who this broker is and where its data lies."},
+    ConfigSection{
+        "listen",
+        "Where clients reach it. There is no authentication yet, so anything but this machine's\n"
+        "own addresses is refused unless insecure = true."},
+    ConfigSection{"limits", "Bounds that keep one client from harming the others."},
+    ConfigSection{
+        "topics",
+        "What a new topic gets when its creator does not say. Existing topics keep theirs."},
+    ConfigSection{"storage", "The journal, the log behind it, and the disk under both."},
+    ConfigSection{"groups", "Consumer groups."},
+    ConfigSection{"delivery", "The order in which a subscriber gets the events of several lanes."},
+    ConfigSection{"producers", "Memory of the producers whose duplicates are recognised."},
+    ConfigSection{"log", "The broker's own log lines, on standard error."},
+};
+
+#define CASC_MEMBER(path) [](Config& c) -> KeyMember { return &c.path; }
+
+constexpr std::array kKeys{
+    ConfigKey{"node.id",
+              KeyKind::text,
+              {1, 64},
+              Reload::no,
+              CASC_MEMBER(node.id),
+              "Name of this broker in logs and metrics: letters, digits, '-', '_' and '.'."},
+    ConfigKey{"node.data_directory",
+              KeyKind::text,
+              {1, 4096},
+              Reload::no,
+              CASC_MEMBER(node.data_directory),
+              "Folder of journal and log; made when missing, used by one broker at a time."},
+
+    ConfigKey{"listen.endpoints",
+              KeyKind::endpoints,
+              {},
+              Reload::no,
+              CASC_MEMBER(listen.endpoints),
+              "Addresses for clients: \"host:port\", \"[::1]:port\" or \"unix:///run/casc.sock\" "
+              "(owner only).\n"
+              "Port 0 takes any free one, which the log then names."},
+    ConfigKey{"listen.http",
+              KeyKind::text,
+              {0, 256},
+              Reload::no,
+              CASC_MEMBER(listen.http),
+              "Address of /metrics, /livez, /readyz and /version; empty switches it off."},
+    ConfigKey{"listen.insecure",
+              KeyKind::boolean,
+              {},
+              Reload::no,
+              CASC_MEMBER(listen.insecure),
+              "Allow addresses that other machines reach. Whoever reaches them may read and write "
+              "everything."},
+
+    ConfigKey{"limits.connections",
+              KeyKind::count,
+              {1, 1'000'000},
+              Reload::yes,
+              CASC_MEMBER(limits.connections),
+              "Clients connected at once; one more is told so and closed."},
+    ConfigKey{
+        "limits.frame_bytes",
+        KeyKind::bytes,
+        {64 * kKiB, 17 * kMiB},
+        Reload::no,
+        CASC_MEMBER(limits.frame_bytes),
+        "Largest frame accepted: a request with its batch. A longer one closes the connection."},
+    ConfigKey{"limits.event_bytes",
+              KeyKind::bytes,
+              {1, 15 * kMiB},
+              Reload::no,
+              CASC_MEMBER(limits.event_bytes),
+              "Largest single event, key and headers included."},
+    ConfigKey{
+        "limits.memory_bytes",
+        KeyKind::bytes,
+        {16 * kMiB, 64 * kTiB},
+        Reload::no,
+        CASC_MEMBER(limits.memory_bytes),
+        "Budget for batches in memory: recent ones for readers, those not yet in the log, and what "
+        "is\n"
+        "queued to consumers. When it is used up, producers are slowed down; nothing is lost."},
+    ConfigKey{"limits.heartbeat",
+              KeyKind::duration,
+              {100, 3600_s},
+              Reload::yes,
+              CASC_MEMBER(limits.heartbeat),
+              "How often a quiet connection is to show that it is alive; clients learn it when "
+              "they connect."},
+    ConfigKey{"limits.idle_timeout",
+              KeyKind::duration,
+              {200, 86400_s},
+              Reload::yes,
+              CASC_MEMBER(limits.idle_timeout),
+              "A connection that was silent this long is closed. Longer than limits.heartbeat."},
+    ConfigKey{"limits.handshake_timeout",
+              KeyKind::duration,
+              {100, 600_s},
+              Reload::no,
+              CASC_MEMBER(limits.handshake_timeout),
+              "A new connection that has not said hello within this time is closed."},
+
+    ConfigKey{"topics.auto_create",
+              KeyKind::boolean,
+              {},
+              Reload::yes,
+              CASC_MEMBER(topics.auto_create),
+              "Make an unknown topic when somebody writes to it. Off, because a typing error would "
+              "make one."},
+    ConfigKey{"topics.partitions",
+              KeyKind::count,
+              {1, kPartitionsMax},
+              Reload::yes,
+              CASC_MEMBER(topics.partitions),
+              "Partitions of a new topic."},
+    ConfigKey{
+        "topics.durability",
+        KeyKind::text,
+        {.choices = "memory|durable"},
+        Reload::yes,
+        CASC_MEMBER(topics.durability),
+        "When consumers may see an event: \"durable\" once it is on disk, \"memory\" at once."},
+    ConfigKey{"topics.retention_ms",
+              KeyKind::duration,
+              {1000, kNoBound, true},
+              Reload::yes,
+              CASC_MEMBER(topics.retention_ms),
+              "How long events are kept."},
+    ConfigKey{"topics.retention_bytes",
+              KeyKind::bytes,
+              {1 * kMiB, kNoBound, true},
+              Reload::yes,
+              CASC_MEMBER(topics.retention_bytes),
+              "How much is kept, per partition."},
+    ConfigKey{"topics.retention_events",
+              KeyKind::count,
+              {1, kNoBound, true},
+              Reload::yes,
+              CASC_MEMBER(topics.retention_events),
+              "How many events are kept, per partition."},
+    ConfigKey{"topics.topics_max",
+              KeyKind::count,
+              {1, 10'000'000},
+              Reload::yes,
+              CASC_MEMBER(topics.topics_max),
+              "Topics of this broker; creating one more is refused."},
+
+    ConfigKey{"storage.disk",
+              KeyKind::text,
+              {.choices = "auto|io_uring|pwritev2"},
+              Reload::no,
+              CASC_MEMBER(storage.disk),
+              "How files are written. \"auto\" takes io_uring with direct I/O where the system has "
+              "both."},
+    ConfigKey{"storage.journal_segment_bytes",
+              KeyKind::bytes,
+              {1 * kMiB, 4 * kGiB},
+              Reload::no,
+              CASC_MEMBER(storage.journal_segment_bytes),
+              "Size of a journal file; a multiple of 4KiB and at least twice limits.frame_bytes."},
+    ConfigKey{"storage.journal_segments_min",
+              KeyKind::count,
+              {2, 1024},
+              Reload::no,
+              CASC_MEMBER(storage.journal_segments_min),
+              "Journal files made at first start and kept for reuse."},
+    ConfigKey{
+        "storage.journal_segments_max",
+        KeyKind::count,
+        {2, 4096},
+        Reload::no,
+        CASC_MEMBER(storage.journal_segments_max),
+        "Journal files under load; when all are in use producers wait for the log to catch up."},
+    ConfigKey{"storage.checkpoint_bytes",
+              KeyKind::bytes,
+              {1 * kMiB, 4 * kGiB},
+              Reload::no,
+              CASC_MEMBER(storage.checkpoint_bytes),
+              "Events in memory that are moved from the journal into the log in one go."},
+    ConfigKey{"storage.slice_bytes",
+              KeyKind::bytes,
+              {1 * kMiB, 1 * kTiB},
+              Reload::no,
+              CASC_MEMBER(storage.slice_bytes),
+              "Size of the pieces in which the log grows and in which retention gives space back."},
+    ConfigKey{"storage.reserve_bytes",
+              KeyKind::bytes,
+              {0, 64 * kTiB},
+              Reload::no,
+              CASC_MEMBER(storage.reserve_bytes),
+              "Free disk space under which new events are refused, so that what was accepted "
+              "always fits."},
+    ConfigKey{"storage.retention_interval",
+              KeyKind::duration,
+              {10, 3600_s},
+              Reload::yes,
+              CASC_MEMBER(storage.retention_interval),
+              "How often expired events are looked for."},
+
+    ConfigKey{"groups.session_timeout_min",
+              KeyKind::duration,
+              {100, 86400_s},
+              Reload::yes,
+              CASC_MEMBER(groups.session_timeout_min),
+              "Shortest session timeout that a member may ask for."},
+    ConfigKey{"groups.session_timeout_max",
+              KeyKind::duration,
+              {100, 86400_s},
+              Reload::yes,
+              CASC_MEMBER(groups.session_timeout_max),
+              "Longest session timeout that a member may ask for."},
+    ConfigKey{"groups.offsets_retention",
+              KeyKind::duration,
+              {1000, 3650_days},
+              Reload::yes,
+              CASC_MEMBER(groups.offsets_retention),
+              "How long the positions of a group without members are remembered."},
+
+    ConfigKey{
+        "delivery.starvation_bound",
+        KeyKind::count,
+        {2, 1'000'000},
+        Reload::yes,
+        CASC_MEMBER(delivery.starvation_bound),
+        "Under a backlog of urgent events a lower lane still gets one delivery in this many."},
+
+    ConfigKey{
+        "producers.expiry",
+        KeyKind::duration,
+        {1000, 3650_days},
+        Reload::yes,
+        CASC_MEMBER(producers.expiry),
+        "How long a silent producer is remembered, and with it which of its batches were stored."},
+
+    ConfigKey{"log.level",
+              KeyKind::text,
+              {.choices = "debug|info|warn|error"},
+              Reload::yes,
+              CASC_MEMBER(log.level),
+              "The least important lines that are written."},
+    ConfigKey{"log.format",
+              KeyKind::text,
+              {.choices = "text|json"},
+              Reload::no,
+              CASC_MEMBER(log.format),
+              "\"text\": a line for people; \"json\": one object per line."},
+};
+
+#undef CASC_MEMBER
+
+// Levenshtein's distance: letters to insert, remove or replace.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        std::size_t diagonal = row[0];
+        row[0] = i;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+            diagonal = row[j];
+            row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+        }
+    }
+    return row[b.size()];
+}
+
+}  // namespace
+
+std::span<const ConfigKey> config_keys() {
+    return kKeys;
+}
+std::span<const ConfigSection> config_sections() {
+    return kSections;
+}
+
+const ConfigKey* find_config_key(std::string_view name) {
+    const auto found = std::find_if(kKeys.begin(), kKeys.end(),
+                                    [&](const ConfigKey& k) { return k.name == name; });
+    return found == kKeys.end() ? nullptr : &*found;
+}
+
+std::string_view nearest_config_key(std::string_view name) {
+    const std::string_view leaf = name.substr(name.find('.') == name.npos ? 0 : name.find('.') + 1);
+    // More than a third of the letters wrong is no typing error any more.
+    std::size_t best = name.size() / 3 + 1;
+    std::string_view nearest;
+    for (const ConfigKey& key : kKeys) {
+        // The right name in the wrong section counts as one mistake.
+        const std::size_t distance =
+            std::min(edit_distance(name, key.name), edit_distance(leaf, key.leaf()) + 1);
+        if (distance < best) {
+            best = distance;
+            nearest = key.name;
+        }
+    }
+    return nearest;
+}
+
+}  // namespace casc::broker
