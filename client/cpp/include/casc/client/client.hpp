@@ -1,0 +1,88 @@
+#pragma once
+// casc/client/client.hpp: a connection to a broker, and any request on it.
+//
+//   CASC_TRY(auto client, Client::connect({.endpoints = {"127.0.0.1:7440"}}));
+//   CASC_TRY(auto reply, client->call(wire::fb::ListTopicsT{}));
+
+#include <casc/client/options.hpp>
+#include <casc/client/reply.hpp>
+#include <casc/types/result.hpp>
+#include <casc/wire/rpc.hpp>
+
+#include <future>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace casc::client {
+
+class Core;
+
+// One per process is enough: it is thread-safe and carries many requests, producers and consumers at a time. It owns
+// one I/O thread, "casc-client", which connects again (over the list of endpoints, with backoff and jitter) for as long
+// as the client lives.
+//
+// Thread:   any. call() and close() must not be used from a callback (they would wait for themselves).
+// Lifetime: producers and consumers made from it may outlive it; they then fail with `cancelled`.
+class Client {
+public:
+    // Connects and shakes hands. Fails with: invalid_config, timeout (options.connect_timeout), and with what the
+    // last endpoint said once all have refused.
+    [[nodiscard]] static Result<std::unique_ptr<Client>> connect(ClientOptions options = {});
+    explicit Client(std::shared_ptr<Core> core);  // used by connect()
+    ~Client();
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+
+    // Sends any request of the protocol and waits for its answer. While there is no connection it waits for one.
+    // Fails with: timeout (`deadline`, or options.request_timeout), connection_closed (the connection broke before
+    // the answer: the request may or may not have been carried out), queue_full, cancelled, and what the broker says.
+    template <class Request>
+    [[nodiscard]] Result<typename wire::Rpc<Request>::ReplyMessage> call(
+        const Request& request, std::optional<milliseconds> deadline = {});
+
+    // The same without waiting: `done(Result<ReplyMessage>)` runs on the I/O thread, exactly once.
+    template <class Request, class Done>
+    void call_async(const Request& request, std::optional<milliseconds> deadline, Done done);
+
+    // The same with encoded bodies and with the answer's attachments, for bodies that no type above describes.
+    void call_raw(wire::Api api, std::span<const std::byte> body, std::optional<milliseconds> deadline,
+                  ReplyCallback done);
+
+    // What the broker said about itself when this client last connected.
+    [[nodiscard]] wire::fb::HelloReplyT broker() const;
+
+    // Fails everything that waits with `cancelled` and joins the I/O thread. Closing twice is closing once.
+    void close();
+
+    [[nodiscard]] const std::shared_ptr<Core>& core() const noexcept { return core_; }
+
+private:
+    const std::shared_ptr<Core> core_;
+};
+
+template <class Request, class Done>
+void Client::call_async(const Request& request, std::optional<milliseconds> deadline, Done done) {
+    using Rpc = wire::Rpc<Request>;
+    wire::Encoder encoder;
+    // Shared, because std::function wants copies and `done` may be move-only.
+    auto shared = std::make_shared<Done>(std::move(done));
+    call_raw(Rpc::api, encoder.encode(request), deadline, [shared](Result<Reply> reply) {
+        if (!reply) return (*shared)(Result<typename Rpc::ReplyMessage>(std::move(reply).error()));
+        (*shared)(wire::decode<typename Rpc::Reply>(reply->body));
+    });
+}
+
+template <class Request>
+Result<typename wire::Rpc<Request>::ReplyMessage> Client::call(const Request& request,
+                                                               std::optional<milliseconds> deadline) {
+    using Answer = Result<typename wire::Rpc<Request>::ReplyMessage>;
+    std::promise<Answer> promise;
+    auto answer = promise.get_future();
+    call_async(request, deadline, [promise = std::move(promise)](Answer reply) mutable {
+        promise.set_value(std::move(reply));
+    });
+    return answer.get();
+}
+
+}  // namespace casc::client

@@ -1,0 +1,65 @@
+#pragma once
+// casc/client/options.hpp: everything a user of the client can set, with the defaults.
+
+#include <casc/types/error.hpp>
+#include <casc/types/units.hpp>
+#include <casc/types/vocabulary.hpp>
+#include <casc/wire/batch.hpp>
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace casc::client {
+
+using std::chrono::milliseconds;
+
+enum class ConnectionEvent : std::uint8_t { connected, lost, reconnecting, failed_over, closed };
+
+struct ClientOptions {
+    // Tried in order: "host:port", "tcp://host:port" or "unix:///path". The first is the primary; after a fail-over
+    // the client keeps trying to get back to it.
+    std::vector<std::string> endpoints{"127.0.0.1:7440"};
+    std::string client_id = "casc-cpp";
+    milliseconds connect_timeout{5000};
+    // connect(): keep trying until connect_timeout, instead of failing when every endpoint has refused once.
+    bool wait_for_broker = false;
+    milliseconds request_timeout{30000};  // deadline of a call that names none
+    // Delay before reconnect or retry n: min(first * 2^n, max), times a random factor in [0.5, 1).
+    milliseconds backoff_first{50};
+    milliseconds backoff_max{5000};
+    // Called on the client's thread; must not block.
+    std::function<void(ConnectionEvent, const std::string& endpoint, const Error* why)> on_connection;
+};
+
+struct ProducerOptions {
+    Acks acks = Acks::durable;
+    bool idempotent = true;           // no duplicates and no reordering through retries
+    std::string name;                 // a producer with a name keeps its identity over restarts and fences older instances
+    std::size_t batch_bytes = 256_KiB;
+    std::chrono::microseconds linger{1000};  // how long a batch that is not full may wait for more
+    std::size_t in_flight_bytes = 16_MiB;    // unacknowledged bytes, over all partitions; more: try_send refuses, send waits
+    unsigned in_flight_batches = 64;         // per partition and lane
+    wire::Codec codec = wire::Codec::none;
+    std::size_t compress_bytes_min = 1024;
+    milliseconds delivery_timeout{120000};  // from send to giving up, retries included
+};
+
+enum class Reset : std::uint8_t { earliest, latest, error };
+enum class Order : std::uint8_t { priority = 0, arrival = 1 };
+
+struct ConsumerOptions {
+    std::string group;                // empty: no group; assign partitions yourself
+    std::string instance_id;          // static membership
+    Reset reset = Reset::earliest;    // where to begin without a committed position, or when it is gone
+    Order order = Order::arrival;
+    bool auto_commit = true;
+    milliseconds auto_commit_interval{1000};
+    milliseconds session_timeout{30000};
+    milliseconds rebalance_timeout{60000};
+    std::size_t credit_bytes = 8_MiB;  // how much the broker may push ahead of poll()
+    std::size_t deliver_bytes_max = 1_MiB;
+};
+
+}  // namespace casc::client

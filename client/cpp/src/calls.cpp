@@ -1,0 +1,60 @@
+#include "calls.hpp"
+
+#include <casc/wire/messages.hpp>
+
+namespace casc::client {
+
+Error error_of(const wire::Frame& frame) {
+    const auto reply = wire::view<wire::fb::ErrorReply>(frame.body);
+    if (!reply) return reply.error();
+    const auto* const message = (*reply)->message();
+    return Error(static_cast<ErrorCode>((*reply)->code()), message == nullptr ? std::string() : message->str(),
+                 (*reply)->retry_after_ms());
+}
+
+std::uint32_t Calls::add(ReplyCallback done, std::optional<SteadyTime> deadline) {
+    // After four billion requests the numbers start again; one that still waits keeps its number.
+    while (next_id_ < 2 || waiting_.contains(next_id_)) ++next_id_;
+    const std::uint32_t id = next_id_++;
+    const auto at = deadline ? deadlines_.emplace(*deadline, id) : deadlines_.end();
+    waiting_.emplace(id, Waiting{std::move(done), at});
+    return id;
+}
+
+bool Calls::answer(const wire::Frame& frame) {
+    const auto found = waiting_.find(frame.header.correlation_id);
+    if (found == waiting_.end()) return false;
+    const Waiting waiting = std::move(found->second);
+    if (waiting.deadline != deadlines_.end()) deadlines_.erase(waiting.deadline);
+    waiting_.erase(found);
+    if (frame.header.kind == wire::FrameKind::error)
+        waiting.done(error_of(frame));
+    else
+        waiting.done(Reply{frame.body, frame.attachments});
+    return true;
+}
+
+void Calls::expire(SteadyTime now) {
+    while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+        const auto found = waiting_.find(deadlines_.begin()->second);
+        const ReplyCallback done = std::move(found->second.done);
+        deadlines_.erase(deadlines_.begin());
+        waiting_.erase(found);
+        done(ErrorCode::timeout);
+    }
+}
+
+void Calls::fail_all(const Error& why) {
+    // Callbacks may add requests; those belong to the next connection.
+    auto failed = std::move(waiting_);
+    waiting_.clear();
+    deadlines_.clear();
+    for (auto& [id, waiting] : failed) waiting.done(why);
+}
+
+std::optional<SteadyTime> Calls::next_deadline() const {
+    if (deadlines_.empty()) return std::nullopt;
+    return deadlines_.begin()->first;
+}
+
+}  // namespace casc::client

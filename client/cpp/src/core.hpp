@@ -1,0 +1,153 @@
+#pragma once
+// client/src/core.hpp: the client's one I/O thread: it keeps a connection, carries requests, and serves the producers
+// and consumers that hang on it.
+
+#include "backoff.hpp"
+#include "calls.hpp"
+#include "link.hpp"
+
+#include <casc/client/options.hpp>
+#include <casc/ring/waker.hpp>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include <atomic>
+#include <functional>
+#include <future>
+#include <mutex>
+#include <thread>
+
+namespace casc::client {
+
+// What a producer or consumer looks like from the I/O thread.
+// Thread: the I/O thread.
+class Participant {
+public:
+    virtual ~Participant() = default;
+    virtual void connected() = 0;
+    virtual void disconnected(const Error& why) = 0;
+    // A pushed frame; true when it was for this participant.
+    virtual bool pushed(const wire::Frame& frame, const BufferRef& buffer) = 0;
+    // Takes what the user's threads have handed over; true when there was something.
+    virtual bool drain() = 0;
+    // Whether drain() would find something: asked with the waker armed, so with seq_cst loads.
+    [[nodiscard]] virtual bool ready() = 0;
+    // The client closes: nothing will be sent or received any more.
+    virtual void shut_down() = 0;
+};
+
+// Thread:   start(), request(), post(), attach(), detach(), close() any; the rest the I/O thread.
+// Lifetime: shared by the Client and everything made from it; close() joins the thread, so it must not be called on it.
+class Core final : public std::enable_shared_from_this<Core>, public LinkOwner {
+public:
+    // Parses the endpoints, starts the thread and waits for the first connection.
+    // Fails with: invalid_config, timeout, what the last endpoint said.
+    [[nodiscard]] static Result<std::shared_ptr<Core>> start(ClientOptions options);
+    explicit Core(ClientOptions options, std::vector<Endpoint> endpoints);
+    ~Core();
+
+    // Sends a request and calls `done` on the I/O thread, always, exactly once. Without a connection the request
+    // waits for one until its deadline. Fails with: queue_full (kRequestsMax wait already), timeout,
+    // connection_closed (may or may not have been carried out), cancelled, what the broker says.
+    void request(wire::Api api, std::vector<std::byte> body, std::optional<milliseconds> deadline, ReplyCallback done);
+    // Runs `work` on the I/O thread. False when the client is closed; then `work` is destroyed without a run.
+    bool post(std::function<void()> work);
+    void attach(std::shared_ptr<Participant> participant);
+    // Returns when the I/O thread will not touch the participant again.
+    void detach(const std::shared_ptr<Participant>& participant);
+    void close();
+
+    [[nodiscard]] bool on_io_thread() const noexcept { return std::this_thread::get_id() == thread_.get_id(); }
+    [[nodiscard]] bool is_closed() const noexcept { return closed_.load(std::memory_order_acquire); }
+    [[nodiscard]] const ClientOptions& options() const noexcept { return options_; }
+    [[nodiscard]] const std::shared_ptr<ring::Waker>& waker() const noexcept { return waker_; }
+
+    // What the broker said when we last connected. Any thread.
+    [[nodiscard]] wire::fb::HelloReplyT broker() const {
+        const std::lock_guard lock(broker_mutex_);
+        return broker_;
+    }
+
+    // ---- I/O thread only ----
+    // The open connection, or null.
+    [[nodiscard]] Link* link() noexcept { return link_ && link_->is_open() ? link_.get() : nullptr; }
+    [[nodiscard]] Calls& calls() noexcept { return calls_; }
+    [[nodiscard]] asio::io_context& context() noexcept { return context_; }
+    // Like request(), from the I/O thread and at once; only while link() is there.
+    void send_now(wire::Api api, std::span<const std::byte> body, ReplyCallback done);
+    void send_one_way(wire::Api api, std::span<const std::byte> body);
+    // The connection broke a rule of the protocol and is given up.
+    void give_up_link(const Error& why);
+
+private:
+    struct Unsent {
+        wire::Api api;
+        std::vector<std::byte> body;
+        ReplyCallback done;
+        SteadyTime deadline;
+    };
+    static constexpr std::size_t kRequestsMax = 4096;
+
+    void run();
+    void sleep_until_work();
+    void wait_for_wakeups();
+    bool drain_participants();
+    void stop_everything();
+
+    void connect_now();
+    void connect_later(bool refused);
+    void link_opened(Link& link) override;
+    void link_frame(Link& link, const wire::Frame& frame, const BufferRef& buffer) override;
+    void link_lost(Link& link, const Error& why) override;
+    void adopt(std::shared_ptr<Link> link);
+    void drop_link(const Error& why);
+    void probe_primary_later();
+    void report(ConnectionEvent event, const Endpoint& endpoint, const Error* why = nullptr);
+    [[nodiscard]] std::shared_ptr<Link> make_link(std::size_t endpoint);
+    void settle_start(Result<void> outcome);
+
+    void send_unsent();
+    void send(Unsent request);
+    void arm_deadline();
+
+    // Fixed after construction.
+    const ClientOptions options_;
+    const std::vector<Endpoint> endpoints_;
+    const std::shared_ptr<ring::Waker> waker_;
+
+    // Shared. closed_ is set by close(), under close_mutex_.
+    std::atomic<bool> closed_{false};
+    std::mutex close_mutex_;
+    mutable std::mutex broker_mutex_;
+    wire::fb::HelloReplyT broker_;
+    std::atomic<std::size_t> requests_{0};  // given to request() and not yet answered
+
+    // Owned by the I/O thread. The context comes first: everything below uses it and goes before it.
+    asio::io_context context_{1};
+    asio::executor_work_guard<asio::io_context::executor_type> work_;
+    asio::posix::stream_descriptor wakeups_;
+    bool wakeups_awaited_ = false;
+    bool stopping_ = false;
+    std::shared_ptr<ReceiveBufferPool> buffers_;
+    std::shared_ptr<Link> link_;   // the connection, or the attempt at one
+    std::shared_ptr<Link> probe_;  // an attempt at the primary while connected elsewhere
+    std::size_t endpoint_ = 0;     // which one link_ is for
+    std::size_t refused_ = 0;      // attempts that failed since the last pause
+    std::string last_endpoint_;    // the last one that was connected
+    Backoff backoff_;
+    asio::steady_timer reconnect_timer_;
+    asio::steady_timer probe_timer_;
+    asio::steady_timer deadline_timer_;
+    std::optional<SteadyTime> armed_for_;
+    Calls calls_;
+    std::deque<Unsent> unsent_;
+    std::vector<std::shared_ptr<Participant>> participants_;
+    std::promise<Result<void>> started_;
+    bool start_settled_ = false;
+    SteadyTime start_deadline_{};
+
+    std::thread thread_;
+};
+
+}  // namespace casc::client

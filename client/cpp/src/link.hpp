@@ -1,0 +1,136 @@
+#pragma once
+// client/src/link.hpp: one connection to one broker, from the first attempt to the end: resolve, connect, hello, then
+// frames in both directions until it breaks or is closed.
+
+#include "endpoint.hpp"
+#include "receive_buffer.hpp"
+
+#include <casc/types/result.hpp>
+#include <casc/wire/frame.hpp>
+#include <casc/wire/messages.hpp>
+
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <vector>
+
+namespace casc::client {
+
+namespace asio = boost::asio;
+
+class Link;
+
+// What a link tells its owner, on the I/O thread. The owner may close the link from inside any of them.
+class LinkOwner {
+public:
+    virtual void link_opened(Link& link) = 0;
+    // A whole, checked frame; its bytes lie in `buffer`.
+    virtual void link_frame(Link& link, const wire::Frame& frame, const BufferRef& buffer) = 0;
+    // The last word of a link that was not closed by its owner.
+    virtual void link_lost(Link& link, const Error& why) = 0;
+
+protected:
+    ~LinkOwner() = default;
+};
+
+// Thread:   the client's I/O thread.
+// Lifetime: shared with its own pending handlers; silent once closed. The owner must outlive it or close it.
+class Link : public std::enable_shared_from_this<Link> {
+public:
+    struct Settings {
+        std::string client_id;
+        std::chrono::milliseconds connect_timeout;
+    };
+
+    Link(asio::io_context& context, LinkOwner& owner, std::shared_ptr<ReceiveBufferPool> buffers, Endpoint endpoint,
+         Settings settings);
+
+    // Begins; link_opened or link_lost follows.
+    void start();
+    // Ends without a word to the owner. What was not written is forgotten.
+    void close();
+
+    // Puts a frame behind those that wait to be written. The vector form takes the frame; the span form borrows it
+    // and counts `*writes_pending` up now and down when the bytes are written or given up.
+    void send(std::vector<std::byte> frame);
+    void send(std::span<const std::byte> frame, unsigned* writes_pending);
+    // Writes as much as the socket takes; the rest goes when it takes more. Called once per round of the loop, so
+    // that frames of one round leave in one system call.
+    void flush();
+
+    // Whether it ever got as far as an answered hello.
+    [[nodiscard]] bool was_open() const noexcept { return was_open_; }
+    [[nodiscard]] bool is_open() const noexcept { return phase_ == Phase::open; }
+    [[nodiscard]] const Endpoint& endpoint() const noexcept { return endpoint_; }
+    [[nodiscard]] const wire::fb::HelloReplyT& broker() const noexcept { return broker_; }
+    // Bytes that wait to be written: what a sender looks at to keep the queue short.
+    [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return unwritten_bytes_; }
+
+private:
+    enum class Phase { fresh, connecting, hello, open, closed };
+
+    struct Outgoing {
+        std::vector<std::byte> owned;
+        std::span<const std::byte> rest;
+        unsigned* writes_pending = nullptr;
+    };
+
+    using Generic = asio::generic::stream_protocol;
+    void connect_next();
+    void connected();
+    void send_hello();
+    void hello_answered(const wire::Frame& frame);
+    void begin_heartbeat();
+    void heartbeat();
+
+    void read();
+    void received(std::size_t bytes);
+    [[nodiscard]] Result<bool> take_frame();
+    void make_room();
+    void dispatch(const wire::Frame& frame);
+
+    void wait_writable();
+    void written(std::size_t bytes);
+    void forget_outgoing();
+    void lose(Error why);
+
+    // Fixed after construction.
+    LinkOwner& owner_;
+    const std::shared_ptr<ReceiveBufferPool> buffers_;
+    const Endpoint endpoint_;
+    const Settings settings_;
+
+    Phase phase_ = Phase::fresh;
+    bool was_open_ = false;
+    asio::ip::tcp::resolver resolver_;
+    Generic::socket socket_;
+    asio::steady_timer timer_;  // the attempt's end, later the heartbeat
+    std::vector<Generic::endpoint> addresses_;
+    std::size_t next_address_ = 0;
+    wire::fb::HelloReplyT broker_;
+
+    // Reading: [begin_, end_) of the buffer is received and not yet handed on.
+    BufferRef buffer_;
+    std::size_t begin_ = 0;
+    std::size_t end_ = 0;
+    std::size_t frame_bytes_max_ = wire::kFrameBytesMax;
+
+    // Writing.
+    std::deque<Outgoing> outgoing_;
+    std::size_t unwritten_bytes_ = 0;
+    bool waiting_writable_ = false;
+
+    // Heartbeat.
+    std::chrono::milliseconds heartbeat_half_{};
+    std::chrono::milliseconds idle_timeout_{};
+    std::chrono::steady_clock::time_point last_received_{};
+    bool received_since_beat_ = false;
+    bool sent_since_beat_ = false;
+};
+
+}  // namespace casc::client
