@@ -121,8 +121,10 @@ public:
     [[nodiscard]] bool verify_body() const noexcept;   // the producer's checksum
     [[nodiscard]] bool verify_stamp() const noexcept;  // the broker's; only meaningful once stamped
 
-    [[nodiscard]] const BatchStamp& stamp() const noexcept { return stamp_; }
-    [[nodiscard]] const BatchHeader& header() const noexcept { return header_; }
+    [[nodiscard]] const BatchStamp& stamp() const& noexcept { return stamp_; }
+    [[nodiscard]] const BatchHeader& header() const& noexcept { return header_; }
+    [[nodiscard]] BatchStamp stamp() && noexcept { return stamp_; }  // of a passing view: a copy, nothing dangles
+    [[nodiscard]] BatchHeader header() && noexcept { return header_; }
     [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
     [[nodiscard]] std::uint32_t event_count() const noexcept { return header_.event_count; }
     [[nodiscard]] Offset base_offset() const noexcept { return Offset(stamp_.base_offset); }
