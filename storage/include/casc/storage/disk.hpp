@@ -23,21 +23,32 @@ struct WriteCompletion {
     Result<void> result;
 };
 
-// A file for durable, block-aligned, asynchronous writes.
-// Thread: owning shard. Lifetime: destroyed before its Disk, with no write in flight.
-class DurableFile {
+// A file of whole blocks that is read and not written: recovery looks at the journal through this type, so that it
+// cannot change what it judges.
+// Thread: one at a time.
+class ReadableFile {
 public:
-    virtual ~DurableFile() = default;
+    virtual ~ReadableFile() = default;
 
+    // Blocking read of whole blocks into memory aligned to kBlockAlignment; returns the bytes read, fewer only at the
+    // end of the file.
+    [[nodiscard]] virtual Result<std::size_t> read(std::uint64_t position, std::span<std::byte> into) = 0;
+
+    [[nodiscard]] virtual std::uint64_t size() const = 0;
+};
+
+// A file for durable, block-aligned, asynchronous writes.
+// Thread: owning shard. Lifetime: destroyed before its WriteQueue, with no write in flight.
+class DurableFile : public ReadableFile {
+public:
     // Starts a write that is durable when its completion is reported. `data` and `position` are multiples of
     // kBlockAlignment, and `data` stays untouched until then. Never waits; at most `writes_in_flight_max` (given when
     // the queue was made) may be outstanding over all files of one queue.
     virtual void submit_write(std::uint64_t position, std::span<const std::byte> data, std::uint64_t token) = 0;
 
-    // Blocking read of whole blocks; returns the bytes read, fewer only at the end of the file.
-    [[nodiscard]] virtual Result<std::size_t> read(std::uint64_t position, std::span<std::byte> into) = 0;
-
-    [[nodiscard]] virtual std::uint64_t size() const = 0;
+    // Blocking: whatever can be read from the file now is durable on return, also what an earlier process wrote
+    // without living to see it complete (it may still be in the page cache or in the device's write cache).
+    [[nodiscard]] virtual Result<void> sync() = 0;
 };
 
 // Gathers the completions of all DurableFiles opened on it.
@@ -52,8 +63,12 @@ public:
     // Waits until at least one write has completed (there must be one in flight).
     virtual void wait(std::vector<WriteCompletion>& completed) = 0;
 
-    // Readable when poll() would find something, for an event loop; -1 where completions are immediate on poll().
+    // Readable when poll() would find something, for an event loop; poll() and wait() make it unreadable again. -1
+    // where completions are immediate on poll().
     [[nodiscard]] virtual int event_fd() const = 0;
+
+    // Thread: any. Makes event_fd() readable though no write has completed.
+    virtual void wake() noexcept = 0;
 
     // Opens `path` with exactly `bytes` bytes, every block of which has been written once (a write to a block that was
     // only reserved has to change file metadata and is less than half as fast). Creates and fills it when missing or
@@ -62,7 +77,7 @@ public:
                                                                     std::uint64_t bytes) = 0;
 };
 
-// Thread: any.
+// Thread: any. Lifetime: must outlive its queues, files and locks.
 class Disk {
 public:
     virtual ~Disk() = default;
@@ -71,6 +86,14 @@ public:
     [[nodiscard]] virtual std::string name() const = 0;
 
     [[nodiscard]] virtual Result<std::unique_ptr<WriteQueue>> make_write_queue(unsigned writes_in_flight_max) = 0;
+
+    // Opens an existing file; data_missing when there is none.
+    [[nodiscard]] virtual Result<std::unique_ptr<ReadableFile>> open_to_read(const std::filesystem::path& path) = 0;
+
+    // The slow half of WriteQueue::open(): makes `path` at least `bytes` long, every block written once, file and
+    // directory entry durable, so that opening it later on the owning shard does not wait. On failure `path` may be
+    // left shorter.
+    [[nodiscard]] virtual Result<void> fill_file(const std::filesystem::path& path, std::uint64_t bytes) = 0;
 
     // Small files and directories; every change is durable on return.
     [[nodiscard]] virtual Result<std::string> read_file(const std::filesystem::path& path) = 0;

@@ -11,8 +11,13 @@
 #include <casc/types/units.hpp>
 #include <casc/types/vocabulary.hpp>
 
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 
 namespace casc::storage {
 
@@ -22,6 +27,12 @@ struct JournalOptions {
     unsigned segments_min = 4;           // made at first start
     unsigned segments_max = 32;          // grown to under load, never shrunk while running
     unsigned writes_in_flight = 8;
+    // Told apart from the entries of other journals by it, and from look-alikes inside a producer's payload, because
+    // it never leaves the broker. Kept in the files from the first start on; 0: drawn at random then.
+    std::uint32_t salt = 0;
+    // A new segment is made by a helper thread before it is needed; false makes it inside can_submit(), so that a
+    // simulation has one thread only.
+    bool grow_on_helper_thread = true;
 };
 
 inline constexpr std::size_t kEntryHeaderBytes = 64;
@@ -39,12 +50,16 @@ struct EntryHeader {
     std::uint32_t previous_crc;  // header_crc of the entry before; chains the entries
     std::uint32_t flags;
     std::int64_t written_at;
-    std::uint32_t reserved;
+    std::uint32_t salt;  // the same in every entry of one journal
     std::uint32_t header_crc;  // CRC32C of the 60 bytes before it
 };
 static_assert(sizeof(EntryHeader) == kEntryHeaderBytes);
 
-// An entry found by recovery. Valid during the visit.
+// Values of EntryHeader::flags: entries without body or records that the journal writes on its own account.
+inline constexpr std::uint32_t kEntryOpeningMark = 1u << 0;  // first entry of a generation
+inline constexpr std::uint32_t kEntryClosingMark = 1u << 1;  // proves the entries before it durable
+
+// An entry found by recovery. Valid during the visit. Marks are entries with an empty body and no records.
 struct RecoveredEntry {
     JournalSequence sequence;
     std::span<const std::byte> body;
@@ -57,26 +72,35 @@ using BodyCheck = std::function<bool(std::span<const std::byte> body, std::uint3
 
 struct RecoveryReport {
     JournalSequence first;           // of the oldest entry found; 0 when there is none
-    JournalSequence last;            // of the newest intact entry
+    JournalSequence last;            // of the newest intact entry; the opening mark comes after it
+    std::uint64_t entries = 0;       // intact, marks included
     std::uint32_t generation = 0;    // now in force
-    std::uint64_t torn_entries = 0;  // cut from the tail
+    std::uint64_t torn_entries = 0;  // begun but not complete, cut from the tail
 };
 
 class Journal {
 public:
     // Reads every intact entry in order into `visit`, cuts a torn tail, raises the generation and makes that durable.
-    // Fails with data_corrupt (nothing modified) when an entry that is known to have been complete is damaged, and
-    // with whatever `visit` returns.
+    // Fails with data_corrupt (nothing modified, nothing visited) when an entry that is known to have been complete is
+    // damaged, and with whatever `visit` returns (nothing modified). `check` is called for entries with a body.
+    // `report`: first, last, entries and torn_entries are known before the first visit.
     [[nodiscard]] static Result<std::unique_ptr<Journal>> open(
         Disk& disk, const JournalOptions& options, const BodyCheck& check,
         const std::function<Result<void>(const RecoveredEntry&)>& visit, RecoveryReport& report);
     ~Journal();  // waits for the writes in flight
 
+    // The reading half of open(), for offline verification: same arguments and failures, changes nothing.
+    // report.generation is that of the newest entry.
+    [[nodiscard]] static Result<void> verify(Disk& disk, const std::filesystem::path& directory,
+                                             const BodyCheck& check,
+                                             const std::function<Result<void>(const RecoveredEntry&)>& visit,
+                                             RecoveryReport& report);
+
     // The largest body that one entry can hold.
     [[nodiscard]] std::size_t body_bytes_max() const noexcept;
 
     // True when a write slot and segment room are there. False with every segment in use means that recycling lags:
-    // back-pressure, ask again after recycle_through().
+    // back-pressure, ask again after recycle_through() and after each poll(). Always false once failure() is set.
     [[nodiscard]] bool can_submit(std::size_t body_bytes) noexcept;
 
     // Writes the header into the first 64 bytes of `entry`, pads with zeros to the block boundary and starts the
@@ -95,11 +119,12 @@ public:
     [[nodiscard]] const std::optional<Error>& failure() const noexcept;
     [[nodiscard]] int event_fd() const noexcept;
 
-    // Everything up to `sequence` is stored elsewhere: segments that hold nothing newer may be used again.
+    // Everything up to `sequence` is stored elsewhere: segments that hold nothing newer may be used again, one after
+    // the other, each when the write that blanks it has completed. Requires sequence <= durable_through().
     void recycle_through(JournalSequence sequence);
 
     // The last entry durable when nothing is in flight is only proven durable by a later entry; writes an empty one
-    // when that proof is missing. Called when idle and at shutdown.
+    // when that proof is missing and there is room. Called when idle and at shutdown.
     void submit_closing_mark();
     [[nodiscard]] bool needs_closing_mark() const noexcept;
 
