@@ -1,0 +1,24 @@
+#pragma once
+// prometheus.hpp: metrics in Prometheus' text format 0.0.4. Thread: any.
+
+#include <casc/broker/broker.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace casc::broker {
+
+inline constexpr std::string_view kPrometheusContentType =
+    "text/plain; version=0.0.4; charset=utf-8";
+
+// One block per family: # HELP, # TYPE, then its samples. A family without samples is left out.
+[[nodiscard]] std::string render_prometheus(const std::vector<MetricFamily>& families);
+
+// name="value" with the value escaped, for MetricSample::labels.
+[[nodiscard]] std::string prometheus_label(std::string_view name, std::string_view value);
+
+// The standard process_* families of this process, from /proc.
+[[nodiscard]] std::vector<MetricFamily> process_metrics();
+
+}  // namespace casc::broker
