@@ -57,7 +57,7 @@ public:
           in_flight_(options.writes_in_flight) {}
     ~Impl() { wait_for_all(); }
 
-    [[nodiscard]] Result<void> start(const JournalScan& scan, std::uint32_t salt);
+    [[nodiscard]] Result<void> start(const JournalScan& scan, std::uint32_t salt, JournalSequence continue_after);
 
     [[nodiscard]] bool can_submit(std::uint64_t body_bytes) noexcept {
         return !failure_ && next_ - durable_ <= JournalSequence::distance(in_flight_.size()) &&
@@ -104,12 +104,12 @@ private:
 
 // The opening mark is durable before anybody may submit: entries of an older generation that are still lying behind the
 // tail can never again follow an entry of the chain.
-Result<void> Journal::Impl::start(const JournalScan& scan, std::uint32_t salt) {
+Result<void> Journal::Impl::start(const JournalScan& scan, std::uint32_t salt, JournalSequence continue_after) {
     generation_ = scan.generation_max + 1;
     salt_ = scan.salt != 0 ? scan.salt : salt;
     previous_crc_ = scan.last_crc;
-    next_ = scan.last.next();
-    durable_ = scan.last;
+    durable_ = scan.entries > 0 ? scan.last : continue_after;
+    next_ = durable_.next();
     CASC_TRY_VOID(segments_.open(scan));
     CASC_TRY_VOID(segments_.make_room_for_mark());
     CASC_FAIL_POINT("journal.opening");
@@ -212,7 +212,7 @@ Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const JournalOptions&
     // Nothing has been modified up to here. One write more than asked for: blanking.
     CASC_TRY(auto queue, disk.make_write_queue(options.writes_in_flight + 1));
     auto impl = std::make_unique<Impl>(disk, options, std::move(queue));
-    CASC_TRY_VOID(impl->start(scan, options.salt != 0 ? options.salt : draw_salt()));
+    CASC_TRY_VOID(impl->start(scan, options.salt != 0 ? options.salt : draw_salt(), options.continue_after));
     report.generation = impl->generation_;
     return std::unique_ptr<Journal>(new Journal(std::move(impl)));
 }

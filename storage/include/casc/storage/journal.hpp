@@ -30,6 +30,8 @@ struct JournalOptions {
     // Told apart from the entries of other journals by it, and from look-alikes inside a producer's payload, because
     // it never leaves the broker. Kept in the files from the first start on; 0: drawn at random then.
     std::uint32_t salt = 0;
+    // Where a journal without entries starts: after this one. For a store that was restored from a backup.
+    JournalSequence continue_after{};
     // A new segment is made by a helper thread before it is needed; false makes it inside can_submit(), so that a
     // simulation has one thread only.
     bool grow_on_helper_thread = true;
