@@ -1,0 +1,255 @@
+#include "node.hpp"
+
+#include <casc/broker/logging.hpp>
+
+#include <algorithm>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace casc::broker {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long the shard's event loop may take to answer before it counts as stuck.
+constexpr milliseconds kLoopDeadline = 2s;
+// What the broker opens besides its connections: journal, SST files, event descriptors.
+constexpr rlim_t kDescriptorsForStorage = 1024;
+
+// A connection is a descriptor; distributions start services with 1024 of them and allow many more.
+void raise_descriptor_limit(std::uint32_t connections) {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    const rlim_t wanted = kDescriptorsForStorage + connections;
+    if (limit.rlim_cur >= wanted) return;
+    log_event(LogLevel::warn, "descriptor_limit_low",
+              {{"limit", limit.rlim_cur},
+               {"wanted", wanted},
+               {"advice", "raise it with ulimit -n or LimitNOFILE, or lower limits.connections"}});
+}
+
+void name_thread(const char* name) {
+    pthread_setname_np(pthread_self(), name);
+}
+
+}  // namespace
+
+Node::Node(SignalWaiter& signals, Options options, LoadedConfig loaded)
+    : signals_(signals),
+      options_(std::move(options)),
+      loaded_(std::move(loaded)),
+      ready_file_(options_.ready_file) {}
+
+Node::~Node() = default;
+
+ExitCode Node::run() {
+    const Config& config = loaded_.config;
+    log_event(LogLevel::info, "starting",
+              {{"version", CASC_VERSION},
+               {"node", config.node.id},
+               {"pid", ::getpid()},
+               {"data_directory", config.node.data_directory.string()},
+               {"config", options_.config_file.empty() ? "none" : options_.config_file.string()}});
+    if (config.listen.insecure) {
+        log_event(LogLevel::warn, "insecure",
+                  {{"why", "other machines may connect, and there is no authentication"}});
+    }
+    raise_descriptor_limit(config.limits.connections);
+    if (const Result<void> started = start_http(); !started) {
+        log_event(LogLevel::error, "start_failed",
+                  {{"error", started.error().code}, {"why", started.error().detail}});
+        return ExitCode::start_failed;
+    }
+    if (const auto failed = start_broker()) return *failed;
+    if (const auto failed = announce()) return *failed;
+    return serve();
+}
+
+Result<void> Node::start_http() {
+    if (loaded_.config.listen.http.empty()) return {};
+    HttpHandlers handlers;
+    handlers.metrics = [this] { return metrics(); };
+    handlers.live = [this] { return live(); };
+    handlers.ready = [this] { return ready(); };
+    handlers.version_json = R"({"name":"casc-broker","version":")" CASC_VERSION R"("})";
+    CASC_TRY(http_, HttpServer::start(loaded_.config.listen.http, std::move(handlers)));
+    return {};
+}
+
+// Recovery may take long, and whoever sends SIGTERM meanwhile wants to be heard. Leaving in the
+// middle is what recovery is made for, so there is nothing to undo: the process just ends.
+std::optional<ExitCode> Node::start_broker() {
+    std::optional<Result<std::unique_ptr<Broker>>> started;
+    std::thread starter([&] {
+        name_thread("casc-start");
+        started.emplace(Broker::start(loaded_));
+        signals_.notify();
+    });
+    for (;;) {
+        const Wakeup wakeup = signals_.wait();
+        if (wakeup == Wakeup::notified) break;
+        if (wakeup == Wakeup::reload_signal) {
+            log_event(LogLevel::warn, "reload_refused", {{"why", "the broker is still starting"}});
+            continue;
+        }
+        log_event(LogLevel::info, "stopped", {{"why", "asked to stop while starting"}});
+        ::_exit(static_cast<int>(ExitCode::stopped));
+    }
+    starter.join();
+    if (!*started) {
+        const Error& error = started->error();
+        log_event(LogLevel::error, "start_failed",
+                  {{"error", error.code}, {"why", error.message()}});
+        return ExitCode::start_failed;
+    }
+    broker_ = std::move(*started).value();
+    serving_.store(broker_.get(),
+                   std::memory_order_release);  // pairs with metrics(), live(), ready()
+    phase_.store(Phase::serving, std::memory_order_release);
+    return std::nullopt;
+}
+
+std::optional<ExitCode> Node::announce() {
+    const std::string http_endpoint = http_ ? http_->endpoint() : "";
+    for (const std::string& endpoint : broker_->endpoints()) {
+        log_event(LogLevel::info, "listening", {{"endpoint", endpoint}});
+    }
+    if (http_) log_event(LogLevel::info, "listening", {{"http", http_endpoint}});
+    if (const Result<void> written = ready_file_.write(broker_->endpoints(), http_endpoint);
+        !written) {
+        log_event(LogLevel::error, "start_failed",
+                  {{"error", written.error().code}, {"why", written.error().detail}});
+        drain();
+        static_cast<void>(
+            broker_->wait());  // the start has failed already; this only leaves the data tidy
+        return ExitCode::start_failed;
+    }
+    notify_service_manager("READY=1");
+    return std::nullopt;
+}
+
+ExitCode Node::serve() {
+    std::optional<Result<void>> ended;
+    std::thread waiter([&] {
+        name_thread("casc-wait");
+        ended.emplace(broker_->wait());
+        signals_.notify();
+    });
+    for (;;) {
+        const Wakeup wakeup = signals_.wait();
+        if (wakeup == Wakeup::notified) break;
+        const bool draining = phase_.load(std::memory_order_relaxed) == Phase::draining;
+        if (wakeup == Wakeup::reload_signal) {
+            if (!draining) reload();
+        } else if (!draining) {
+            drain();
+        } else {
+            // Durable events are safe without a drain: this is the crash that recovery is made for.
+            log_event(LogLevel::warn, "stopped",
+                      {{"why", "a second signal; the drain was not complete"}});
+            ::_exit(static_cast<int>(ExitCode::interrupted));
+        }
+    }
+    waiter.join();
+    phase_.store(Phase::stopped, std::memory_order_release);
+    if (!*ended) {
+        const Error& error = ended->error();
+        log_event(LogLevel::error, "storage_gave_up",
+                  {{"error", error.code},
+                   {"why", error.message()},
+                   {"advice",
+                    "every acknowledged event is on disk; look at the disk, then start the broker "
+                    "again"}});
+        return ExitCode::storage_failed;
+    }
+    log_event(LogLevel::info, "stopped");
+    return ExitCode::stopped;
+}
+
+void Node::drain() {
+    log_event(LogLevel::info, "draining", {{"advice", "a second signal stops at once"}});
+    phase_.store(Phase::draining, std::memory_order_release);
+    notify_service_manager("STOPPING=1");
+    broker_->request_drain();
+}
+
+// --- reloading
+// ------------------------------------------------------------------------------------------------------
+
+void Node::reload() {
+    const Result<LoadedConfig> next =
+        load_config(options_.config_file, environment_entries(), options_.overrides);
+    if (!next) {
+        log_event(LogLevel::error, "reload_refused",
+                  {{"why", next.error().detail},
+                   {"advice", "nothing has changed; --check-config tests a file"}});
+        return;
+    }
+    log_changes(*next);
+    const std::vector<std::string> waiting = broker_->reload(*next);
+    for (const std::string& key : waiting)
+        log_event(LogLevel::warn, "restart_needed", {{"setting", key}});
+    if (const auto level = parse_log_level(next->config.log.level)) set_log_level(*level);
+    loaded_ = *next;
+    log_event(LogLevel::info, "reloaded", {{"restart_needed", waiting.size()}});
+}
+
+void Node::log_changes(const LoadedConfig& next) {
+    for (std::size_t i = 0; i < next.settings.size(); ++i) {
+        const EffectiveSetting& before = loaded_.settings[i];
+        const EffectiveSetting& after = next.settings[i];
+        if (before.value == after.value || !after.reloadable) continue;
+        log_event(LogLevel::info, "setting_changed",
+                  {{"setting", after.key}, {"before", before.value}, {"now", after.value}});
+    }
+}
+
+// --- on the control thread
+// ------------------------------------------------------------------------------------------
+
+Result<std::vector<MetricFamily>> Node::metrics() const {
+    std::vector<MetricFamily> families;
+    if (Broker* const broker = serving_.load(std::memory_order_acquire)) {
+        CASC_TRY(families, broker->metrics(kLoopDeadline));
+    }
+    const bool known =
+        std::any_of(families.begin(), families.end(),
+                    [](const MetricFamily& family) { return family.name == "casc_build_info"; });
+    if (!known) {
+        families.push_back({"casc_build_info",
+                            "Version of the broker; the value is always 1.",
+                            "gauge",
+                            {{"casc_build_info", "version=\"" CASC_VERSION "\"", 1}}});
+    }
+    return families;
+}
+
+std::vector<HealthCheck> Node::live() const {
+    Broker* const broker = serving_.load(std::memory_order_acquire);
+    // There is no loop yet while the broker recovers, and no time by which recovery must be over.
+    if (broker == nullptr) return {{"event_loop", true, "recovering"}};
+    if (phase_.load(std::memory_order_acquire) == Phase::stopped)
+        return {{"event_loop", true, "stopped"}};
+    const auto answered = broker->metrics(kLoopDeadline);
+    const bool turns = answered.has_value() || answered.error().code != ErrorCode::timeout;
+    return {{"event_loop", turns, turns ? "" : "the shard did not answer within 2 s"}};
+}
+
+std::vector<HealthCheck> Node::ready() const {
+    const Phase phase = phase_.load(std::memory_order_acquire);
+    Broker* const broker = serving_.load(std::memory_order_acquire);
+    if (broker == nullptr) return {{"recovered", false, "the data folder is being recovered"}};
+    std::vector<HealthCheck> checks{{"recovered", true, ""}};
+    checks.push_back({"accepting", phase == Phase::serving,
+                      phase == Phase::serving ? "" : "the broker is stopping"});
+    std::string why;
+    const bool broker_ready = broker->ready(why);
+    checks.push_back({"broker", broker_ready, broker_ready ? "" : why});
+    return checks;
+}
+
+}  // namespace casc::broker

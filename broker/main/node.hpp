@@ -1,0 +1,64 @@
+#pragma once
+// node.hpp: the life of the process around one Broker: start, serve, reload, drain.
+
+#include "options.hpp"
+#include "ready_file.hpp"
+#include "signals.hpp"
+
+#include <casc/broker/broker.hpp>
+#include <casc/broker/config.hpp>
+#include <casc/broker/http.hpp>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace casc::broker {
+
+// Thread: main, except the health checks, which the control thread calls. Two helper threads do
+// what may take long while main listens to signals: "casc-start" recovers the broker, "casc-wait"
+// waits for its end.
+class Node {
+public:
+    // `signals` must outlive it.
+    Node(SignalWaiter& signals, Options options, LoadedConfig loaded);
+    ~Node();
+
+    // Returns when the broker has stopped.
+    [[nodiscard]] ExitCode run();
+
+private:
+    enum class Phase : std::uint8_t { starting, serving, draining, stopped };
+
+    [[nodiscard]] Result<void> start_http();
+    [[nodiscard]] std::optional<ExitCode> start_broker();
+    [[nodiscard]] std::optional<ExitCode> announce();
+    [[nodiscard]] ExitCode serve();
+    void drain();
+    void reload();
+    void log_changes(const LoadedConfig& next);
+
+    // On the control thread.
+    [[nodiscard]] Result<std::vector<MetricFamily>> metrics() const;
+    [[nodiscard]] std::vector<HealthCheck> live() const;
+    [[nodiscard]] std::vector<HealthCheck> ready() const;
+
+    // Fixed after construction.
+    SignalWaiter& signals_;
+    const Options options_;
+    // Owned by main.
+    LoadedConfig loaded_;
+    ReadyFile ready_file_;
+    std::unique_ptr<Broker> broker_;
+    // Written by main (release), read by the control thread (acquire). serving_ is broker_ once it
+    // has recovered.
+    std::atomic<Phase> phase_{Phase::starting};
+    std::atomic<Broker*> serving_{nullptr};
+    // Last, so that it is gone before what its handlers read.
+    std::unique_ptr<HttpServer> http_;
+};
+
+}  // namespace casc::broker
