@@ -1,0 +1,61 @@
+#include "host.hpp"
+
+#include <fstream>
+#include <thread>
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+namespace casc::bench {
+namespace {
+
+rusage own_usage() {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return usage;
+}
+
+double seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; }
+
+}  // namespace
+
+std::string cpu_name() {
+    std::ifstream info("/proc/cpuinfo");
+    for (std::string line; std::getline(info, line);) {
+        if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+    }
+    return "unknown";
+}
+
+std::uint32_t cpu_count() { return std::thread::hardware_concurrency(); }
+
+std::uint64_t memory_bytes() {
+    return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::string kernel_name() {
+    utsname name{};
+    ::uname(&name);
+    return std::string(name.sysname) + ' ' + name.release;
+}
+
+std::string commit_name() { return CASC_COMMIT; }
+
+std::uint64_t own_rss_bytes_max() { return static_cast<std::uint64_t>(own_usage().ru_maxrss) * 1024; }
+
+double own_cpu_seconds() {
+    const rusage usage = own_usage();
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+bool pin_this_thread(std::uint32_t cpu) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    return ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set) == 0;
+}
+
+}  // namespace casc::bench

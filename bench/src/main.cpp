@@ -1,0 +1,39 @@
+// casc-bench: how fast casc is on this machine, and how fast the machine would allow.
+
+#include "host.hpp"
+#include "options.hpp"
+#include "report.hpp"
+#include "workload.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <exception>
+#include <iostream>
+#include <string>
+
+int main(int argc, char** argv) {
+    using namespace casc::bench;
+    CLI::App app("Measures casc, and in the same run what limits it.\n"
+                 "Every workload prints its parameters, its result, the limit and the share of it that was reached.");
+    app.require_subcommand(1);
+    Options options;
+    for (const Workload& workload : workloads()) {
+        auto* command = app.add_subcommand(std::string(workload.name), std::string(workload.question));
+        add_flags(*command, options, workload.flags);
+    }
+    CLI11_PARSE(app, argc, argv);
+    for (const Workload& workload : workloads()) {
+        if (!app.got_subcommand(std::string(workload.name))) continue;
+        try {
+            Report report;
+            report.workload = workload.name;
+            workload.run(options, report);
+            print(report, options.output);
+            return report.error_count == 0 ? 0 : 1;
+        } catch (const std::exception& error) {
+            std::cerr << "casc-bench " << workload.name << ": " << error.what() << '\n';
+            return 2;
+        }
+    }
+    return 2;
+}

@@ -1,0 +1,108 @@
+#include "options.hpp"
+
+#include "quantities.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <map>
+#include <stdexcept>
+
+namespace casc::bench {
+namespace {
+
+// A flag whose text `parse` turns into a value of `target`; what it throws becomes CLI11's usage error.
+template <class Target, class Parse>
+CLI::Option* add_parsed(CLI::App& app, const std::string& name, Target& target, Parse parse, const std::string& help) {
+    return app.add_option_function<std::string>(
+        name,
+        [&target, parse, name](const std::string& text) {
+            try {
+                target = parse(text);
+            } catch (const std::invalid_argument& error) {
+                throw CLI::ValidationError(name, error.what());
+            }
+        },
+        help);
+}
+
+std::uint32_t parse_small_count(const std::string& text) {
+    const std::uint64_t count = parse_count(text);
+    if (count > 1'000'000) throw std::invalid_argument("more than a million: '" + text + "'");
+    return static_cast<std::uint32_t>(count);
+}
+
+std::uint32_t parse_positive_count(const std::string& text) {
+    const std::uint32_t count = parse_small_count(text);
+    if (count == 0) throw std::invalid_argument("must be at least 1");
+    return count;
+}
+
+using Adder = std::function<void(CLI::App&, Options&, const std::string&)>;
+
+const std::map<std::string_view, Adder>& adders() {
+    static const std::map<std::string_view, Adder> all{
+        {"--size", [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.size_bytes, parse_bytes, "payload bytes of one event, as 100 or 64KiB");
+         }},
+        {"--acks", [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.acks, "when the producer is told")
+                 ->check(CLI::IsMember({"none", "memory", "durable", "replicated"}))->capture_default_str();
+         }},
+        {"--producers", [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.producer_count, parse_small_count, "producers, one thread and connection each");
+         }},
+        {"--consumers", [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.consumer_count, parse_small_count, "consumers, one thread and connection each");
+         }},
+        {"--group", [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.group, "consumer group; without it every consumer reads everything");
+         }},
+        {"--batch-bytes", [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.batch_bytes, parse_bytes, "a producer sends a batch when it has this many bytes");
+         }},
+        {"--linger", [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.linger, parse_duration, "... or when its first event is this old, as 250us");
+         }},
+        {"--rate", [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.rate, parse_count, "events per second over all producers; default: as fast as it goes");
+         }},
+        {"--duration", [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.duration, parse_duration, "stop after this time, as 10s");
+         }},
+        {"--events", [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.event_count, parse_count, "stop after this many events, as 10M");
+         }},
+        {"--total", [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.total_bytes, parse_bytes, "stop after this much payload, as 8GiB");
+         }},
+        {"--in-flight", [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.in_flight_count, parse_positive_count, "batches sent and not acknowledged, per producer");
+         }},
+        {"--topics", [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.topic_count, parse_positive_count, "topics to spread over");
+         }},
+        {"--partitions", [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.partition_count, parse_positive_count, "partitions of each topic");
+         }},
+        {"--lane", [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.lane, "priority lane to produce into")
+                 ->check(CLI::IsMember({"critical", "high", "normal", "low"}))->capture_default_str();
+         }},
+        {"--address", [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.address, "the broker, as host:port or unix:/path")->capture_default_str();
+         }},
+    };
+    return all;
+}
+
+}  // namespace
+
+void add_flags(CLI::App& app, Options& options, std::span<const std::string_view> names) {
+    for (const std::string_view name : names) adders().at(name)(app, options, std::string(name));
+    const std::map<std::string, Output> outputs{{"text", Output::text}, {"json", Output::json}};
+    app.add_option("-o,--output", options.output, "text, or json: one object on standard output")
+        ->transform(CLI::CheckedTransformer(outputs, CLI::ignore_case));
+}
+
+}  // namespace casc::bench

@@ -1,0 +1,15 @@
+#include "workload.hpp"
+
+#include <array>
+
+namespace casc::bench {
+
+// One line per workload_<name>.cpp.
+extern const Workload kRingWorkload;
+
+std::span<const Workload> workloads() {
+    static const std::array all{kRingWorkload};
+    return all;
+}
+
+}  // namespace casc::bench
