@@ -88,7 +88,9 @@ struct ReadRequest {
 
 struct ReadAnswer {
     std::uint64_t token;
-    Result<std::vector<BatchRef>> batches;  // in order; the first one contains or follows `from`
+    // In order; the first one contains or follows `from`. Empty: nothing is stored in [from, until), because it was
+    // trimmed or because a crash has left a gap there; go on at `until`.
+    Result<std::vector<BatchRef>> batches;
 };
 
 struct TimeLookup {
@@ -126,6 +128,11 @@ public:
     // For topics whose events are seen before they are durable: after a crash the log continues at or above `ceiling`
     // with a higher epoch, so that no offset is ever used twice.
     [[nodiscard]] Result<JournalSequence> reserve(LogId log, Offset ceiling);
+
+    // Whatever is appended and put next, up to `bytes` in all, will be in one entry and so become durable together or
+    // not at all. Count 16 bytes for each record, and its key and value (or batch) rounded up to a multiple of 8.
+    // Fails with: event_too_large, storage_failed.
+    [[nodiscard]] Result<void> keep_together(std::size_t bytes);
 
     // The sequence that whatever is appended or put next will be part of.
     [[nodiscard]] JournalSequence filling() const noexcept;
@@ -176,7 +183,8 @@ public:
     // checkpoint thread, `done` is called from poll().
     void post_backup(const std::filesystem::path& target, std::function<void(Result<std::uint64_t> bytes)> done);
 
-    // Waits until everything appended is durable and checkpointed. For clean shutdown, benches and tests.
+    // Waits until everything appended is durable and checkpointed. For clean shutdown, benches and tests: a store that
+    // is destroyed right after it was shut down in order; one destroyed with work left will recover as after a crash.
     [[nodiscard]] Result<void> drain();
 
     struct Stats {

@@ -1,0 +1,88 @@
+#include "checkpoint_thread.hpp"
+
+#include "backup.hpp"
+#include "retention.hpp"
+
+#include <casc/types/clock.hpp>
+
+namespace casc::storage {
+
+CheckpointThread::CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, SliceSet& slices,
+                                   std::size_t checkpoint_bytes, std::shared_ptr<ring::Waker> shard)
+    : checkpointer_(checkpointer),
+      rocks_(rocks),
+      slices_(slices),
+      checkpoint_bytes_(checkpoint_bytes),
+      waker_(std::make_shared<ring::Waker>()),
+      orders_(ring::make_ring<CheckpointOrder>(kOrdersMax, waker_)),
+      // An order causes at most a `flushed` and its answer. The shard takes all news before it sends anything, so
+      // unread news never belong to more orders than fit the other ring twice.
+      news_(ring::make_ring<CheckpointNews>(4 * kOrdersMax, std::move(shard))),
+      thread_([this] { run(); }) {}
+
+CheckpointThread::~CheckpointThread() {
+    orders_.producer.close();
+    thread_.join();
+}
+
+void CheckpointThread::run() {
+    auto& orders = orders_.consumer;
+    while (orders.state() != ring::RingState::closed) {
+        const std::size_t obeyed = orders.drain([this](CheckpointOrder&& order) { obey(std::move(order)); }, 1);
+        if (obeyed == 0) waker_->wait([&] { return orders.ready(); });
+    }
+}
+
+void CheckpointThread::obey(CheckpointOrder&& order) {
+    if (order.kind == CheckpointOrder::Kind::entry) {
+        if (failure_) return;
+        checkpointer_.add(std::move(order.entry));
+        if (checkpointer_.pending_bytes() >= checkpoint_bytes_) checkpoint();
+        return;
+    }
+    auto result = failure_ ? Result<std::uint64_t>(*failure_) : answer(order);
+    switch (order.kind) {
+        case CheckpointOrder::Kind::entry: break;
+        case CheckpointOrder::Kind::checkpoint: return tell(CheckpointNews::Kind::checkpointed, std::move(result));
+        case CheckpointOrder::Kind::reclaim: return tell(CheckpointNews::Kind::reclaimed, std::move(result));
+        case CheckpointOrder::Kind::backup: return tell(CheckpointNews::Kind::backed_up, std::move(result));
+        case CheckpointOrder::Kind::close: return tell(CheckpointNews::Kind::closed, std::move(result));
+    }
+}
+
+// Everything but `entry` begins with a checkpoint: reclaiming needs the low-water marks stored, a backup the events.
+Result<std::uint64_t> CheckpointThread::answer(CheckpointOrder& order) {
+    checkpoint();
+    if (failure_) return *failure_;
+    switch (order.kind) {
+        case CheckpointOrder::Kind::reclaim: return reclaim_slices(rocks_, slices_);
+        case CheckpointOrder::Kind::backup: return make_backup(rocks_, order.target, checkpointer_.applied());
+        case CheckpointOrder::Kind::close:
+            CASC_TRY_VOID(checkpointer_.mark_clean(true));
+            return std::uint64_t{0};
+        case CheckpointOrder::Kind::entry:
+        case CheckpointOrder::Kind::checkpoint: break;
+    }
+    return std::uint64_t{0};
+}
+
+void CheckpointThread::checkpoint() {
+    if (failure_) return;
+    auto done = checkpointer_.checkpoint(wall_now());
+    if (done) {
+        if (auto error = rocks_.background_error()) done = std::move(*error);
+    }
+    if (!done) failure_ = done.error();
+    counters_.checkpoints.store(checkpointer_.count(), std::memory_order_relaxed);
+    counters_.sst_bytes_written.store(checkpointer_.sst_bytes_written(), std::memory_order_relaxed);
+    tell(CheckpointNews::Kind::flushed, failure_ ? Result<std::uint64_t>(*failure_) : Result<std::uint64_t>(0));
+}
+
+void CheckpointThread::tell(CheckpointNews::Kind kind, Result<std::uint64_t> result) {
+    const bool told = news_.producer.try_push(
+        CheckpointNews{.kind = kind, .flushed_through = checkpointer_.applied(), .result = std::move(result)});
+    // Closed: the store is being destroyed and listens no more.
+    CASC_ASSERT(told || news_.producer.state() == ring::RingState::closed, static_cast<int>(kind));
+}
+
+}  // namespace casc::storage

@@ -1,0 +1,76 @@
+#pragma once
+// storage/src/checkpoint_thread.hpp: the thread that owns the Checkpointer, and how the shard talks to it.
+
+#include "checkpoint.hpp"
+
+#include <casc/ring/ring.hpp>
+
+#include <atomic>
+#include <thread>
+
+namespace casc::storage {
+
+// What the shard sends.
+struct CheckpointOrder {
+    enum class Kind { entry, checkpoint, reclaim, backup, close };
+    Kind kind = Kind::checkpoint;
+    Entry entry{};                   // of entry
+    std::filesystem::path target{};  // of backup
+};
+
+// What it hears. Every order but `entry` is answered once; `flushed` comes with every checkpoint as well.
+struct CheckpointNews {
+    enum class Kind { flushed, checkpointed, reclaimed, backed_up, closed };
+    Kind kind = Kind::flushed;
+    JournalSequence flushed_through{};
+    Result<std::uint64_t> result{0};  // bytes of a backup; the failure of anything
+};
+
+// The only writer of RocksDB while the store runs.
+//
+// Thread:   constructed, send() and receive() by the shard; the rest runs on the thread it starts.
+// Lifetime: `checkpointer`, `rocks` and `slices` must outlive it. After a failure it answers every order with it.
+class CheckpointThread {
+public:
+    // Never more than this many orders are under way, so that neither ring can be found full by the thread.
+    static constexpr std::size_t kOrdersMax = 1024;
+
+    CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, SliceSet& slices, std::size_t checkpoint_bytes,
+                     std::shared_ptr<ring::Waker> shard);
+    ~CheckpointThread();
+    CheckpointThread(const CheckpointThread&) = delete;
+    CheckpointThread& operator=(const CheckpointThread&) = delete;
+
+    // False when too much is under way; `order` is untouched then.
+    [[nodiscard]] bool try_send(CheckpointOrder&& order) { return orders_.producer.try_push(std::move(order)); }
+    [[nodiscard]] std::optional<CheckpointNews> receive() { return news_.consumer.try_pop(); }
+    [[nodiscard]] bool ready() { return news_.consumer.ready(); }
+
+    // Shared atomics, written by the thread, read by anyone for statistics only.
+    struct Counters {
+        std::atomic<std::uint64_t> checkpoints{0};
+        std::atomic<std::uint64_t> sst_bytes_written{0};
+    };
+    [[nodiscard]] const Counters& counters() const { return counters_; }
+
+private:
+    void run();
+    void obey(CheckpointOrder&& order);
+    void checkpoint();
+    void tell(CheckpointNews::Kind kind, Result<std::uint64_t> result = 0);
+    [[nodiscard]] Result<std::uint64_t> answer(CheckpointOrder& order);
+
+    Checkpointer& checkpointer_;
+    Rocks& rocks_;
+    SliceSet& slices_;
+    const std::size_t checkpoint_bytes_;
+    std::shared_ptr<ring::Waker> waker_;
+    ring::Ring<CheckpointOrder> orders_;
+    ring::Ring<CheckpointNews> news_;
+    Counters counters_;
+    // Owned by the thread.
+    std::optional<Error> failure_;
+    std::thread thread_;
+};
+
+}  // namespace casc::storage

@@ -1,0 +1,200 @@
+#pragma once
+// storage/src/store_impl.hpp: the state of a Store. Its functions are in store_append.cpp (what is written),
+// store_poll.cpp (what completes), store_lookup.cpp (what is asked) and store_recovery.cpp (how it starts).
+
+#include "checkpoint_thread.hpp"
+#include "entry_builder.hpp"
+#include "reader_thread.hpp"
+#include "tail_cache.hpp"
+
+#include <casc/storage/store.hpp>
+
+#include <deque>
+
+namespace casc::storage {
+
+// The folders and files of a store.
+struct StorePaths {
+    explicit StorePaths(const std::filesystem::path& folder)
+        : root(folder),
+          format(folder / "FORMAT"),
+          lock(folder / "LOCK"),
+          journal(folder / "journal"),
+          rocks(folder / "rocks"),
+          ingest(folder / "ingest") {}
+    std::filesystem::path root, format, lock, journal, rocks;
+    std::filesystem::path ingest;  // SST files being built; beside RocksDB's own so that they can be linked into it
+};
+
+// Memory for entries. A quiet store makes small entries, and each of them is kept until its checkpoint, so a block is
+// not much larger than the entry that was expected.
+// Thread: take() owning shard. Lifetime: must outlive every entry.
+class EntryPools {
+public:
+    explicit EntryPools(const StoreOptions& options);
+    // A block with room for a body of `body_bytes`, and for `expected_bytes` if that is within the entry size.
+    [[nodiscard]] BlockRef take(std::size_t body_bytes, std::size_t expected_bytes);
+
+private:
+    std::size_t largest_;
+    std::array<std::unique_ptr<BlockPool>, 4> pools_;
+    std::array<std::size_t, 4> sizes_;
+};
+
+// Thread: owning shard.
+class Store::Impl {
+public:
+    Impl(Disk& disk, const StoreOptions& options)
+        : disk_(disk), options_(options), paths_(options.directory), pools_(options) {}
+    ~Impl();
+
+    // store_recovery.cpp
+    [[nodiscard]] Result<void> recover();
+
+    // store_append.cpp
+    [[nodiscard]] Result<AppendTicket> append(LogId log, RetentionClass retention, std::span<const std::byte> batch,
+                                              EpochNanos now);
+    [[nodiscard]] Result<JournalSequence> add_row(RecordKind kind, StateTable table, std::string_view key,
+                                                  std::string_view value);
+    [[nodiscard]] Result<JournalSequence> trim(LogId log, Offset start);
+    [[nodiscard]] Result<JournalSequence> erase_log(LogId log);
+    [[nodiscard]] Result<JournalSequence> reserve(LogId log, Offset ceiling);
+    [[nodiscard]] Result<void> keep_together(std::size_t bytes);
+    [[nodiscard]] JournalSequence filling() const noexcept;
+    void submit();
+
+    // store_poll.cpp
+    JournalSequence poll(std::vector<Advanced>& advanced, std::vector<ReadAnswer>& answers);
+    [[nodiscard]] std::vector<int> event_fds() const;
+    [[nodiscard]] Result<void> drain();
+    [[nodiscard]] bool congested() const noexcept;
+    void post_read(const ReadRequest& request);
+    void post_reclaim();
+    void post_backup(const std::filesystem::path& target, std::function<void(Result<std::uint64_t>)> done);
+
+    // store_lookup.cpp
+    void scan(StateTable table, const std::function<void(std::string_view, std::string_view)>& row);
+    [[nodiscard]] std::optional<LogState> log_state(LogId log) const;
+    void for_each_log(LogId first, LogId last, const std::function<void(LogId, const LogState&)>& visit) const;
+    [[nodiscard]] bool read_tail(LogId log, Offset from, Offset until, std::size_t bytes_max,
+                                 std::vector<BatchRef>& into);
+    [[nodiscard]] Result<TimeLookup> find_time(LogId log, EpochNanos time);
+    [[nodiscard]] Result<Offset> start_for_bytes(LogId log, std::uint64_t bytes);
+    [[nodiscard]] Stats stats() const;
+
+    [[nodiscard]] JournalSequence durable_through() const noexcept { return durable_; }
+    [[nodiscard]] const std::optional<Error>& failure() const noexcept { return failure_; }
+
+private:
+    // A log with changes that are not durable yet, and where they are.
+    struct ActiveLog {
+        std::uint64_t durable_end;
+        JournalSequence touched{};  // the newest entry that changes it
+        std::size_t change = 0;     // its place in that entry's changes
+    };
+    struct PendingRead {
+        ReadRequest request;
+        std::optional<std::uint64_t> cache_front;  // when it was posted
+    };
+
+    // Recovery, in order.
+    [[nodiscard]] Result<bool> claim_folder();  // true: it is new
+    [[nodiscard]] Result<void> open_rocks(bool is_new);
+    [[nodiscard]] Result<void> clear_ingest_folder();
+    [[nodiscard]] Result<Checkpointer::AppliedByClass> load_applied();
+    [[nodiscard]] Result<void> repair_directory(const SliceRef& slice);
+    [[nodiscard]] Result<void> load_logs();
+    [[nodiscard]] Result<void> replay();
+    [[nodiscard]] Result<void> replay_entry(const RecoveredEntry& recovered);
+    [[nodiscard]] Result<void> continue_logs();
+    void start_threads();
+
+    // Writing.
+    [[nodiscard]] Result<void> accept(std::size_t bytes_limit) const;
+    [[nodiscard]] Result<void> make_room(std::size_t bytes);
+    void open_entry(std::size_t bytes);
+    void seal();
+    [[nodiscard]] Entry finish_entry();
+    void write(Entry entry);
+    LogChange& touch(LogId log);
+    [[nodiscard]] Result<JournalSequence> change_log(RecordKind kind, LogId log, const LogRow& row,
+                                                     std::uint64_t number);
+    void check_space();
+
+    // Completions.
+    void collect();
+    void take_durable();
+    void complete(Entry entry);
+    void take_news();
+    void take_answers();
+    void answer_empty(PendingRead read);
+    void send_waiting();
+    void order(CheckpointOrder order);
+    void ask_for_room();
+    void wait_for_news();
+    void fail(Error error);
+    void send_read(PendingRead read);
+    [[nodiscard]] bool all_stored() const;
+    void close();
+
+    // Fixed after construction.
+    Disk& disk_;
+    const StoreOptions options_;
+    const StorePaths paths_;
+    std::unique_ptr<Disk::Lock> lock_;
+    std::optional<JournalSequence> restored_;  // see StoreFormat
+
+    // Memory: outlives every reference to it below.
+    EntryPools pools_;
+    BlockPool answer_pool_{1_MiB + 64_KiB, 64_MiB};
+
+    // The disk. Destroyed in the opposite order: threads, journal, slices, database.
+    std::unique_ptr<Rocks> rocks_;
+    std::unique_ptr<SliceSet> slices_;
+    std::unique_ptr<Checkpointer> checkpointer_;
+    std::unique_ptr<Journal> journal_;
+    std::shared_ptr<ring::Waker> waker_ = std::make_shared<ring::Waker>();
+    bool waker_armed_ = false;
+    std::unique_ptr<CheckpointThread> checkpoint_thread_;
+    std::unique_ptr<ReaderThread> reader_thread_;
+
+    // What there is.
+    LogIndex logs_;
+    TailCache tail_;
+
+    // Entries on their way: filling -> sealed -> in flight (journal) -> durable (waiting for room in the ring).
+    EntryBuilder builder_;
+    std::size_t expected_entry_bytes_ = 0;
+    std::deque<Entry> sealed_;
+    std::deque<Entry> in_flight_;
+    boost::unordered_flat_map<LogId, ActiveLog, std::hash<LogId>> active_;
+    std::deque<CheckpointOrder> waiting_orders_;
+    JournalSequence durable_;
+
+    // Entries that are not checkpointed, oldest first, and what they cost in memory.
+    std::deque<std::pair<JournalSequence, std::size_t>> unflushed_;
+    std::size_t unflushed_bytes_ = 0;
+    JournalSequence flushed_through_;
+    bool checkpoint_asked_ = false;  // an order to checkpoint is under way
+    bool reclaim_asked_ = false;
+    bool closed_ = false;
+    std::deque<std::function<void(Result<std::uint64_t>)>> backups_;
+
+    // Reads, by our own number.
+    boost::unordered_flat_map<std::uint64_t, PendingRead> reads_;
+    std::deque<ReadOrder> waiting_reads_;
+    std::uint64_t next_read_ = 1;
+
+    // For the next poll().
+    std::vector<Advanced> advanced_;
+    boost::unordered_flat_map<LogId, std::size_t, std::hash<LogId>> advanced_at_;
+    std::vector<ReadAnswer> answers_;
+
+    std::optional<Error> failure_;
+    bool disk_full_ = false;
+    std::uint64_t disk_free_bytes_ = 0;
+    std::size_t bytes_to_space_check_ = 0;
+    Stats stats_;
+};
+
+}  // namespace casc::storage

@@ -1,0 +1,247 @@
+// storage/src/store_poll.cpp: what completes, and what the other two threads have to say.
+
+#include "store_impl.hpp"
+
+#include <casc/types/assert.hpp>
+
+#include <poll.h>
+
+namespace casc::storage {
+
+JournalSequence Store::Impl::poll(std::vector<Advanced>& advanced, std::vector<ReadAnswer>& answers) {
+    collect();
+    advanced.insert(advanced.end(), advanced_.begin(), advanced_.end());
+    advanced_.clear();
+    advanced_at_.clear();
+    std::move(answers_.begin(), answers_.end(), std::back_inserter(answers));
+    answers_.clear();
+    return durable_;
+}
+
+// Leaves the waker armed, so that whatever comes between two calls makes its descriptor readable.
+void Store::Impl::collect() {
+    if (waker_armed_) waker_->disarm();
+    take_durable();
+    do {
+        take_news();
+        take_answers();
+        waker_->arm();
+        waker_armed_ = true;
+        if (!checkpoint_thread_->ready() && !reader_thread_->ready()) break;
+        waker_->disarm();
+    } while (true);
+    ask_for_room();
+    send_waiting();
+}
+
+std::vector<int> Store::Impl::event_fds() const {
+    std::vector<int> fds{waker_->fd()};
+    if (journal_->event_fd() >= 0) fds.push_back(journal_->event_fd());
+    return fds;
+}
+
+void Store::Impl::fail(Error error) {
+    if (!failure_) failure_ = Error(ErrorCode::storage_failed, error.message());
+}
+
+// --- the journal ------------------------------------------------------------------------------------------------------
+
+void Store::Impl::take_durable() {
+    const JournalSequence through = journal_->poll();
+    if (journal_->failure()) fail(*journal_->failure());
+    if (failure_) return;  // nothing becomes durable for others any more, see Store::failure()
+    while (!in_flight_.empty() && in_flight_.front().sequence <= through) {
+        Entry entry = std::move(in_flight_.front());
+        in_flight_.pop_front();
+        complete(std::move(entry));
+    }
+    durable_ = through;
+}
+
+void Store::Impl::complete(Entry entry) {
+    for (const LogChange& change : entry.changes) {
+        const auto at = active_.find(change.log);
+        CASC_ASSERT(at != active_.end(), change.log.value());
+        at->second.durable_end = change.row.end;
+        if (at->second.touched == entry.sequence) active_.erase(at);
+        if (!change.appended || change.erased) continue;
+        const auto [listed, is_new] = advanced_at_.try_emplace(change.log, advanced_.size());
+        if (is_new) advanced_.push_back({change.log, Offset(change.row.end)});
+        advanced_[listed->second].durable_end = Offset(change.row.end);
+    }
+    waiting_orders_.push_back({.kind = CheckpointOrder::Kind::entry, .entry = std::move(entry)});
+}
+
+// --- the checkpoint thread --------------------------------------------------------------------------------------------
+
+void Store::Impl::order(CheckpointOrder order) {
+    waiting_orders_.push_back(std::move(order));
+    send_waiting();
+}
+
+void Store::Impl::send_waiting() {
+    while (!waiting_orders_.empty() && checkpoint_thread_->try_send(std::move(waiting_orders_.front())))
+        waiting_orders_.pop_front();
+    while (!waiting_reads_.empty() && reader_thread_->try_send(std::move(waiting_reads_.front())))
+        waiting_reads_.pop_front();
+}
+
+void Store::Impl::take_news() {
+    while (auto news = checkpoint_thread_->receive()) {
+        flushed_through_ = std::max(flushed_through_, news->flushed_through);
+        switch (news->kind) {
+            case CheckpointNews::Kind::flushed: break;
+            case CheckpointNews::Kind::checkpointed: checkpoint_asked_ = false; break;
+            case CheckpointNews::Kind::reclaimed:
+                reclaim_asked_ = false;
+                waiting_reads_.push_back({.kind = ReadOrder::Kind::forget});
+                break;
+            case CheckpointNews::Kind::backed_up: {
+                // A backup that fails (its disk is full, its folder is not empty) does not harm the store.
+                const auto done = std::move(backups_.front());
+                backups_.pop_front();
+                done(std::move(news->result));
+                continue;
+            }
+            case CheckpointNews::Kind::closed: closed_ = true; break;
+        }
+        if (!news->result) fail(news->result.error());
+    }
+    bool stored = false;
+    while (!unflushed_.empty() && unflushed_.front().first <= flushed_through_) {
+        unflushed_bytes_ -= unflushed_.front().second;
+        unflushed_.pop_front();
+        stored = true;
+    }
+    if (!stored) return;
+    journal_->recycle_through(flushed_through_);
+    tail_.evict(options_.tail_cache_bytes, flushed_through_);
+    check_space();
+}
+
+// The journal can be short of segments before enough has gathered for a checkpoint by size.
+void Store::Impl::ask_for_room() {
+    if (checkpoint_asked_ || failure_ || flushed_through_ >= durable_ || unflushed_.empty()) return;
+    if (journal_->usage().segments_free > 0) return;
+    checkpoint_asked_ = true;
+    waiting_orders_.push_back({.kind = CheckpointOrder::Kind::checkpoint});
+}
+
+void Store::Impl::post_reclaim() {
+    if (reclaim_asked_ || failure_) return;
+    reclaim_asked_ = true;
+    order({.kind = CheckpointOrder::Kind::reclaim});
+}
+
+void Store::Impl::post_backup(const std::filesystem::path& target, std::function<void(Result<std::uint64_t>)> done) {
+    backups_.push_back(std::move(done));
+    order({.kind = CheckpointOrder::Kind::backup, .entry = {}, .target = target});
+}
+
+// --- the reader thread ------------------------------------------------------------------------------------------------
+
+void Store::Impl::post_read(const ReadRequest& request) {
+    PendingRead read{request, tail_.front(request.log)};
+    const LogRow row = logs_.row(request.log);
+    read.request.from = std::max(request.from, Offset(row.start));
+    send_read(std::move(read));
+}
+
+void Store::Impl::send_read(PendingRead read) {
+    const std::uint64_t number = next_read_++;
+    ReadOrder asked{.kind = ReadOrder::Kind::read, .request = read.request};
+    asked.request.token = number;
+    reads_.emplace(number, std::move(read));
+    waiting_reads_.push_back(std::move(asked));
+    ++stats_.cold_reads;
+    send_waiting();
+}
+
+void Store::Impl::take_answers() {
+    while (auto answer = reader_thread_->receive()) {
+        const auto at = reads_.find(answer->token);
+        CASC_ASSERT(at != reads_.end(), answer->token);
+        PendingRead read = std::move(at->second);
+        reads_.erase(at);
+        if (answer->batches && answer->batches->empty()) {
+            answer_empty(std::move(read));
+        } else {
+            answers_.push_back({read.request.token, std::move(answer->batches)});
+        }
+    }
+}
+
+// RocksDB has nothing at or behind `from`. Everything below what the cache held when the read was posted had been
+// stored by then, so the cache continues exactly there; unless it has moved on meanwhile, then RocksDB has more now.
+void Store::Impl::answer_empty(PendingRead read) {
+    const ReadRequest& request = read.request;
+    const auto front = tail_.front(request.log);
+    if (front != read.cache_front) {
+        read.cache_front = front;
+        return send_read(std::move(read));
+    }
+    std::vector<BatchRef> batches;
+    if (front) {
+        const bool found = tail_.read(request.log, std::max(request.from.value(), *front), request.until.value(),
+                                      request.bytes_max, batches);
+        CASC_ASSERT(found, *front);
+    }
+    answers_.push_back({request.token, std::move(batches)});
+}
+
+// --- stopping ---------------------------------------------------------------------------------------------------------
+
+bool Store::Impl::all_stored() const { return !builder_.started() && unflushed_.empty(); }
+
+void Store::Impl::wait_for_news() {
+    if (journal_->writes_in_flight() > 0 && journal_->event_fd() < 0) return;  // the next poll completes them
+    std::vector<pollfd> sources;
+    for (const int fd : event_fds()) sources.push_back({fd, POLLIN, 0});
+    const int ready = ::poll(sources.data(), sources.size(), -1);
+    CASC_ASSERT(ready >= 0 || errno == EINTR, errno);
+}
+
+Result<void> Store::Impl::drain() {
+    for (;;) {
+        if (builder_.started() && builder_.empty()) seal();  // room was made for records that never came
+        submit();
+        collect();
+        if (failure_) return *failure_;
+        if (all_stored()) break;
+        const bool journaled = !builder_.started() && sealed_.empty() && in_flight_.empty();
+        if (journaled && !checkpoint_asked_) {
+            checkpoint_asked_ = true;
+            order({.kind = CheckpointOrder::Kind::checkpoint});
+        }
+        // submit() again first when a write slot has just become free.
+        if (!journaled && in_flight_.empty() && journal_->can_submit(0) && !sealed_.empty()) continue;
+        wait_for_news();
+    }
+    // Without this proof the next start could not tell a torn last entry from a damaged one.
+    journal_->submit_closing_mark();
+    while (journal_->writes_in_flight() > 0) durable_ = journal_->wait();
+    if (journal_->failure()) {
+        fail(*journal_->failure());
+        return *failure_;
+    }
+    return {};
+}
+
+// A store that is destroyed with everything drained was shut down in order; otherwise the next start treats it like
+// one that was killed.
+void Store::Impl::close() {
+    if (failure_ || !all_stored() || reclaim_asked_ || !backups_.empty()) return;
+    order({.kind = CheckpointOrder::Kind::close});
+    while (!closed_ && !failure_) {
+        collect();
+        if (!closed_ && !failure_) wait_for_news();
+    }
+}
+
+Store::Impl::~Impl() {
+    if (checkpoint_thread_ != nullptr) close();
+    reader_thread_.reset();
+    checkpoint_thread_.reset();
+}
+
+}  // namespace casc::storage
