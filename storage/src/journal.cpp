@@ -180,6 +180,7 @@ void Journal::Impl::take_completions() {
         durable_ = durable_.next();
         slot(durable_).complete = false;
     }
+    segments_.durable_through(durable_);
 }
 
 void Journal::Impl::complete(const WriteCompletion& completion) {

@@ -21,6 +21,7 @@ Result<void> SegmentSet::open(const JournalScan& scan) {
     for (const auto& scanned : scan.segments) {
         auto& segment = segments_.emplace_back();
         segment.number = scanned.number;
+        segment.first = scanned.first;
         segment.last = scanned.last;
         segment.end = scanned.end;
         // Shorter: a crash interrupted its making. Longer: segments were larger once, and stay so.
@@ -94,10 +95,10 @@ SegmentSet::Place SegmentSet::place(JournalSequence sequence, std::uint64_t byte
         CASC_ASSERT(!empty_.empty(), sequence.value(), bytes);
         auto& next = segments_[empty_.front()];
         next.end = 0;
+        next.first = sequence;
         live_.push_back(empty_.front());
         empty_.pop_front();
         growth_failed_ = false;
-        recycle_through(recycled_);  // the segment just sealed may be recycled already
         grow_ahead();
     }
     auto& current = segments_[live_.back()];
@@ -110,8 +111,18 @@ SegmentSet::Place SegmentSet::place(JournalSequence sequence, std::uint64_t byte
 
 void SegmentSet::recycle_through(JournalSequence sequence) {
     recycled_ = std::max(recycled_, sequence);
-    // The current segment stays: it holds the place of the next entry and, for recovery, the newest one.
-    while (live_.size() > 1 && segments_[live_.front()].last <= recycled_) {
+    recycle();
+}
+
+void SegmentSet::durable_through(JournalSequence sequence) {
+    durable_ = sequence;
+    recycle();
+}
+
+void SegmentSet::recycle() {
+    // Recovery needs a complete entry to start with. Were the newest durable entry gone while its successors are in
+    // flight, a crash could lose the next one and keep the one after it, and the journal would seem to start there.
+    while (live_.size() > 1 && segments_[live_.front()].last <= recycled_ && segments_[live_[1]].first <= durable_) {
         waiting_.push_back(live_.front());
         live_.pop_front();
     }

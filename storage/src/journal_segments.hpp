@@ -4,8 +4,9 @@
 //   empty ──take──▶ current ──full──▶ sealed ──recycle_through()──▶ waiting ──▶ blanking ──write complete──▶ empty
 //
 // A segment is blanked (its first block zeroed, durably) before it is written again, oldest first and one after the
-// other. So the segments that start with an entry are always one unbroken run of the journal, which is how recovery
-// finds its start, and a half overwritten old segment can never be mistaken for damage.
+// other, and only once the first entry of its successor is durable. So the segments that start with an entry are always
+// one unbroken run of the journal that begins with a complete entry, which is how recovery finds its start, and a half
+// overwritten old segment can never be mistaken for damage.
 //
 // Thread:   owning shard. Lifetime: `disk` and `queue` must outlive it.
 
@@ -45,7 +46,9 @@ public:
     // The place of entry `sequence`. Requires has_room(bytes).
     [[nodiscard]] Place place(JournalSequence sequence, std::uint64_t bytes);
 
+    // Entries up to `sequence` are not needed any more.
     void recycle_through(JournalSequence sequence);
+    void durable_through(JournalSequence sequence);
 
     // Blanking shares the write queue with the entries; this token is no entry's.
     static constexpr std::uint64_t kBlankToken = ~std::uint64_t{0};
@@ -61,7 +64,8 @@ private:
         unsigned number = 0;
         std::uint64_t bytes = 0;
         std::unique_ptr<DurableFile> file;
-        JournalSequence last{};      // of the newest entry in it
+        JournalSequence first{};     // of the entries in it
+        JournalSequence last{};
         std::uint64_t end = 0;       // where the next entry would go
     };
 
@@ -69,6 +73,7 @@ private:
     [[nodiscard]] Result<void> make_segment();
     [[nodiscard]] Result<void> add_made_segment();
     [[nodiscard]] Result<void> blank_blocking(Segment& segment);
+    void recycle();
     void start_blanking();
     void grow_ahead();
     void take_made();
@@ -87,6 +92,7 @@ private:
     std::deque<std::size_t> empty_;
     unsigned next_number_ = 0;
     JournalSequence recycled_{};
+    JournalSequence durable_{};
     bool blanking_ = false;
     bool frozen_ = false;
     bool growth_failed_ = false;  // until something is recycled or sealed, which changes the outlook

@@ -123,14 +123,18 @@ void SimulatedQueue::poll(std::vector<WriteCompletion>& completed) {
     static_cast<void>(::eventfd_read(event_, &signals));
     auto& writes = *writes_;
     std::shuffle(writes.begin(), writes.end(), state_->random_locked());
+    bool cut = false;
     std::erase_if(writes, [&](detail::SimulatedWrite& write) {
         if (!write.lost && write.polls_left > 0) {
             --write.polls_left;
             return false;
         }
+        cut = cut || (!write.lost && !state_->spend_power_locked());
+        if (cut) return false;
         completed.push_back({write.token, state_->complete_locked(write)});
         return true;
     });
+    if (cut) state_->power_off_locked();
     if (!writes.empty()) wake();
 }
 
@@ -189,6 +193,16 @@ void SimulatedDisk::power_off() {
 void SimulatedDisk::power_on() {
     const auto guard = state_->lock();
     state_->power_on_locked();
+}
+
+void SimulatedDisk::cut_power_after(std::uint64_t writes) {
+    const auto guard = state_->lock();
+    state_->cut_power_after_locked(writes);
+}
+
+bool SimulatedDisk::powered() const {
+    const auto guard = state_->lock();
+    return state_->powered_locked();
 }
 
 void SimulatedDisk::fail_writes(std::uint64_t count, std::string_view path_part, std::uint64_t succeed_first) {

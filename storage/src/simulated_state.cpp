@@ -141,7 +141,10 @@ void SimulatedState::apply(const NameChange& change, Names& names, std::set<std:
 void SimulatedState::sync_directory_locked(const std::string& path) {
     std::vector<NameChange> left;
     for (auto& change : unsynced_) {
-        const bool here = change.directory == path ||
+        // A directory that is synced exists: journaling file systems commit its making with it, and RocksDB, which
+        // never syncs the parent of its own folder, relies on that.
+        const bool above = change.made_directory && (path + "/").starts_with(*change.made_directory + "/");
+        const bool here = above || change.directory == path ||
                           std::any_of(change.names.begin(), change.names.end(),
                                       [&](const auto& name) { return parent(name.first) == path; });
         if (here)
@@ -153,6 +156,20 @@ void SimulatedState::sync_directory_locked(const std::string& path) {
 }
 
 // --- bytes ----------------------------------------------------------------------------------------------------------
+
+bool SimulatedState::spend_power_locked() {
+    if (writes_before_cut_ == ~std::uint64_t{0}) return true;
+    if (writes_before_cut_ == 0) return false;
+    --writes_before_cut_;
+    return true;
+}
+
+// For changes that are made at once; a durable write counts in poll().
+Result<void> SimulatedState::spend_or_cut_locked() {
+    if (spend_power_locked()) return {};
+    power_off_locked();
+    return Error(ErrorCode::io_failed, "the power went");
+}
 
 Result<void> SimulatedState::check_write_locked(const std::string& path) {
     if (failures_left_ == 0 || path.find(failing_part_) == std::string::npos) return {};
@@ -171,6 +188,7 @@ Result<void> SimulatedState::take_room_locked(const std::string& path, std::uint
 }
 
 Result<void> SimulatedState::append_locked(SimulatedFile& file, const std::string& path, std::string_view data) {
+    CASC_TRY_VOID(spend_or_cut_locked());
     CASC_TRY_VOID(check_write_locked(path));
     CASC_TRY_VOID(take_room_locked(path, data.size()));
     file.content.append(data);
@@ -179,6 +197,7 @@ Result<void> SimulatedState::append_locked(SimulatedFile& file, const std::strin
 }
 
 Result<void> SimulatedState::resize_locked(SimulatedFile& file, const std::string& path, std::size_t bytes) {
+    CASC_TRY_VOID(spend_or_cut_locked());
     CASC_TRY_VOID(check_write_locked(path));
     if (bytes > file.content.size()) CASC_TRY_VOID(take_room_locked(path, bytes - file.content.size()));
     if (bytes < file.content.size()) used_ -= file.content.size() - bytes;
@@ -189,6 +208,7 @@ Result<void> SimulatedState::resize_locked(SimulatedFile& file, const std::strin
 }
 
 Result<void> SimulatedState::sync_locked(SimulatedFile& file, const std::string& path) {
+    CASC_TRY_VOID(spend_or_cut_locked());
     CASC_TRY_VOID(check_write_locked(path));
     file.synced_bytes = file.content.size();
     return {};
@@ -232,6 +252,7 @@ void SimulatedState::power_off_locked() {
     recount_locked();
     locks_.clear();
     powered_ = false;
+    writes_before_cut_ = ~std::uint64_t{0};
     ++boot_;
     ++changes_;
 }

@@ -52,6 +52,10 @@ public:
 
     void power_off_locked();
     void power_on_locked() { powered_ = true; }
+    [[nodiscard]] bool powered_locked() const { return powered_; }
+    void cut_power_after_locked(std::uint64_t writes) { writes_before_cut_ = writes; }
+    // Counts one write; false: the power goes now, before it.
+    [[nodiscard]] bool spend_power_locked();
     // Handles remember the boot they belong to and fail in any other.
     [[nodiscard]] std::uint64_t boot_locked() const { return boot_; }
     [[nodiscard]] Result<void> check_boot_locked(std::uint64_t boot) const;
@@ -119,6 +123,7 @@ private:
 
     void change_locked(NameChange change);
     void apply(const NameChange& change, Names& names, std::set<std::string>& directories) const;
+    [[nodiscard]] Result<void> spend_or_cut_locked();
     [[nodiscard]] Result<void> check_write_locked(const std::string& path);
     [[nodiscard]] Result<void> take_room_locked(const std::string& path, std::uint64_t bytes);
     void crash_writes_locked();
@@ -130,6 +135,7 @@ private:
     std::mt19937_64 random_;
     bool powered_ = true;
     std::uint64_t boot_ = 1;
+    std::uint64_t writes_before_cut_ = ~std::uint64_t{0};
     // Names as everybody sees them, and as they would be found after a crash without luck.
     Names names_;
     std::set<std::string> directories_;

@@ -45,6 +45,11 @@ public:
     void power_off();
     void power_on();
 
+    // The power goes by itself when `writes` more writes, appends or syncs have succeeded: for crashes in the middle of
+    // a call. power_on() afterwards; kForEver: not any more.
+    void cut_power_after(std::uint64_t writes);
+    [[nodiscard]] bool powered() const;
+
     // The next `count` writes or syncs of files whose path contains `path_part` fail with io_failed, after those that
     // `succeed_first` lets through.
     void fail_writes(std::uint64_t count, std::string_view path_part = {}, std::uint64_t succeed_first = 0);
