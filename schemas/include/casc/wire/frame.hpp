@@ -83,7 +83,7 @@ static_assert(sizeof(FrameHeader) == 24);
 inline constexpr std::size_t kFrameHeaderBytes = sizeof(FrameHeader);
 
 // Bounds that a receiver checks before it takes memory. The hard ones are the encoding's; a broker may set lower.
-inline constexpr std::size_t kFrameBytesMax = (16u << 20) + (64u << 10);  // one largest batch and its request
+inline constexpr std::size_t kFrameBytesMax = 17u << 20;  // one largest batch and its request
 inline constexpr std::size_t kBodyBytesMax = 8u << 20;
 
 struct Frame {
