@@ -11,6 +11,7 @@
 #include <casc/wire/frame.hpp>
 
 #include <array>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -164,6 +165,37 @@ wire::fb::CommitT filled() {
     return message;
 }
 
+// One record each of the body of a journal entry; the layout is that of storage/src/entry_records.hpp.
+Bytes record(std::uint8_t kind, std::uint8_t table, std::uint64_t log, std::string_view key, std::span<const std::byte> value) {
+    const auto key_bytes = static_cast<std::uint16_t>(key.size());
+    const auto value_bytes = static_cast<std::uint32_t>(value.size());
+    Bytes out(16);
+    out[0] = std::byte{kind};
+    out[1] = std::byte{table};
+    std::memcpy(out.data() + 2, &key_bytes, sizeof key_bytes);
+    std::memcpy(out.data() + 4, &value_bytes, sizeof value_bytes);
+    std::memcpy(out.data() + 8, &log, sizeof log);
+    const auto key_as_bytes = bytes_of(key);
+    out.insert(out.end(), key_as_bytes.begin(), key_as_bytes.end());
+    out.insert(out.end(), value.begin(), value.end());
+    out.resize((out.size() + 7) / 8 * 8);
+    return out;
+}
+
+void make_entries(const std::filesystem::path& folder) {
+    const std::uint64_t offset = 12;
+    const auto number = std::as_bytes(std::span(&offset, 1));
+    const Bytes batch = record(1, 3, 0x100000002, "", rich_batch());
+    const Bytes put = record(2, 17, 0, "group/billing", bytes_of("its value"));
+    const Bytes erase = record(3, 18, 0, "group/billing/orders", {});
+    const Bytes trim = record(4, 0, 0x100000002, "", number);
+    const Bytes erase_log = record(5, 0, 0x100000002, "", {});
+    const Bytes reserve = record(6, 0, 0x100000002, "", number);
+    write(folder / "batch", batch);
+    write(folder / "every_kind", batch + put + erase + trim + erase_log + reserve);
+    write(folder / "two_batches_and_a_put", batch + batch + put);
+}
+
 template <std::size_t Index>
 void make_message(const std::filesystem::path& folder) {
     using Table = std::tuple_element_t<Index, fuzz::MessageList>;
@@ -189,6 +221,7 @@ int main(int argc, char** argv) {
     const std::filesystem::path corpus = argv[1];
     make_batches(corpus / "batch");
     make_frames(corpus / "frame");
+    make_entries(corpus / "entry");
     make_messages(corpus / "message", std::make_index_sequence<fuzz::kMessageCount>{});
     return 0;
 }
