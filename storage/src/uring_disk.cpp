@@ -22,10 +22,12 @@ namespace {
 using detail::FileDescriptor;
 using detail::system_error;
 
-// A large write goes out as several of this size, submitted together: the device works on them side by side.
-constexpr std::size_t kChunkBytes = 128_KiB;
+// A large write goes out as several of this size, submitted together: the device works on them side by side, and one
+// slow part does not hold up the submission of the rest. Median MB/s of three runs on a busy two-core machine, writes of
+// 256 KiB x 4 / 1 MiB x 4, by chunk: 64 KiB 1500/1300, 128 KiB 1770/2010, 256 KiB 2010/2430, whole 970/2040.
+constexpr std::size_t kChunkBytes = 256_KiB;
 // In the kernel at once, over all writes of a queue; the rest waits here. Bounds the rings, so that the completion ring
-// cannot overflow. 16 MiB keeps every device busy.
+// cannot overflow. 32 MiB keeps every device busy.
 constexpr unsigned kChunksInKernelMax = 128;
 // The kernel may ask to try again; when it does not stop asking, the write has failed.
 constexpr unsigned kRetriesMax = 1000;
