@@ -51,8 +51,8 @@ void Core::adopt(std::shared_ptr<Link> link) {
         const std::lock_guard lock(broker_mutex_);
         broker_ = link_->broker();
     }
-    settle_start({});
     report(moved ? ConnectionEvent::failed_over : ConnectionEvent::connected, endpoint);
+    settle_start({});
     for (std::size_t i = 0; i < participants_.size(); ++i) participants_[i]->connected();
     send_unsent();
     if (endpoint_ != 0) probe_primary_later();

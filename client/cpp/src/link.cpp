@@ -223,11 +223,12 @@ void Link::send(std::vector<std::byte> frame) {
     outgoing_.push_back({std::move(frame), bytes, nullptr});  // moving a vector leaves its bytes where they are
 }
 
-void Link::send(std::span<const std::byte> frame, unsigned* writes_pending) {
-    if (phase_ == Phase::closed) return;
-    ++*writes_pending;
+void Link::send(std::span<const std::byte> frame, WriteMark& mark) {
+    mark.lost = phase_ == Phase::closed;
+    if (mark.lost) return;
+    ++mark.pending;
     unwritten_bytes_ += frame.size();
-    outgoing_.push_back({{}, frame, writes_pending});
+    outgoing_.push_back({{}, frame, &mark});
 }
 
 void Link::flush() {
@@ -267,14 +268,17 @@ void Link::written(std::size_t bytes) {
         out.rest = out.rest.subspan(part);
         bytes -= part;
         if (!out.rest.empty()) return;
-        if (out.writes_pending != nullptr) --*out.writes_pending;
+        if (out.mark != nullptr) --out.mark->pending;
         outgoing_.pop_front();
     }
 }
 
 void Link::forget_outgoing() {
-    for (const Outgoing& out : outgoing_)
-        if (out.writes_pending != nullptr) --*out.writes_pending;
+    for (const Outgoing& out : outgoing_) {
+        if (out.mark == nullptr) continue;
+        --out.mark->pending;
+        out.mark->lost = true;
+    }
     outgoing_.clear();
     unwritten_bytes_ = 0;
 }

@@ -25,6 +25,12 @@ namespace asio = boost::asio;
 
 class Link;
 
+// How a borrowed frame fares.
+struct WriteMark {
+    unsigned pending = 0;  // times it waits in a link's queue; its bytes must stay as they are until this is 0
+    bool lost = false;     // a link gave it up before it was all written
+};
+
 // What a link tells its owner, on the I/O thread. The owner may close the link from inside any of them.
 class LinkOwner {
 public:
@@ -56,9 +62,9 @@ public:
     void close();
 
     // Puts a frame behind those that wait to be written. The vector form takes the frame; the span form borrows it
-    // and counts `*writes_pending` up now and down when the bytes are written or given up.
+    // and keeps `mark` up to date.
     void send(std::vector<std::byte> frame);
-    void send(std::span<const std::byte> frame, unsigned* writes_pending);
+    void send(std::span<const std::byte> frame, WriteMark& mark);
     // Writes as much as the socket takes; the rest goes when it takes more. Called once per round of the loop, so
     // that frames of one round leave in one system call.
     void flush();
@@ -77,7 +83,7 @@ private:
     struct Outgoing {
         std::vector<std::byte> owned;
         std::span<const std::byte> rest;
-        unsigned* writes_pending = nullptr;
+        WriteMark* mark = nullptr;
     };
 
     using Generic = asio::generic::stream_protocol;

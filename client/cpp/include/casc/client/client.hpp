@@ -5,6 +5,7 @@
 //   CASC_TRY(auto reply, client->call(wire::fb::ListTopicsT{}));
 
 #include <casc/client/options.hpp>
+#include <casc/client/producer.hpp>
 #include <casc/client/reply.hpp>
 #include <casc/types/result.hpp>
 #include <casc/wire/rpc.hpp>
@@ -48,6 +49,9 @@ public:
     // The same with encoded bodies and with the answer's attachments, for bodies that no type above describes.
     void call_raw(wire::Api api, std::span<const std::byte> body, std::optional<milliseconds> deadline,
                   ReplyCallback done);
+
+    // A producer for a topic that exists. Fails with: unknown_topic, invalid_config, and as call() does.
+    [[nodiscard]] Result<Producer> make_producer(std::string_view topic, ProducerOptions options = {});
 
     // What the broker said about itself when this client last connected.
     [[nodiscard]] wire::fb::HelloReplyT broker() const;

@@ -1,7 +1,7 @@
 #pragma once
 // casc/client/options.hpp: everything a user of the client can set, with the defaults.
 
-#include <casc/types/error.hpp>
+#include <casc/types/result.hpp>
 #include <casc/types/units.hpp>
 #include <casc/types/vocabulary.hpp>
 #include <casc/wire/batch.hpp>
@@ -33,6 +33,16 @@ struct ClientOptions {
     std::function<void(ConnectionEvent, const std::string& endpoint, const Error* why)> on_connection;
 };
 
+// Where an event went. `offset` means nothing with Acks::none: nobody has said it.
+struct Delivery {
+    PartitionId partition;
+    Lane lane = Lane::normal;
+    Offset offset;
+    Acks level = Acks::none;  // the level that was reached
+    EpochNanos append_time;
+    bool duplicate = false;   // the broker had it already: an earlier answer was lost
+};
+
 struct ProducerOptions {
     Acks acks = Acks::durable;
     bool idempotent = true;           // no duplicates and no reordering through retries
@@ -43,7 +53,11 @@ struct ProducerOptions {
     unsigned in_flight_batches = 64;         // per partition and lane
     wire::Codec codec = wire::Codec::none;
     std::size_t compress_bytes_min = 1024;
-    milliseconds delivery_timeout{120000};  // from send to giving up, retries included
+    milliseconds delivery_timeout{120000};  // from sealing a batch to giving it up, retries included
+    milliseconds close_linger{5000};        // how long the destructor waits for what is on its way
+    // Told about every batch, whatever callbacks its events have: the first event's delivery and the count, or why
+    // none of them was delivered (then `first` says only partition and lane). Runs on the client's I/O thread; must not block.
+    std::function<void(const Delivery& first, std::uint32_t count, const Result<void>& outcome)> on_batch;
 };
 
 enum class Reset : std::uint8_t { earliest, latest, error };
