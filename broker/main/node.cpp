@@ -171,7 +171,7 @@ ExitCode Node::serve() {
 }
 
 void Node::drain() {
-    log_event(LogLevel::info, "draining", {{"advice", "a second signal stops at once"}});
+    log_event(LogLevel::info, "stop_requested", {{"advice", "a second signal stops at once"}});
     phase_.store(Phase::draining, std::memory_order_release);
     notify_service_manager("STOPPING=1");
     broker_->request_drain();
@@ -189,23 +189,13 @@ void Node::reload() {
                    {"advice", "nothing has changed; --check-config tests a file"}});
         return;
     }
-    log_changes(*next);
+    // The broker logs what it has changed.
     const std::vector<std::string> waiting = broker_->reload(*next);
     for (const std::string& key : waiting)
         log_event(LogLevel::warn, "restart_needed", {{"setting", key}});
     if (const auto level = parse_log_level(next->config.log.level)) set_log_level(*level);
     loaded_ = *next;
     log_event(LogLevel::info, "reloaded", {{"restart_needed", waiting.size()}});
-}
-
-void Node::log_changes(const LoadedConfig& next) {
-    for (std::size_t i = 0; i < next.settings.size(); ++i) {
-        const EffectiveSetting& before = loaded_.settings[i];
-        const EffectiveSetting& after = next.settings[i];
-        if (before.value == after.value || !after.reloadable) continue;
-        log_event(LogLevel::info, "setting_changed",
-                  {{"setting", after.key}, {"before", before.value}, {"now", after.value}});
-    }
 }
 
 // --- on the control thread

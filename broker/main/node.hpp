@@ -39,7 +39,6 @@ private:
     [[nodiscard]] ExitCode serve();
     void drain();
     void reload();
-    void log_changes(const LoadedConfig& next);
 
     // On the control thread.
     [[nodiscard]] Result<std::vector<MetricFamily>> metrics() const;
