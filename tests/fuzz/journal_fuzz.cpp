@@ -91,7 +91,7 @@ Recovery recover(SimulatedDisk& disk) {
     return recovery;
 }
 
-void check_run(const Recovery& recovery, const Files& damaged) {
+void check_run(const Recovery& recovery) {
     const auto& written = fuzz::written_journal();
     for (std::size_t i = 0; i < recovery.sequences.size(); ++i) {
         const auto sequence = recovery.sequences[i];
@@ -124,7 +124,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
     const auto changes_before = disk.change_count();
     const Recovery recovery = recover(disk);
-    check_run(recovery, damaged);
+    check_run(recovery);
     if (!recovery.result) {
         const auto code = recovery.result.error().code;
         CASC_ASSERT(code == ErrorCode::data_corrupt || code == ErrorCode::data_missing, to_string(code));
