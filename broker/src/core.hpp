@@ -1,0 +1,151 @@
+#pragma once
+// What the request paths of one shard share. Plain data with an owner: the Shard.
+
+#include <casc/broker/config.hpp>
+#include <casc/storage/store.hpp>
+#include <casc/types/clock.hpp>
+#include <casc/wire/messages.hpp>
+#include <casc/wire/rpc.hpp>
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <unordered_map>
+
+#include "durable_waits.hpp"
+#include "log_watch.hpp"
+#include "producer_table.hpp"
+#include "session.hpp"
+#include "topic_registry.hpp"
+#include "visibility.hpp"
+
+namespace casc::broker {
+
+// Counted by the shard, read by it for /metrics.
+struct Counters {
+    struct PerLane {
+        std::uint64_t events_in = 0;
+        std::uint64_t bytes_in = 0;
+        std::uint64_t events_out = 0;
+        std::uint64_t bytes_out = 0;
+    };
+    std::array<PerLane, kLaneCount> lanes;
+    std::uint64_t batches_in = 0;
+    std::uint64_t batches_duplicate = 0;
+    std::uint64_t requests = 0;
+    std::uint64_t errors = 0;
+    std::uint64_t bad_frames = 0;
+    std::uint64_t connections_accepted = 0;
+    std::uint64_t connections_refused = 0;
+    std::uint64_t read_pauses = 0;  // times a producer was held back
+    std::uint64_t rebalances = 0;
+};
+
+// Cold reads in flight, by token.
+class ColdReads {
+public:
+    using Callback = std::function<void(Result<std::vector<storage::BatchRef>>)>;
+
+    explicit ColdReads(storage::Store& store) : store_(store) {}
+
+    void post(LogId log, Offset from, Offset until, std::size_t bytes_max, Callback callback) {
+        const std::uint64_t token = ++last_token_;
+        waiting_.emplace(token, std::move(callback));
+        store_.post_read({token, log, from, until, bytes_max});
+    }
+    void answer(storage::ReadAnswer& answer) {
+        const auto found = waiting_.find(answer.token);
+        if (found == waiting_.end()) return;
+        const Callback callback = std::move(found->second);
+        waiting_.erase(found);
+        callback(std::move(answer.batches));
+    }
+
+private:
+    storage::Store& store_;
+    std::uint64_t last_token_ = 0;
+    std::unordered_map<std::uint64_t, Callback> waiting_;
+};
+
+// Thread: owning shard.
+struct Core {
+    Core(boost::asio::io_context& io_context, Config& shard_config, storage::Store& shard_store)
+        : io(io_context),
+          config(shard_config),
+          store(shard_store),
+          topics(shard_store),
+          producers(shard_store),
+          visibility(shard_store),
+          cold_reads(shard_store) {}
+
+    boost::asio::io_context& io;
+    Config& config;
+    storage::Store& store;
+    TopicRegistry topics;
+    ProducerTable producers;
+    Visibility visibility;
+    LogWatch watch;
+    DurableWaits waits;
+    ColdReads cold_reads;
+    Counters counters;
+    wire::Encoder encoder;
+    EpochNanos now;  // read once per turn
+
+    // The topic of a request, or why there is none. Fails with: unknown_topic, unknown_partition.
+    [[nodiscard]] Result<const Topic*> topic(std::uint32_t id) const {
+        if (const Topic* found = topics.find(TopicId(id))) return found;
+        return Error(ErrorCode::unknown_topic, "topic number " + std::to_string(id));
+    }
+    [[nodiscard]] Result<const Topic*> topic(std::string_view name) const {
+        if (const Topic* found = topics.find(name)) return found;
+        return Error(ErrorCode::unknown_topic, "'" + std::string(name) + "'");
+    }
+    struct Place {
+        const Topic* topic;
+        LogId log;
+    };
+    [[nodiscard]] Result<Place> place(std::uint32_t topic_id, std::uint32_t partition, std::uint8_t lane) const {
+        CASC_TRY(const Topic* found, topic(topic_id));
+        if (partition >= found->settings.partitions)
+            return Error(ErrorCode::unknown_partition, found->name + "/" + std::to_string(partition));
+        if (lane >= kLaneCount) return Error(ErrorCode::unknown_lane, std::to_string(lane));
+        return Place{found, LogId(found->id, PartitionId(partition), static_cast<Lane>(lane))};
+    }
+};
+
+// Where the answer to one request goes; may outlive the connection, and is then silent.
+class Responder {
+public:
+    Responder(Core& core, Session& session, const wire::FrameHeader& header)
+        : core_(&core), session_(session.weak_from_this()), api_(header.api), correlation_id_(header.correlation_id) {}
+
+    template <class Message>
+    void reply(const Message& message) const {
+        if (const auto session = session_.lock())
+            session->send(wire::FrameKind::response, api_, correlation_id_, core_->encoder.encode(message));
+    }
+    void error(const Error& error) const {
+        ++core_->counters.errors;
+        if (const auto session = session_.lock()) session->send_error(api_, correlation_id_, error);
+    }
+    // Answers `message` once `sequence` is durable.
+    template <class Message>
+    void reply_when_durable(JournalSequence sequence, Message message) const {
+        core_->waits.after(sequence, [self = *this, message = std::make_shared<Message>(std::move(message))](
+                                         const Error* failure) {
+            if (failure != nullptr) return self.error(*failure);
+            self.reply(*message);
+        });
+    }
+
+    [[nodiscard]] SessionPtr session() const { return session_.lock(); }
+    [[nodiscard]] std::uint32_t correlation_id() const noexcept { return correlation_id_; }
+
+private:
+    Core* core_;
+    std::weak_ptr<Session> session_;
+    wire::Api api_;
+    std::uint32_t correlation_id_;
+};
+
+}  // namespace casc::broker

@@ -1,0 +1,42 @@
+#pragma once
+// All subscriptions, by connection, and the requests that change them.
+
+#include <unordered_map>
+
+#include "subscription.hpp"
+
+namespace casc::broker {
+
+// Thread: owning shard.
+class Delivery final : public SubscriptionScheduler {
+public:
+    explicit Delivery(Core& core) : core_(core) {}
+
+    void on_subscribe(const wire::fb::SubscribeT& request, Session& session, const Responder& responder);
+    void on_update(const wire::fb::UpdateSubscriptionT& request, Session& session, const Responder& responder);
+    void on_unsubscribe(const wire::fb::UnsubscribeT& request, Session& session, const Responder& responder);
+    void on_credit(const wire::Frame& frame, Session& session);
+
+    void on_closed(Session& session) { by_session_.erase(session.number()); }
+    void on_writable(Session& session);
+
+    // Lets everything that was scheduled send. Returns whether there was anything.
+    bool run();
+    void schedule(Subscription& subscription) override;
+
+    [[nodiscard]] std::size_t count() const noexcept;
+
+private:
+    using Subscriptions = std::unordered_map<std::uint32_t, std::unique_ptr<Subscription>>;
+
+    [[nodiscard]] Subscription* find(const Session& session, std::uint32_t id);
+    [[nodiscard]] Result<void> add_sources(Subscription& to,
+                                           const std::vector<std::unique_ptr<wire::fb::FetchSourceT>>& sources);
+
+    Core& core_;
+    std::unordered_map<std::uint64_t, Subscriptions> by_session_;
+    // (session, subscription), because either may be gone when its turn comes.
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> scheduled_, running_;
+};
+
+}  // namespace casc::broker

@@ -1,0 +1,85 @@
+#pragma once
+// Reading by request: fetch with a minimum and a maximum wait, and the offsets to begin at.
+
+#include <boost/asio/steady_timer.hpp>
+#include <unordered_map>
+
+#include "core.hpp"
+
+namespace casc::broker {
+
+class FetchPath;
+
+// One fetch that is not answered yet. Thread: owning shard. Lifetime: owned by FetchPath.
+class FetchOperation final : public LogWatcher {
+public:
+    FetchOperation(Core& core, FetchPath& path, std::uint64_t number, const wire::fb::FetchT& request,
+                   const Responder& responder);
+    ~FetchOperation() override;
+    FetchOperation(const FetchOperation&) = delete;
+    FetchOperation& operator=(const FetchOperation&) = delete;
+
+    // Reads what is there; answers when it is enough or time is up.
+    void attempt();
+
+    void on_visible(LogId log, Offset visible_end) override;
+    void on_removed(LogId log) override;
+
+private:
+    struct Source {
+        wire::fb::FetchSourceT asked;
+        const Topic* topic = nullptr;
+        LogId log;
+        ErrorCode error = ErrorCode::ok;
+        std::vector<storage::BatchRef> batches;
+        std::size_t bytes = 0;
+        bool watching = false;
+    };
+
+    void read(std::size_t index);
+    void take(Source& source, std::vector<storage::BatchRef> batches);
+    [[nodiscard]] bool complete() const noexcept;
+    void answer();
+
+    Core& core_;
+    FetchPath& path_;
+    const std::uint64_t number_;
+    const Responder responder_;
+    const std::size_t bytes_min_;
+    const std::size_t bytes_max_;
+    boost::asio::steady_timer deadline_;
+    bool expired_ = false;
+    unsigned cold_reads_ = 0;
+    std::size_t bytes_ = 0;
+    std::vector<Source> sources_;
+};
+
+// Thread: owning shard.
+class FetchPath {
+public:
+    explicit FetchPath(Core& core) : core_(core) {}
+
+    void on_fetch(const wire::fb::FetchT& request, const Responder& responder);
+    void on_list_offsets(const wire::fb::ListOffsetsT& request, const Responder& responder);
+
+    // Attempts the fetches that were woken. Returns whether there were any.
+    bool run();
+
+    [[nodiscard]] std::size_t count() const noexcept { return operations_.size(); }
+
+private:
+    friend class FetchOperation;
+    void wake(std::uint64_t number) { woken_.push_back(number); }
+    [[nodiscard]] FetchOperation* find(std::uint64_t number);
+    void finish(std::uint64_t number) { finished_.push_back(number); }
+    void sweep();
+
+    [[nodiscard]] Result<storage::TimeLookup> look_up(const wire::fb::OffsetQueryT& query);
+
+    Core& core_;
+    std::uint64_t last_number_ = 0;
+    std::unordered_map<std::uint64_t, std::unique_ptr<FetchOperation>> operations_;
+    std::vector<std::uint64_t> woken_, attempting_, finished_;
+};
+
+}  // namespace casc::broker

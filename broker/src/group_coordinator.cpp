@@ -1,0 +1,275 @@
+#include "group_coordinator.hpp"
+
+#include <casc/types/assert.hpp>
+
+#include <algorithm>
+#include <random>
+
+#include "row_codec.hpp"
+
+namespace casc::broker {
+namespace {
+
+using storage::StateTable;
+
+constexpr std::string_view kNextGroupId = "next_group_id";
+
+std::string new_member_id(const std::string& client_id, std::uint64_t number) {
+    // The random part keeps ids of different runs of the broker apart.
+    static std::random_device device;
+    static const std::uint32_t run = device();
+    char suffix[32];
+    std::snprintf(suffix, sizeof suffix, "-%08x-%llu", run, static_cast<unsigned long long>(number));
+    return client_id.substr(0, 100) + suffix;
+}
+
+}  // namespace
+
+void GroupCoordinator::load() {
+    std::map<std::uint32_t, Group*> by_id;
+    core_.store.scan(StateTable::broker, [&](std::string_view key, std::string_view value) {
+        if (key == kNextGroupId) next_group_id_ = RowReader(value).get<std::uint32_t>();
+    });
+    core_.store.scan(StateTable::group, [&](std::string_view key, std::string_view value) {
+        const auto row = wire::decode<wire::fb::GroupRow>(std::as_bytes(std::span(value)));
+        CASC_ASSERT(row, "group row", key);
+        Entry entry;
+        entry.group = std::make_unique<Group>(row->group_id, std::string(key));
+        entry.empty_since = wall_now();
+        by_id[row->group_id] = entry.group.get();
+        groups_.emplace(key, std::move(entry));
+    });
+    core_.store.scan(StateTable::group_offset, [&](std::string_view key, std::string_view value) {
+        RowReader key_reader(key);
+        const auto group = by_id.find(key_reader.get<std::uint32_t>());
+        const LogId log(key_reader.get<std::uint64_t>());
+        RowReader row(value);
+        const Offset offset(row.get<std::uint64_t>());
+        const EpochNanos at(row.get<std::int64_t>());
+        if (group != by_id.end()) group->second->committed[log] = {offset, at};
+    });
+}
+
+Group* GroupCoordinator::find(const std::string& name) {
+    const auto found = groups_.find(name);
+    return found == groups_.end() ? nullptr : found->second.group.get();
+}
+
+Result<GroupCoordinator::Entry*> GroupCoordinator::find_or_create(const std::string& name) {
+    if (const auto found = groups_.find(name); found != groups_.end()) return &found->second;
+    CASC_TRY_VOID(check_name("a group name", name));
+    const std::uint32_t id = next_group_id_;
+    wire::fb::GroupRowT row;
+    row.group_id = id;
+    row.created_ns = core_.now.value();
+    const auto bytes = encoder_.encode(row);
+    CASC_TRY_VOID(core_.store.put(StateTable::broker, kNextGroupId, RowWriter{}.put(id + 1).str()));
+    CASC_TRY_VOID(core_.store.put(StateTable::group, name, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+    ++next_group_id_;
+    Entry entry;
+    entry.group = std::make_unique<Group>(id, name);
+    entry.empty_since = core_.now;
+    return &groups_.emplace(name, std::move(entry)).first->second;
+}
+
+// ---- membership -------------------------------------------------------------------------------------------------------
+
+void GroupCoordinator::on_join(const wire::fb::JoinGroupT& request, Session& session, const Responder& responder) {
+    const auto timeout = std::chrono::milliseconds(request.session_timeout_ms);
+    const auto& limits = core_.config.groups;
+    if (timeout < limits.session_timeout_min || timeout > limits.session_timeout_max)
+        return responder.error(Error(ErrorCode::invalid_request,
+                                     "session_timeout_ms must be between " +
+                                         std::to_string(limits.session_timeout_min.count()) + " and " +
+                                         std::to_string(limits.session_timeout_max.count())));
+    if (request.topics.empty()) return responder.error(Error(ErrorCode::invalid_request, "no topics"));
+    const auto entry_or = find_or_create(request.group);
+    if (!entry_or) return responder.error(entry_or.error());
+    Entry& entry = **entry_or;
+    Group& group = *entry.group;
+
+    Member member;
+    member.id = request.member_id;
+    if (Member* same_instance = group.find_instance(request.instance_id); same_instance != nullptr) {
+        // A static member that comes back takes up its old place; the instance that held it is told that it lost it.
+        if (same_instance->session != 0 && same_instance->session != session.number())
+            push(entry, {same_instance->id, {}, {}}, ErrorCode::member_in_use);
+        member.id = same_instance->id;
+    } else if (!member.id.empty()) {
+        const Member* known = group.find(member.id);
+        if (known != nullptr && known->session != 0 && known->session != session.number())
+            return responder.error(ErrorCode::member_in_use);
+    } else {
+        member.id = new_member_id(session.client_id, ++last_member_);
+    }
+    member.instance_id = request.instance_id;
+    member.client_id = session.client_id;
+    member.address = session.address();
+    member.session_timeout = timeout;
+    member.rebalance_timeout = std::chrono::milliseconds(std::max(request.rebalance_timeout_ms, 1000u));
+    member.session = session.number();
+    const std::string id = member.id;
+    entry.topics_of_member[id] = {request.topics.begin(), request.topics.end()};
+    Member& joined = group.upsert(std::move(member));
+    resolve_topics(entry);
+
+    wire::fb::JoinGroupReplyT reply;
+    reply.member_id = id;
+    reply.epoch = group.epoch();
+    responder.reply(reply);
+    // What it owned before (after a reconnect) is confirmed in full; what changes follows.
+    if (!joined.owned.empty()) {
+        AssignmentChange owned{id, {}, {}};
+        for (const GroupPartition& partition : joined.owned) {
+            if (joined.revoking.contains(partition)) {
+                owned.revoke.push_back(partition);
+            } else {
+                owned.assign.push_back(partition);
+            }
+        }
+        push(entry, owned);
+    }
+    rebalance(entry);
+}
+
+void GroupCoordinator::resolve_topics(Entry& entry) {
+    for (const auto& [member_id, names] : entry.topics_of_member) {
+        Member* member = entry.group->find(member_id);
+        if (member == nullptr) continue;
+        member->topics.clear();
+        for (const std::string& name : names)
+            if (const Topic* topic = core_.topics.find(name)) member->topics.insert(topic->id);
+    }
+}
+
+void GroupCoordinator::rebalance(Entry& entry) {
+    std::map<TopicId, std::uint32_t> partitions;
+    for (const auto& [id, member] : entry.group->members())
+        for (const TopicId topic : member.topics)
+            if (const Topic* found = core_.topics.find(topic)) partitions[topic] = found->settings.partitions;
+    const auto changes = entry.group->rebalance(partitions, mono_now());
+    if (!changes.empty()) ++core_.counters.rebalances;
+    for (const AssignmentChange& change : changes) push(entry, change);
+}
+
+void GroupCoordinator::push(Entry& entry, const AssignmentChange& change, ErrorCode error) {
+    const Member* member = entry.group->find(change.member_id);
+    if (member == nullptr) return;
+    Session* session = find_session_(member->session);
+    if (session == nullptr) return;  // it learns what it owns when it comes back
+    wire::fb::AssignmentT message;
+    message.group = entry.group->name();
+    message.member_id = change.member_id;
+    message.epoch = entry.group->epoch();
+    message.error = static_cast<std::uint16_t>(error);
+    for (const GroupPartition& partition : change.assign) message.assign.push_back(describe(*entry.group, partition));
+    for (const GroupPartition& partition : change.revoke) {
+        auto revoked = std::make_unique<wire::fb::TopicPartitionT>();
+        revoked->topic_id = partition.topic.value();
+        revoked->partition = partition.partition.value();
+        message.revoke.push_back(std::move(revoked));
+    }
+    session->send(wire::FrameKind::push, wire::Api::assignment, 0, core_.encoder.encode(message));
+}
+
+std::unique_ptr<wire::fb::AssignedPartitionT> GroupCoordinator::describe(const Group& group,
+                                                                         const GroupPartition& partition) const {
+    auto assigned = std::make_unique<wire::fb::AssignedPartitionT>();
+    assigned->topic_id = partition.topic.value();
+    assigned->partition = partition.partition.value();
+    if (const Topic* topic = core_.topics.find(partition.topic)) assigned->topic = topic->name;
+    for (const Lane lane : kLanes) {
+        const auto found = group.committed.find(LogId(partition.topic, partition.partition, lane));
+        if (found == group.committed.end()) continue;
+        auto position = std::make_unique<wire::fb::LanePositionT>();
+        position->lane = static_cast<std::uint8_t>(lane);
+        position->offset = found->second.offset.value();
+        assigned->positions.push_back(std::move(position));
+    }
+    return assigned;
+}
+
+void GroupCoordinator::remove_member(Entry& entry, const std::string& member_id, ErrorCode tell) {
+    if (tell != ErrorCode::ok) push(entry, {member_id, {}, {}}, tell);
+    entry.topics_of_member.erase(member_id);
+    entry.group->remove(member_id);
+    if (entry.group->members().empty()) entry.empty_since = core_.now;
+    rebalance(entry);
+}
+
+void GroupCoordinator::on_leave(const wire::fb::LeaveGroupT& request, const Responder& responder) {
+    const auto found = groups_.find(request.group);
+    if (found == groups_.end()) return responder.error(ErrorCode::unknown_group);
+    if (found->second.group->find(request.member_id) == nullptr) return responder.error(ErrorCode::unknown_member);
+    remove_member(found->second, request.member_id, ErrorCode::ok);
+    responder.reply(wire::fb::DoneT{});
+}
+
+void GroupCoordinator::on_release(const wire::fb::ReleasePartitionsT& request, const Responder& responder) {
+    const auto found = groups_.find(request.group);
+    if (found == groups_.end()) return responder.error(ErrorCode::unknown_group);
+    Member* member = found->second.group->find(request.member_id);
+    if (member == nullptr) return responder.error(ErrorCode::unknown_member);
+    for (const auto& partition : request.partitions)
+        found->second.group->release(*member, {TopicId(partition->topic_id), PartitionId(partition->partition)});
+    responder.reply(wire::fb::DoneT{});
+    rebalance(found->second);
+}
+
+void GroupCoordinator::on_closed(Session& session) {
+    for (auto& [name, entry] : groups_)
+        for (const auto& [id, member] : entry.group->members())
+            if (member.session == session.number()) {
+                Member* away = entry.group->find(id);
+                away->session = 0;
+                away->disconnected_at = mono_now();
+            }
+}
+
+void GroupCoordinator::on_topics_changed() {
+    for (auto& [name, entry] : groups_) {
+        if (entry.group->members().empty()) continue;
+        resolve_topics(entry);
+        rebalance(entry);
+    }
+}
+
+void GroupCoordinator::on_topic_removed(TopicId topic) {
+    for (auto& [name, entry] : groups_)
+        for (auto it = entry.group->committed.begin(); it != entry.group->committed.end();) {
+            if (it->first.topic() != topic) {
+                ++it;
+                continue;
+            }
+            if (!core_.store.erase(StateTable::group_offset, offset_key(entry.group->id(), it->first))) return;
+            it = entry.group->committed.erase(it);
+        }
+    on_topics_changed();
+}
+
+void GroupCoordinator::tick(MonoNanos now) {
+    const EpochNanos forget_before =
+        core_.now - EpochNanos::distance(std::chrono::nanoseconds(core_.config.groups.offsets_retention).count());
+    for (auto it = groups_.begin(); it != groups_.end();) {
+        Entry& entry = it->second;
+        for (const std::string& id : entry.group->expired(now)) remove_member(entry, id, ErrorCode::ok);
+        const auto overdue = entry.group->take_overdue(now);
+        for (const AssignmentChange& lost : overdue) push(entry, lost, ErrorCode::stale_group_epoch);
+        if (!overdue.empty()) rebalance(entry);
+
+        const auto fresh = [&](const auto& position) { return position.second.at >= forget_before; };
+        const bool forgotten = entry.group->members().empty() && entry.empty_since < forget_before &&
+                               std::none_of(entry.group->committed.begin(), entry.group->committed.end(), fresh);
+        if (forgotten && erase_offsets(*entry.group) && core_.store.erase(StateTable::group, it->first)) {
+            it = groups_.erase(it);
+        } else {
+            ++it;
+        }
+    }
+}
+
+void GroupCoordinator::for_each(const std::function<void(const Group&)>& visit) const {
+    for (const auto& [name, entry] : groups_) visit(*entry.group);
+}
+
+}  // namespace casc::broker

@@ -1,0 +1,72 @@
+#pragma once
+// All consumer groups: membership over connections, assignments pushed to members, positions committed to the store.
+
+#include <memory>
+#include <unordered_map>
+
+#include "core.hpp"
+#include "group.hpp"
+
+namespace casc::broker {
+
+// Thread: owning shard.
+class GroupCoordinator {
+public:
+    // `find_session` gives the live connection of that number, or nullptr.
+    GroupCoordinator(Core& core, std::function<Session*(std::uint64_t)> find_session)
+        : core_(core), find_session_(std::move(find_session)) {}
+
+    void load();
+
+    void on_join(const wire::fb::JoinGroupT& request, Session& session, const Responder& responder);
+    void on_leave(const wire::fb::LeaveGroupT& request, const Responder& responder);
+    void on_release(const wire::fb::ReleasePartitionsT& request, const Responder& responder);
+    void on_commit(const wire::fb::CommitT& request, const Responder& responder);
+    void on_committed(const wire::fb::CommittedT& request, const Responder& responder);
+    void on_list(const wire::fb::ListGroupsT& request, const Responder& responder);
+    void on_describe(const wire::fb::DescribeGroupT& request, const Responder& responder);
+    void on_delete(const wire::fb::DeleteGroupT& request, const Responder& responder);
+    void on_reset(const wire::fb::ResetGroupT& request, const Responder& responder);
+
+    void on_closed(Session& session);
+    // Topics were created, removed or got more partitions.
+    void on_topics_changed();
+    void on_topic_removed(TopicId topic);
+    // Timeouts of sessions, rebalances and positions.
+    void tick(MonoNanos now);
+
+    [[nodiscard]] std::size_t count() const noexcept { return groups_.size(); }
+    // For /metrics.
+    void for_each(const std::function<void(const Group&)>& visit) const;
+
+private:
+    struct Entry {
+        std::unique_ptr<Group> group;
+        std::set<std::string> wanted_topics;  // by name: members may name topics that come later
+        std::map<std::string, std::set<std::string>> topics_of_member;
+        EpochNanos empty_since;
+    };
+
+    [[nodiscard]] Group* find(const std::string& name);
+    [[nodiscard]] Result<Entry*> find_or_create(const std::string& name);
+    void resolve_topics(Entry& entry);
+    void rebalance(Entry& entry);
+    void push(Entry& entry, const AssignmentChange& change, ErrorCode error = ErrorCode::ok);
+    void remove_member(Entry& entry, const std::string& member_id, ErrorCode tell);
+    [[nodiscard]] std::unique_ptr<wire::fb::AssignedPartitionT> describe(const Group& group,
+                                                                         const GroupPartition& partition) const;
+    [[nodiscard]] static std::string offset_key(std::uint32_t group, LogId log);
+    [[nodiscard]] Result<JournalSequence> write_offset(Group& group, LogId log, Offset offset);
+    [[nodiscard]] Result<JournalSequence> erase_offsets(Group& group);
+    [[nodiscard]] Result<std::vector<LogId>> logs_to_reset(const Group& group, const std::string& topic) const;
+    [[nodiscard]] Result<Offset> reset_target(const wire::fb::ResetGroupT& request, LogId log);
+
+    Core& core_;
+    std::function<Session*(std::uint64_t)> find_session_;
+    std::map<std::string, Entry, std::less<>> groups_;
+    std::uint32_t next_group_id_ = 1;
+    std::uint64_t last_member_ = 0;
+    wire::Encoder encoder_;
+};
+
+}  // namespace casc::broker

@@ -1,0 +1,243 @@
+// Committed positions of groups: commit, look up, reset, lag.
+
+#include <algorithm>
+
+#include "group_coordinator.hpp"
+#include "row_codec.hpp"
+
+namespace casc::broker {
+using storage::StateTable;
+
+std::string GroupCoordinator::offset_key(std::uint32_t group, LogId log) {
+    return RowWriter{}.put(group).put(log.value()).str();
+}
+
+Result<JournalSequence> GroupCoordinator::write_offset(Group& group, LogId log, Offset offset) {
+    CASC_TRY(const JournalSequence sequence,
+             core_.store.put(StateTable::group_offset, offset_key(group.id(), log),
+                             RowWriter{}.put(offset.value()).put(core_.now.value()).str()));
+    group.committed[log] = {offset, core_.now};
+    return sequence;
+}
+
+Result<JournalSequence> GroupCoordinator::erase_offsets(Group& group) {
+    JournalSequence sequence;
+    for (const auto& [log, committed] : group.committed) {
+        CASC_TRY(sequence, core_.store.erase(StateTable::group_offset, offset_key(group.id(), log)));
+    }
+    group.committed.clear();
+    return sequence;
+}
+
+void GroupCoordinator::on_commit(const wire::fb::CommitT& request, const Responder& responder) {
+    const bool anonymous = request.member_id.empty();
+    if (request.positions.empty()) return responder.reply(wire::fb::DoneT{});
+    Group* group = find(request.group);
+    if (group == nullptr) {
+        if (!anonymous) return responder.error(ErrorCode::unknown_group);
+        const auto created = find_or_create(request.group);
+        if (!created) return responder.error(created.error());
+        group = (*created)->group.get();
+    }
+    const Member* member = nullptr;
+    if (anonymous) {
+        if (!group->members().empty())
+            return responder.error(Error(ErrorCode::group_not_empty, "a commit needs the id of a member"));
+    } else {
+        member = group->find(request.member_id);
+        if (member == nullptr) return responder.error(ErrorCode::unknown_member);
+    }
+    // Everything is checked before anything is written: a commit is all or nothing.
+    std::vector<std::pair<LogId, Offset>> writes;
+    for (const auto& position : request.positions) {
+        const auto place = core_.place(position->topic_id, position->partition, position->lane);
+        if (!place) return responder.error(place.error());
+        const GroupPartition partition{place->log.topic(), place->log.partition()};
+        if (member != nullptr && !member->owned.contains(partition))
+            return responder.error(Error(ErrorCode::stale_group_epoch, "the member no longer owns " +
+                                                                           place->topic->name + "/" +
+                                                                           std::to_string(position->partition)));
+        const Offset end = core_.visibility.visible_end(*place->topic, place->log);
+        if (Offset(position->offset) > end)
+            return responder.error(Error(ErrorCode::offset_out_of_range,
+                                         "cannot commit " + std::to_string(position->offset) + ", the log ends at " +
+                                             std::to_string(end.value())));
+        writes.emplace_back(place->log, Offset(position->offset));
+    }
+    JournalSequence sequence;
+    for (const auto& [log, offset] : writes) {
+        const auto written = write_offset(*group, log, offset);
+        if (!written) return responder.error(written.error());
+        sequence = *written;
+    }
+    responder.reply_when_durable(sequence, wire::fb::DoneT{});
+}
+
+void GroupCoordinator::on_committed(const wire::fb::CommittedT& request, const Responder& responder) {
+    wire::fb::CommittedReplyT reply;
+    const Group* group = find(request.group);
+    if (group == nullptr) return responder.error(ErrorCode::unknown_group);
+    for (const auto& [log, committed] : group->committed) {
+        const bool wanted = request.topics.empty() || std::find(request.topics.begin(), request.topics.end(),
+                                                                log.topic().value()) != request.topics.end();
+        if (!wanted) continue;
+        auto position = std::make_unique<wire::fb::CommittedPositionT>();
+        position->topic_id = log.topic().value();
+        position->partition = log.partition().value();
+        position->lane = static_cast<std::uint8_t>(log.lane());
+        position->offset = committed.offset.value();
+        position->committed_ns = committed.at.value();
+        reply.positions.push_back(std::move(position));
+    }
+    responder.reply(reply);
+}
+
+namespace {
+
+std::unique_ptr<wire::fb::GroupSummaryT> summary_of(const Group& group) {
+    auto summary = std::make_unique<wire::fb::GroupSummaryT>();
+    summary->name = group.name();
+    summary->state = group.members().empty() ? 0 : group.rebalancing() ? 2 : 1;
+    summary->members = static_cast<std::uint32_t>(group.members().size());
+    summary->epoch = group.epoch();
+    return summary;
+}
+
+}  // namespace
+
+void GroupCoordinator::on_list(const wire::fb::ListGroupsT& request, const Responder& responder) {
+    wire::fb::ListGroupsReplyT reply;
+    for (auto it = groups_.lower_bound(request.prefix); it != groups_.end() && it->first.starts_with(request.prefix); ++it)
+        reply.groups.push_back(summary_of(*it->second.group));
+    responder.reply(reply);
+}
+
+void GroupCoordinator::on_describe(const wire::fb::DescribeGroupT& request, const Responder& responder) {
+    const auto found = groups_.find(request.group);
+    if (found == groups_.end()) return responder.error(Error(ErrorCode::unknown_group, "'" + request.group + "'"));
+    const Group& group = *found->second.group;
+    wire::fb::DescribeGroupReplyT reply;
+    reply.group = summary_of(group);
+
+    std::set<TopicId> topics;
+    for (const auto& [log, committed] : group.committed) topics.insert(log.topic());
+    for (const auto& [id, member] : group.members()) {
+        topics.insert(member.topics.begin(), member.topics.end());
+        auto described = std::make_unique<wire::fb::GroupMemberT>();
+        described->member_id = id;
+        described->instance_id = member.instance_id;
+        described->client_id = member.client_id;
+        described->address = member.address;
+        described->connected = member.session != 0;
+        described->session_timeout_ms = static_cast<std::uint32_t>(member.session_timeout.count());
+        for (const GroupPartition& partition : member.owned) described->partitions.push_back(describe(group, partition));
+        for (const auto& [partition, since] : member.revoking) {
+            auto revoking = std::make_unique<wire::fb::TopicPartitionT>();
+            revoking->topic_id = partition.topic.value();
+            revoking->partition = partition.partition.value();
+            described->revoking.push_back(std::move(revoking));
+        }
+        reply.members.push_back(std::move(described));
+    }
+
+    for (const TopicId topic_id : topics) {
+        const Topic* topic = core_.topics.find(topic_id);
+        if (topic == nullptr) continue;
+        core_.store.for_each_log(
+            LogId(topic_id, PartitionId(0), Lane::critical), LogId(topic_id, PartitionId(0xFFFFFF), Lane::low),
+            [&](LogId log, const storage::LogState& state) {
+                auto lag = std::make_unique<wire::fb::GroupLagT>();
+                lag->topic_id = topic_id.value();
+                lag->topic = topic->name;
+                lag->partition = log.partition().value();
+                lag->lane = static_cast<std::uint8_t>(log.lane());
+                lag->start = state.start.value();
+                lag->visible_end = core_.visibility.visible_end(*topic, log).value();
+                lag->last_append_ns = state.last_append.value();
+                lag->committed = state.start.value();
+                if (const auto committed = group.committed.find(log); committed != group.committed.end()) {
+                    lag->committed = committed->second.offset.value();
+                    lag->committed_ns = committed->second.at.value();
+                }
+                if (const Member* owner = group.owner({topic_id, log.partition()})) lag->member_id = owner->id;
+                reply.lag.push_back(std::move(lag));
+            });
+    }
+    responder.reply(reply);
+}
+
+void GroupCoordinator::on_delete(const wire::fb::DeleteGroupT& request, const Responder& responder) {
+    Group* group = find(request.group);
+    if (group == nullptr) return responder.error(Error(ErrorCode::unknown_group, "'" + request.group + "'"));
+    if (!group->members().empty())
+        return responder.error(Error(ErrorCode::group_not_empty, std::to_string(group->members().size()) + " members"));
+    if (const auto erased = erase_offsets(*group); !erased) return responder.error(erased.error());
+    const auto sequence = core_.store.erase(StateTable::group, request.group);
+    if (!sequence) return responder.error(sequence.error());
+    groups_.erase(request.group);
+    responder.reply_when_durable(*sequence, wire::fb::DoneT{});
+}
+
+Result<std::vector<LogId>> GroupCoordinator::logs_to_reset(const Group& group, const std::string& topic) const {
+    std::set<TopicId> topics;
+    if (topic.empty()) {
+        for (const auto& [log, committed] : group.committed) topics.insert(log.topic());
+    } else {
+        CASC_TRY(const Topic* found, core_.topic(topic));
+        topics.insert(found->id);
+    }
+    std::vector<LogId> logs;
+    for (const TopicId id : topics)
+        core_.store.for_each_log(LogId(id, PartitionId(0), Lane::critical), LogId(id, PartitionId(0xFFFFFF), Lane::low),
+                                 [&](LogId log, const storage::LogState&) { logs.push_back(log); });
+    return logs;
+}
+
+Result<Offset> GroupCoordinator::reset_target(const wire::fb::ResetGroupT& request, LogId log) {
+    const auto state = core_.store.log_state(log);
+    const Topic* topic = core_.topics.find(log.topic());
+    if (!state || topic == nullptr) return Offset(0);
+    const Offset end = core_.visibility.visible_end(*topic, log);
+    switch (request.to) {
+        case 0: return state->start;
+        case 1: return end;
+        case 2: {
+            CASC_TRY(const storage::TimeLookup found, core_.store.find_time(log, EpochNanos(request.time_ns)));
+            return std::clamp(found.offset, state->start, end);
+        }
+        case 3: return std::clamp(Offset(request.offset), state->start, end);
+        default: return Error(ErrorCode::invalid_request, "to must be 0 (earliest), 1 (latest), 2 (time) or 3 (offset)");
+    }
+}
+
+void GroupCoordinator::on_reset(const wire::fb::ResetGroupT& request, const Responder& responder) {
+    Group* group = find(request.group);
+    if (group == nullptr) return responder.error(Error(ErrorCode::unknown_group, "'" + request.group + "'"));
+    // A member that is reading would overwrite the new position with its next commit.
+    if (!group->members().empty() && !request.dry_run)
+        return responder.error(Error(ErrorCode::group_not_empty, "stop its " + std::to_string(group->members().size()) +
+                                                                     " members first"));
+    const auto logs = logs_to_reset(*group, request.topic);
+    if (!logs) return responder.error(logs.error());
+    wire::fb::ResetGroupReplyT reply;
+    JournalSequence sequence;
+    for (const LogId log : *logs) {
+        const auto target = reset_target(request, log);
+        if (!target) return responder.error(target.error());
+        auto position = std::make_unique<wire::fb::ResetPositionT>();
+        position->topic = core_.topics.find(log.topic())->name;
+        position->partition = log.partition().value();
+        position->lane = static_cast<std::uint8_t>(log.lane());
+        const auto before = group->committed.find(log);
+        position->before = before == group->committed.end() ? -1 : static_cast<std::int64_t>(before->second.offset.value());
+        position->after = target->value();
+        reply.positions.push_back(std::move(position));
+        if (request.dry_run) continue;
+        const auto written = write_offset(*group, log, *target);
+        if (!written) return responder.error(written.error());
+        sequence = *written;
+    }
+    responder.reply_when_durable(sequence, std::move(reply));
+}
+
+}  // namespace casc::broker

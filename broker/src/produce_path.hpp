@@ -1,0 +1,33 @@
+#pragma once
+// A batch on its way in: check, deduplicate, append, acknowledge.
+
+#include "core.hpp"
+#include "retention.hpp"
+
+namespace casc::broker {
+
+// Thread: owning shard.
+class ProducePath {
+public:
+    ProducePath(Core& core, Retention& retention) : core_(core), retention_(retention) {}
+
+    void on_produce(Session& session, const wire::Frame& frame);
+    void on_init_producer(const wire::fb::InitProducerT& request, const Responder& responder);
+
+private:
+    struct Accepted {
+        Offset base;
+        std::uint32_t epoch = 0;
+        JournalSequence sequence;
+        bool duplicate = false;
+    };
+    [[nodiscard]] Result<Accepted> accept(const wire::fb::Produce& request, std::span<const std::byte> attachment,
+                                          Acks acks);
+    [[nodiscard]] Result<Accepted> append(const Core::Place& place, const wire::BatchView& batch);
+    void acknowledge(const Responder& responder, Acks acks, const Accepted& accepted);
+
+    Core& core_;
+    Retention& retention_;
+};
+
+}  // namespace casc::broker

@@ -1,0 +1,42 @@
+#pragma once
+// Lets go of old events: moves low-water marks when a log grows past its bounds or its oldest events past their age.
+// Only logs that were appended to, and those with an age bound that is due, are ever looked at.
+
+#include <boost/unordered/unordered_flat_set.hpp>
+#include <queue>
+#include <vector>
+
+#include "core.hpp"
+
+namespace casc::broker {
+
+// Thread: owning shard.
+class Retention {
+public:
+    explicit Retention(Core& core) : core_(core) {}
+
+    // Every log with an age bound, once at start.
+    void load();
+    // Cheap: notes that `log` has grown.
+    void on_append(const Topic& topic, LogId log);
+    // Trims what is due.
+    void tick(EpochNanos now);
+
+private:
+    struct Due {
+        EpochNanos at;
+        LogId log;
+        friend bool operator>(const Due& a, const Due& b) { return a.at > b.at; }
+    };
+
+    [[nodiscard]] Result<bool> trim_by_size(const Topic& topic, LogId log);
+    [[nodiscard]] Result<bool> trim_by_age(const Topic& topic, LogId log, EpochNanos now);
+    void schedule(const Topic& topic, LogId log, EpochNanos oldest);
+
+    Core& core_;
+    boost::unordered_flat_set<LogId, std::hash<LogId>> grown_;
+    boost::unordered_flat_set<LogId, std::hash<LogId>> scheduled_;
+    std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
+};
+
+}  // namespace casc::broker

@@ -1,0 +1,154 @@
+#include "session.hpp"
+
+#include <casc/types/clock.hpp>
+
+namespace casc::broker {
+
+namespace asio = boost::asio;
+
+Session::Session(Socket socket, SessionHost& host, std::uint64_t number, std::string address,
+                 std::size_t frame_bytes_max)
+    : host_(host),
+      socket_(std::move(socket)),
+      number_(number),
+      address_(std::move(address)),
+      frame_bytes_max_(frame_bytes_max),
+      last_received_(mono_now()) {
+    socket_.non_blocking(true);
+}
+
+void Session::start() { read(); }
+
+void Session::read() {
+    if (reading_ || state_ != State::open) return;
+    if (congested() || !host_.may_read(*this)) return;  // resume_reading() comes back here
+    reading_ = true;
+    const auto space = received_.space(frame_in_front_);
+    socket_.async_read_some(asio::buffer(space.data(), space.size()),
+                            [self = shared_from_this()](const boost::system::error_code& error, std::size_t bytes) {
+                                self->reading_ = false;
+                                self->on_read(error, bytes);
+                            });
+}
+
+void Session::resume_reading() { read(); }
+
+void Session::on_read(const boost::system::error_code& error, std::size_t bytes) {
+    if (state_ == State::closed) return;
+    if (error) return close(/*now=*/true);
+    received_.filled(bytes);
+    bytes_in_ += bytes;
+    last_received_ = mono_now();
+    if (take_frames()) read();
+}
+
+bool Session::take_frames() {
+    for (;;) {
+        const auto received = received_.received();
+        const auto header = wire::peek_frame(received, frame_bytes_max_);
+        if (!header) {
+            fail(header.error());
+            return false;
+        }
+        frame_in_front_ = *header ? (*header)->frame_bytes : 0;
+        if (!*header || received.size() < frame_in_front_) return true;
+
+        const auto frame = wire::open_frame(received.first(frame_in_front_));
+        if (!frame) {
+            fail(frame.error());
+            return false;
+        }
+        host_.on_frame(*this, *frame);
+        if (state_ != State::open) return false;
+        received_.consume(frame_in_front_);
+        frame_in_front_ = 0;
+    }
+}
+
+void Session::fail(const Error& error) {
+    // The peer may not speak casc at all; one error frame tells those who do why the connection ends.
+    send_error(wire::Api{}, 0, error);
+    close();
+}
+
+void Session::send(wire::FrameKind kind, wire::Api api, std::uint32_t correlation_id, std::span<const std::byte> body,
+                   std::span<const storage::BatchRef> attachments) {
+    if (state_ != State::open) return;
+    std::size_t attachment_bytes = 0;
+    for (const auto& batch : attachments) attachment_bytes += batch.bytes.size();
+    wire::write_frame(queue_.reserve(wire::framed_bytes(body.size())), kind, api, correlation_id, body,
+                      attachment_bytes);
+    for (const auto& batch : attachments) queue_.push(batch);
+    if (!output_announced_) {
+        output_announced_ = true;
+        host_.on_pending_output(*this);
+    }
+}
+
+void Session::send_error(wire::Api api, std::uint32_t correlation_id, const Error& error) {
+    const ErrorInfo info = error_info(error.code);
+    wire::fb::ErrorReplyT reply;
+    reply.code = static_cast<std::uint16_t>(error.code);
+    reply.name = info.name;
+    reply.message = error.detail.empty() ? std::string(info.sentence) : error.detail;
+    reply.retryable = info.retryable;
+    reply.retry_after_ms = error.retry_after_ms;
+    wire::Encoder encoder;
+    send(wire::FrameKind::error, api, correlation_id, encoder.encode(reply));
+}
+
+void Session::flush() {
+    output_announced_ = false;
+    thread_local std::vector<asio::const_buffer> buffers;  // only used within this call; kept for its memory
+    while (state_ != State::closed && !waiting_writable_ && !queue_.empty()) {
+        queue_.gather(buffers);
+        boost::system::error_code error;
+        const std::size_t bytes = socket_.write_some(buffers, error);
+        if (error == asio::error::would_block) {
+            wait_writable();
+            break;
+        }
+        if (error) return close(/*now=*/true);
+        queue_.sent(bytes);
+        bytes_out_ += bytes;
+    }
+    if (state_ == State::draining && queue_.empty()) return finish();
+    if (congested()) {
+        was_congested_ = true;
+    } else if (was_congested_ && queue_.bytes() < kQueuedBytesLow && state_ == State::open) {
+        was_congested_ = false;
+        host_.on_writable(*this);
+        read();
+    }
+}
+
+void Session::wait_writable() {
+    waiting_writable_ = true;
+    socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const boost::system::error_code& error) {
+        self->waiting_writable_ = false;
+        if (error || self->state_ == State::closed) return;
+        self->flush();
+    });
+}
+
+void Session::close(bool now) {
+    if (state_ == State::closed) return;
+    if (now || queue_.empty()) return finish();
+    state_ = State::draining;
+    if (!output_announced_) {
+        output_announced_ = true;
+        host_.on_pending_output(*this);
+    }
+}
+
+void Session::finish() {
+    state_ = State::closed;
+    const auto self = shared_from_this();  // the host may drop its reference
+    boost::system::error_code ignored;
+    socket_.shutdown(Socket::shutdown_both, ignored);
+    socket_.close(ignored);
+    queue_.clear();
+    host_.on_closed(*this);
+}
+
+}  // namespace casc::broker

@@ -1,0 +1,107 @@
+#pragma once
+// One connection: bytes in, frames out to the dispatcher, answers and pushes back.
+
+#include <casc/types/error.hpp>
+#include <casc/types/vocabulary.hpp>
+#include <casc/wire/frame.hpp>
+#include <casc/wire/messages.hpp>
+
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "receive_buffer.hpp"
+#include "send_queue.hpp"
+
+namespace casc::broker {
+
+class Session;
+using SessionPtr = std::shared_ptr<Session>;
+
+// What a session needs from the rest of the broker.
+class SessionHost {
+public:
+    virtual ~SessionHost() = default;
+    // A whole, checksummed frame; views are valid during the call.
+    virtual void on_frame(Session& session, const wire::Frame& frame) = 0;
+    // The connection is gone; nothing can be sent any more. Called exactly once.
+    virtual void on_closed(Session& session) = 0;
+    // False while producers are held back: the session then stops reading until resume_reading().
+    virtual bool may_read(Session& session) = 0;
+    // The session has something to send; flush() will be called at the end of the turn.
+    virtual void on_pending_output(Session& session) = 0;
+    // What was queued has fallen under the low mark: pushes may continue.
+    virtual void on_writable(Session& session) = 0;
+};
+
+// Thread: io (the shard's, when fused). Lifetime: shared by the operations in flight and the host's table.
+class Session : public std::enable_shared_from_this<Session> {
+public:
+    using Socket = boost::asio::generic::stream_protocol::socket;
+
+    // A consumer that does not read gets no more pushes beyond this, a client that does not read its answers is not
+    // read from either.
+    static constexpr std::size_t kQueuedBytesHigh = 4_MiB;
+    static constexpr std::size_t kQueuedBytesLow = 1_MiB;
+
+    Session(Socket socket, SessionHost& host, std::uint64_t number, std::string address, std::size_t frame_bytes_max);
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    void start();
+    // Sends what is queued, as far as the socket takes it.
+    void flush();
+    // Closes once everything queued is sent (or at once when `now`).
+    void close(bool now = false);
+    void resume_reading();
+
+    // Answers and pushes; queued, sent at the end of the turn. Ignored once closed.
+    void send(wire::FrameKind kind, wire::Api api, std::uint32_t correlation_id, std::span<const std::byte> body,
+              std::span<const storage::BatchRef> attachments = {});
+    void send_error(wire::Api api, std::uint32_t correlation_id, const Error& error);
+
+    [[nodiscard]] bool open() const noexcept { return state_ == State::open; }
+    [[nodiscard]] bool congested() const noexcept { return queue_.bytes() > kQueuedBytesHigh; }
+    [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
+    [[nodiscard]] const std::string& address() const noexcept { return address_; }
+    [[nodiscard]] MonoNanos last_received() const noexcept { return last_received_; }
+    [[nodiscard]] std::uint64_t bytes_in() const noexcept { return bytes_in_; }
+    [[nodiscard]] std::uint64_t bytes_out() const noexcept { return bytes_out_; }
+
+    // Set by the dispatcher when the handshake is done.
+    std::string client_id;
+    bool greeted = false;
+
+private:
+    enum class State : std::uint8_t { open, draining, closed };
+
+    void read();
+    void on_read(const boost::system::error_code& error, std::size_t bytes);
+    // Hands complete frames to the host. False: the connection was closed.
+    bool take_frames();
+    void fail(const Error& error);
+    void wait_writable();
+    void finish();
+
+    SessionHost& host_;
+    Socket socket_;
+    const std::uint64_t number_;
+    const std::string address_;
+    const std::size_t frame_bytes_max_;
+    State state_ = State::open;
+    bool reading_ = false;
+    bool waiting_writable_ = false;
+    bool output_announced_ = false;
+    bool was_congested_ = false;
+    ReceiveBuffer received_;
+    std::size_t frame_in_front_ = 0;  // its size, once known
+    SendQueue queue_;
+    MonoNanos last_received_;
+    std::uint64_t bytes_in_ = 0;
+    std::uint64_t bytes_out_ = 0;
+};
+
+}  // namespace casc::broker

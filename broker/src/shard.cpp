@@ -1,0 +1,265 @@
+#include "shard.hpp"
+
+#include <casc/broker/logging.hpp>
+#include <casc/wire/batch.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace casc::broker {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr auto kTick = 100ms;
+
+bool passed(MonoNanos now, MonoNanos& due, std::chrono::milliseconds every) {
+    if (now < due) return false;
+    due = now + MonoNanos::distance(std::chrono::nanoseconds(every).count());
+    return true;
+}
+
+}  // namespace
+
+Shard::Shard(const LoadedConfig& loaded, storage::Disk& disk, std::unique_ptr<storage::Store> store)
+    : config_(loaded.config),
+      settings_(loaded.settings),
+      store_(std::move(store)),
+      core_(io_, config_, *store_),
+      retention_(core_),
+      delivery_(core_),
+      fetches_(core_),
+      produce_(core_, retention_),
+      groups_(core_,
+              [this](std::uint64_t number) -> Session* {
+                  const auto found = connections_.find(number);
+                  return found == connections_.end() ? nullptr : found->second.session.get();
+              }),
+      topics_(core_, groups_, retention_),
+      node_(core_, settings_, facts_) {
+    facts_.disk = disk.name();
+    facts_.started = mono_now();
+}
+
+Shard::~Shard() = default;
+
+Result<void> Shard::prepare() {
+    core_.now = wall_now();
+    core_.topics.load();
+    core_.producers.load();
+    groups_.load();
+    retention_.load();
+    for (const std::string& endpoint : config_.listen.endpoints) {
+        CASC_TRY(auto listener, Listener::bind(io_, endpoint, [this](Session::Socket socket, std::string address) {
+                     accept(std::move(socket), std::move(address));
+                 }));
+        facts_.endpoints.push_back(listener->endpoint());
+        listeners_.push_back(std::move(listener));
+    }
+    for (const int fd : store_->event_fds()) {
+        // A duplicate, because the descriptor object closes what it holds.
+        store_events_.push_back(std::make_unique<asio::posix::stream_descriptor>(io_, ::dup(fd)));
+    }
+    return {};
+}
+
+Result<void> Shard::run() {
+    for (auto& listener : listeners_) listener->start();
+    watch_store();
+    schedule_tick();
+    while (!stopped_) {
+        core_.now = wall_now();
+        const bool handled = io_.poll() != 0;
+        if (turn() || handled) continue;
+        io_.run_one();  // sleeps
+    }
+    connections_.clear();
+    if (failure_) return *failure_;
+    return {};
+}
+
+void Shard::watch_store() {
+    for (auto& event : store_events_) {
+        // The store takes what is there in poll(); all that counts here is that the loop wakes up.
+        const auto again = [this, &event](auto&& self) -> void {
+            event->async_wait(asio::posix::stream_descriptor::wait_read,
+                              [this, self](const boost::system::error_code& error) {
+                                  if (!error && !stopped_) self(self);
+                              });
+        };
+        again(again);
+    }
+}
+
+bool Shard::turn() {
+    store_->submit();  // first: the device works while the rest is done
+    advanced_.clear();
+    answers_.clear();
+    const JournalSequence durable = store_->poll(advanced_, answers_);
+    check_failure();
+    for (const storage::Advanced& advanced : advanced_)
+        if (const Topic* topic = core_.topics.find(advanced.log.topic()))
+            core_.watch.visible(advanced.log, core_.visibility.visible_end(*topic, advanced.log));
+    for (storage::ReadAnswer& answer : answers_) core_.cold_reads.answer(answer);
+    core_.waits.release(durable);
+    const bool delivered = delivery_.run();
+    const bool fetched = fetches_.run();
+    store_->submit();  // what the answers added (commits, for instance)
+    const bool sent = !with_output_.empty();
+    flush_sessions();
+    resume_held_back();
+    if (draining()) continue_drain();
+    return !advanced_.empty() || !answers_.empty() || delivered || fetched || sent;
+}
+
+void Shard::flush_sessions() {
+    flushing_.swap(with_output_);
+    for (const SessionPtr& session : flushing_) session->flush();
+    flushing_.clear();
+}
+
+void Shard::check_failure() {
+    if (failure_ || !store_->failure()) return;
+    failure_ = store_->failure();
+    failed_.store(true, std::memory_order_release);
+    log_event(LogLevel::error, "storage_failed",
+              {{"why", failure_->message()},
+               {"do", "nothing is acknowledged any more; repair the disk and restart the broker"}});
+    core_.waits.fail(Error(ErrorCode::storage_failed, failure_->detail));
+}
+
+// ---- connections ------------------------------------------------------------------------------------------------------
+
+void Shard::accept(Session::Socket socket, std::string address) {
+    if (draining() || connections_.size() >= config_.limits.connections) {
+        ++core_.counters.connections_refused;
+        log_event(LogLevel::warn, "connection_refused",
+                  {{"peer", address}, {"connections", connections_.size()}, {"limit", config_.limits.connections}});
+        // Told why, if its send buffer takes a frame; not kept.
+        auto refused = std::make_shared<Session>(std::move(socket), *this, 0, std::move(address), wire::kFrameBytesMax);
+        refused->send_error(wire::Api{}, 0, draining() ? ErrorCode::shutting_down : ErrorCode::too_many_connections);
+        refused->close();
+        return;
+    }
+    ++core_.counters.connections_accepted;
+    const std::uint64_t number = ++last_connection_;
+    auto session =
+        std::make_shared<Session>(std::move(socket), *this, number, std::move(address), config_.limits.frame_bytes);
+    connections_.emplace(number, Connection{session, false});
+    session->start();
+}
+
+void Shard::on_closed(Session& session) {
+    delivery_.on_closed(session);
+    groups_.on_closed(session);
+    connections_.erase(session.number());
+}
+
+bool Shard::may_read(Session& session) {
+    if (draining()) return false;
+    if (!store_->congested()) return true;
+    const auto found = connections_.find(session.number());
+    if (found == connections_.end() || !found->second.produces) return true;
+    held_back_.push_back(session.number());
+    ++core_.counters.read_pauses;
+    return false;
+}
+
+void Shard::resume_held_back() {
+    if (held_back_.empty() || store_->congested()) return;
+    const auto numbers = std::exchange(held_back_, {});
+    for (const std::uint64_t number : numbers)
+        if (const auto found = connections_.find(number); found != connections_.end())
+            found->second.session->resume_reading();
+}
+
+void Shard::on_pending_output(Session& session) { with_output_.push_back(session.shared_from_this()); }
+
+void Shard::close_idle(MonoNanos now) {
+    std::vector<SessionPtr> idle;
+    for (const auto& [number, connection] : connections_) {
+        const auto& limits = config_.limits;
+        const auto bound = connection.session->greeted ? limits.idle_timeout : limits.handshake_timeout;
+        if ((now - connection.session->last_received()).value() > std::chrono::nanoseconds(bound).count() &&
+            std::find(held_back_.begin(), held_back_.end(), number) == held_back_.end())
+            idle.push_back(connection.session);
+    }
+    for (const SessionPtr& session : idle) {
+        log_event(LogLevel::info, "connection_idle", {{"peer", session->address()}, {"client", session->client_id}});
+        session->close(/*now=*/true);
+    }
+}
+
+// ---- time -------------------------------------------------------------------------------------------------------------
+
+void Shard::schedule_tick() {
+    tick_timer_.expires_after(kTick);
+    tick_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (error || stopped_) return;
+        tick();
+        schedule_tick();
+    });
+}
+
+void Shard::tick() {
+    const MonoNanos now = mono_now();
+    core_.now = wall_now();
+    close_idle(now);
+    groups_.tick(now);
+    if (passed(now, next_retention_, config_.storage.retention_interval)) retention_.tick(core_.now);
+    if (passed(now, next_expiry_, std::chrono::minutes(1)))
+        core_.producers.expire(core_.now - EpochNanos::distance(std::chrono::nanoseconds(config_.producers.expiry).count()));
+}
+
+// ---- stopping and reloading -------------------------------------------------------------------------------------------
+
+void Shard::begin_drain() {
+    if (draining()) return;
+    draining_.store(true, std::memory_order_release);
+    log_event(LogLevel::info, "draining", {{"connections", connections_.size()}, {"waiting_acks", core_.waits.size()}});
+    for (auto& listener : listeners_) listener->close();
+}
+
+void Shard::continue_drain() {
+    if (stopped_ || (core_.waits.size() != 0 && !failure_)) return;
+    // Nobody is read from any more and every answer is queued: close behind what is queued.
+    std::vector<SessionPtr> open;
+    for (const auto& [number, connection] : connections_) open.push_back(connection.session);
+    for (const SessionPtr& session : open) session->close(/*now=*/!session->open());
+    flush_sessions();
+    stopped_ = true;
+    if (failure_) return;
+    if (const auto drained = store_->drain(); !drained) {
+        failure_ = drained.error();
+        log_event(LogLevel::error, "drain_failed", {{"why", failure_->message()}});
+    }
+}
+
+std::vector<std::string> Shard::reload(const LoadedConfig& loaded) {
+    std::vector<std::string> needs_restart;
+    for (std::size_t i = 0; i < settings_.size(); ++i) {
+        const EffectiveSetting& fresh = loaded.settings[i];
+        if (fresh.value == settings_[i].value) continue;
+        if (!fresh.reloadable) {
+            needs_restart.push_back(fresh.key);
+            continue;
+        }
+        log_event(LogLevel::info, "setting_changed",
+                  {{"key", fresh.key}, {"from", settings_[i].value}, {"to", fresh.value}});
+        settings_[i] = fresh;
+    }
+    const Config& fresh = loaded.config;
+    config_.limits.connections = fresh.limits.connections;
+    config_.limits.heartbeat = fresh.limits.heartbeat;
+    config_.limits.idle_timeout = fresh.limits.idle_timeout;
+    config_.topics = fresh.topics;
+    config_.storage.retention_interval = fresh.storage.retention_interval;
+    config_.groups = fresh.groups;
+    config_.delivery = fresh.delivery;
+    config_.producers = fresh.producers;
+    config_.log.level = fresh.log.level;
+    return needs_restart;
+}
+
+}  // namespace casc::broker

@@ -1,0 +1,116 @@
+#pragma once
+// The thread that does the work: connections, requests, the store, timers, all on one event loop.
+//
+// A turn: handle what the sockets brought; start the journal write; take what became durable; answer, deliver, send.
+// Everything that gathers during a turn leaves in one write per connection and one journal entry.
+
+#include <atomic>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <unordered_map>
+
+#include "core.hpp"
+#include "delivery.hpp"
+#include "fetch_path.hpp"
+#include "group_coordinator.hpp"
+#include "listener.hpp"
+#include "node_api.hpp"
+#include "produce_path.hpp"
+#include "retention.hpp"
+#include "topic_api.hpp"
+
+#include <casc/broker/broker.hpp>
+
+namespace casc::broker {
+
+// Thread: constructed on main; run() makes its thread the owning shard, which alone calls the rest, except where said.
+class Shard final : public SessionHost {
+public:
+    Shard(const LoadedConfig& loaded, storage::Disk& disk, std::unique_ptr<storage::Store> store);
+    ~Shard() override;
+    Shard(const Shard&) = delete;
+    Shard& operator=(const Shard&) = delete;
+
+    // Binds the endpoints and reads the state rows; before run().
+    [[nodiscard]] Result<void> prepare();
+    // Until drained or failed.
+    [[nodiscard]] Result<void> run();
+
+    // Thread: any.
+    template <class Function>
+    void post(Function&& function) {
+        boost::asio::post(io_, std::forward<Function>(function));
+    }
+    [[nodiscard]] const std::vector<std::string>& endpoints() const noexcept { return facts_.endpoints; }
+    [[nodiscard]] bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
+    [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
+
+    void begin_drain();
+    [[nodiscard]] std::vector<std::string> reload(const LoadedConfig& loaded);
+    [[nodiscard]] std::vector<MetricFamily> metrics() const;
+
+    // SessionHost
+    void on_frame(Session& session, const wire::Frame& frame) override;
+    void on_closed(Session& session) override;
+    bool may_read(Session& session) override;
+    void on_pending_output(Session& session) override;
+    void on_writable(Session& session) override { delivery_.on_writable(session); }
+
+private:
+    struct Connection {
+        SessionPtr session;
+        bool produces = false;  // held back when the store is congested
+    };
+
+    void accept(Session::Socket socket, std::string address);
+    void dispatch(Session& session, const wire::Frame& frame);
+    template <class Table, class Handler>
+    void decode(const wire::Frame& frame, const Responder& responder, Handler&& handler);
+    void on_hello(Session& session, const wire::Frame& frame, const Responder& responder);
+
+    // Returns whether anything was done.
+    bool turn();
+    void flush_sessions();
+    void resume_held_back();
+    void check_failure();
+    void watch_store();
+    void schedule_tick();
+    void tick();
+    void close_idle(MonoNanos now);
+    void continue_drain();
+    [[nodiscard]] std::vector<std::pair<std::string, double>> figures() const;
+
+    boost::asio::io_context io_{1};
+    Config config_;
+    std::vector<EffectiveSetting> settings_;
+    NodeApi::Facts facts_;
+    std::unique_ptr<storage::Store> store_;
+    Core core_;
+    Retention retention_;
+    Delivery delivery_;
+    FetchPath fetches_;
+    ProducePath produce_;
+    GroupCoordinator groups_;
+    TopicApi topics_;
+    NodeApi node_;
+    std::vector<std::unique_ptr<Listener>> listeners_;
+    std::vector<std::unique_ptr<boost::asio::posix::stream_descriptor>> store_events_;
+    boost::asio::steady_timer tick_timer_{io_};
+    std::unordered_map<std::uint64_t, Connection> connections_;
+    std::uint64_t last_connection_ = 0;
+    std::vector<SessionPtr> with_output_;
+    std::vector<SessionPtr> flushing_;
+    std::vector<std::uint64_t> held_back_;
+    std::vector<storage::Advanced> advanced_;
+    std::vector<storage::ReadAnswer> answers_;
+    MonoNanos next_retention_;
+    MonoNanos next_expiry_;
+    bool stopped_ = false;
+    std::optional<Error> failure_;
+    // Written by the shard (release), read by anyone (acquire).
+    std::atomic<bool> draining_{false};
+    std::atomic<bool> failed_{false};
+};
+
+}  // namespace casc::broker

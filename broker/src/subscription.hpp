@@ -1,0 +1,94 @@
+#pragma once
+// One subscription of one connection: which logs it reads, how far it is, and how much it may be sent.
+//
+// A source is idle (nothing to read), ready, or reading (waiting for the disk). ready sources are served by lane or by
+// arrival; see pick(). Batches leave as they are stored.
+
+#include "core.hpp"
+
+#include <deque>
+#include <map>
+#include <memory>
+
+namespace casc::broker {
+
+enum class DeliveryOrder : std::uint8_t { priority = 0, arrival = 1 };
+
+class Subscription;
+
+// Told when a subscription has work to do; runs it later in the turn.
+class SubscriptionScheduler {
+public:
+    virtual ~SubscriptionScheduler() = default;
+    virtual void schedule(Subscription& subscription) = 0;
+};
+
+// Thread: owning shard. Lifetime: owned by the delivery table of its session; `session` outlives it.
+class Subscription final : public LogWatcher {
+public:
+    Subscription(Core& core, Session& session, SubscriptionScheduler& scheduler, std::uint32_t id,
+                 DeliveryOrder order, std::size_t deliver_bytes_max);
+    ~Subscription() override;
+    Subscription(const Subscription&) = delete;
+    Subscription& operator=(const Subscription&) = delete;
+
+    // Adds a log from `from` on, or moves it there.
+    void add_source(const Topic& topic, LogId log, Offset from);
+    void remove_source(LogId log);
+    void set_generation(std::uint32_t generation) { generation_ = generation; }
+    void grant(std::uint64_t bytes, std::uint64_t events);
+
+    // Sends what is ready as far as credit and the connection's queue allow.
+    void run();
+
+    void on_visible(LogId log, Offset visible_end) override;
+    void on_removed(LogId log) override;
+
+    [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
+    [[nodiscard]] std::uint64_t session_number() const noexcept { return session_.number(); }
+
+    bool scheduled = false;  // the scheduler's own mark
+
+private:
+    enum class State : std::uint8_t { idle, ready, reading };
+
+    struct Source {
+        TopicId topic;
+        LogId log;
+        Offset next;
+        Offset visible_end;
+        State state = State::idle;
+        std::uint64_t reading_token = 0;          // tells the answer to a read that was given up from the current one
+        std::deque<storage::BatchRef> fetched;    // read, not sent
+    };
+
+    [[nodiscard]] bool may_send() const noexcept;
+    // The ready source to serve next: of the highest lane, unless a lower one has been passed over too often.
+    [[nodiscard]] Source* pick();
+    // The lane of the same partition whose next batch arrived first.
+    [[nodiscard]] Source* earliest_sibling(Source& source, std::uint64_t& arrival_bound);
+    // Puts something into source.fetched. False: nothing there now (idle, reading, or dropped with an error).
+    [[nodiscard]] bool fill(Source& source);
+    void start_cold_read(Source& source);
+    void deliver(Source& source, std::uint64_t arrival_bound);
+    void set_ready(Source& source);
+    void unready(Source& source);
+    void drop(Source& source, ErrorCode why);
+
+    Core& core_;
+    Session& session_;
+    SubscriptionScheduler& scheduler_;
+    const std::uint32_t id_;
+    const DeliveryOrder order_;
+    const std::size_t deliver_bytes_max_;
+    std::uint32_t generation_ = 0;
+    std::int64_t credit_bytes_ = 0;
+    std::int64_t credit_events_ = 0;
+    std::map<LogId, std::unique_ptr<Source>> sources_;
+    std::array<std::deque<Source*>, kLaneCount> ready_;  // round-robin inside a lane
+    std::array<std::uint32_t, kLaneCount> passed_over_{};
+    std::vector<storage::BatchRef> sending_;
+    std::shared_ptr<Subscription*> self_;  // lets a late disk answer find out that this is gone
+};
+
+}  // namespace casc::broker

@@ -1,0 +1,83 @@
+#include "topic.hpp"
+
+#include <algorithm>
+
+namespace casc::broker {
+namespace {
+
+constexpr std::int64_t kHourMs = 3'600'000;
+
+Error bad_setting(std::string_view name, std::string_view why) {
+    return Error(ErrorCode::invalid_config, std::string(name) + " " + std::string(why));
+}
+
+// -1 means "no bound"; anything else has to be positive.
+bool is_bound(std::int64_t value) { return value == -1 || value > 0; }
+
+}  // namespace
+
+storage::RetentionClass TopicSettings::retention_class() const noexcept {
+    using storage::RetentionClass;
+    if (retention_ms < 0) return RetentionClass::unlimited;
+    if (retention_ms <= kHourMs) return RetentionClass::hour;
+    if (retention_ms <= 24 * kHourMs) return RetentionClass::day;
+    if (retention_ms <= 7 * 24 * kHourMs) return RetentionClass::week;
+    if (retention_ms <= 30 * 24 * kHourMs) return RetentionClass::month;
+    return RetentionClass::unlimited;
+}
+
+wire::fb::TopicSettingsT TopicSettings::to_message() const {
+    wire::fb::TopicSettingsT message;
+    message.partitions = partitions;
+    message.durability = static_cast<std::uint8_t>(durability);
+    message.retention_ms = retention_ms;
+    message.retention_bytes = retention_bytes;
+    message.retention_events = retention_events;
+    message.event_bytes_max = event_bytes_max;
+    return message;
+}
+
+Result<TopicSettings> apply_settings(TopicSettings base, const wire::fb::TopicSettingsT& change) {
+    if (change.partitions) {
+        if (*change.partitions == 0 || *change.partitions > kPartitionsMax)
+            return bad_setting("partitions", "must be between 1 and " + std::to_string(kPartitionsMax));
+        base.partitions = *change.partitions;
+    }
+    if (change.durability) {
+        if (*change.durability > static_cast<std::uint8_t>(Durability::replicated))
+            return bad_setting("durability", "must be memory or durable");
+        base.durability = static_cast<Durability>(*change.durability);
+    }
+    if (base.durability == Durability::volatile_ || base.durability == Durability::replicated)
+        return Error(ErrorCode::not_supported, "durability " + std::string(to_string(base.durability)) +
+                                                   "; this version has memory and durable");
+    const auto bound = [&](std::string_view name, const auto& from, std::int64_t& into) -> Result<void> {
+        if (!from) return {};
+        if (!is_bound(*from)) return bad_setting(name, "must be positive, or -1 for no bound");
+        into = *from;
+        return {};
+    };
+    CASC_TRY_VOID(bound("retention_ms", change.retention_ms, base.retention_ms));
+    CASC_TRY_VOID(bound("retention_bytes", change.retention_bytes, base.retention_bytes));
+    CASC_TRY_VOID(bound("retention_events", change.retention_events, base.retention_events));
+    if (change.event_bytes_max) {
+        if (*change.event_bytes_max == 0 || *change.event_bytes_max > wire::kBatchBytesMax / 2)
+            return bad_setting("event_bytes_max", "must be between 1 and " + std::to_string(wire::kBatchBytesMax / 2));
+        base.event_bytes_max = *change.event_bytes_max;
+    }
+    return base;
+}
+
+Result<void> check_name(std::string_view what, std::string_view name) {
+    const auto allowed = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+               c == '-';
+    };
+    if (!name.empty() && name.size() <= 249 && name.front() != '.' && std::all_of(name.begin(), name.end(), allowed))
+        return {};
+    return Error(ErrorCode::invalid_request, std::string(what) +
+                                                 " must be 1 to 249 letters, digits, '.', '_' or '-' and must not "
+                                                 "start with '.'");
+}
+
+}  // namespace casc::broker

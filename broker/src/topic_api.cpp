@@ -1,0 +1,160 @@
+#include "topic_api.hpp"
+
+#include <algorithm>
+
+namespace casc::broker {
+namespace {
+
+constexpr std::uint32_t kListMax = 10'000;
+
+}  // namespace
+
+TopicSettings TopicApi::defaults() const {
+    const auto& from = core_.config.topics;
+    TopicSettings settings;
+    settings.partitions = from.partitions;
+    settings.durability = from.durability;
+    settings.retention_ms = from.retention_ms;
+    settings.retention_bytes = from.retention_bytes;
+    settings.retention_events = from.retention_events;
+    settings.event_bytes_max = core_.config.limits.event_bytes;
+    return settings;
+}
+
+void TopicApi::on_create(const wire::fb::CreateTopicT& request, const Responder& responder) {
+    const auto settings = apply_settings(defaults(), request.settings ? *request.settings : wire::fb::TopicSettingsT{});
+    if (!settings) return responder.error(settings.error());
+    if (request.validate_only) {
+        if (const auto name = check_name("a topic name", request.name); !name) return responder.error(name.error());
+        if (core_.topics.find(request.name) != nullptr) return responder.error(ErrorCode::topic_exists);
+        return responder.reply(wire::fb::CreateTopicReplyT{});
+    }
+    const auto created = core_.topics.create(request.name, *settings, core_.now, core_.config.topics.topics_max);
+    if (!created) return responder.error(created.error());
+    wire::fb::CreateTopicReplyT reply;
+    reply.topic_id = created->topic->id.value();
+    responder.reply_when_durable(created->sequence, reply);
+    groups_.on_topics_changed();
+}
+
+void TopicApi::on_delete(const wire::fb::DeleteTopicT& request, const Responder& responder) {
+    const auto topic = core_.topic(request.name);
+    if (!topic) return responder.error(topic.error());
+    const TopicId id = (*topic)->id;
+    const auto sequence = core_.topics.remove(id);
+    if (!sequence) return responder.error(sequence.error());
+    core_.producers.forget_topic(id);
+    core_.visibility.forget_topic(id);
+    core_.watch.topic_removed(id);
+    groups_.on_topic_removed(id);
+    core_.store.post_reclaim();
+    responder.reply_when_durable(*sequence, wire::fb::DoneT{});
+}
+
+void TopicApi::on_alter(const wire::fb::AlterTopicT& request, const Responder& responder) {
+    const auto topic = core_.topic(request.name);
+    if (!topic) return responder.error(topic.error());
+    const Topic& old = **topic;
+    const auto settings = apply_settings(old.settings, request.settings ? *request.settings : wire::fb::TopicSettingsT{});
+    if (!settings) return responder.error(settings.error());
+    if (settings->partitions < old.settings.partitions)
+        return responder.error(Error(ErrorCode::invalid_config, "partitions cannot be taken away: there are " +
+                                                                    std::to_string(old.settings.partitions)));
+    if (settings->durability != old.settings.durability)
+        return responder.error(Error(ErrorCode::invalid_config, "durability is fixed when a topic is created"));
+    if (request.validate_only) return responder.reply(wire::fb::DoneT{});
+    const bool more_partitions = settings->partitions > old.settings.partitions;
+    const auto sequence = core_.topics.alter(old.id, *settings);
+    if (!sequence) return responder.error(sequence.error());
+    responder.reply_when_durable(*sequence, wire::fb::DoneT{});
+    for_each_log(old.id, [&](LogId log, const storage::LogState&) { retention_.on_append(**topic, log); });
+    if (more_partitions) groups_.on_topics_changed();
+}
+
+std::unique_ptr<wire::fb::TopicSummaryT> TopicApi::summarise(const Topic& topic) const {
+    auto summary = std::make_unique<wire::fb::TopicSummaryT>();
+    summary->topic_id = topic.id.value();
+    summary->name = topic.name;
+    summary->created_ns = topic.created.value();
+    summary->settings = std::make_unique<wire::fb::TopicSettingsT>(topic.settings.to_message());
+    for_each_log(topic.id, [&](LogId, const storage::LogState& state) {
+        summary->bytes += state.bytes;
+        summary->events += (state.end - state.start).value();
+    });
+    return summary;
+}
+
+void TopicApi::for_each_log(TopicId topic, const std::function<void(LogId, const storage::LogState&)>& visit) const {
+    core_.store.for_each_log(LogId(topic, PartitionId(0), Lane::critical), LogId(topic, PartitionId(0xFFFFFF), Lane::low),
+                             visit);
+}
+
+void TopicApi::on_list(const wire::fb::ListTopicsT& request, const Responder& responder) {
+    const std::uint32_t limit = request.limit == 0 ? kListMax : std::min(request.limit, kListMax);
+    wire::fb::ListTopicsReplyT reply;
+    core_.topics.for_each(request.prefix, request.after, [&](const Topic& topic) {
+        if (reply.topics.size() == limit) {
+            reply.more = true;
+            return false;
+        }
+        reply.topics.push_back(summarise(topic));
+        return true;
+    });
+    responder.reply(reply);
+}
+
+Result<const Topic*> TopicApi::find_or_auto_create(const std::string& name) {
+    if (const Topic* topic = core_.topics.find(name)) return topic;
+    if (!core_.config.topics.auto_create) return core_.topic(name);
+    CASC_TRY(const TopicRegistry::Created created,
+             core_.topics.create(name, defaults(), core_.now, core_.config.topics.topics_max));
+    groups_.on_topics_changed();
+    return created.topic;
+}
+
+void TopicApi::on_describe(const wire::fb::DescribeTopicT& request, const Responder& responder) {
+    const auto topic = find_or_auto_create(request.name);
+    if (!topic) return responder.error(topic.error());
+    wire::fb::DescribeTopicReplyT reply;
+    reply.topic = summarise(**topic);
+    for_each_log((*topic)->id, [&](LogId log, const storage::LogState& state) {
+        auto info = std::make_unique<wire::fb::LogInfoT>();
+        info->partition = log.partition().value();
+        info->lane = static_cast<std::uint8_t>(log.lane());
+        info->start = state.start.value();
+        info->visible_end = core_.visibility.visible_end(**topic, log).value();
+        info->bytes = state.bytes;
+        info->last_append_ns = state.last_append.value();
+        info->epoch = state.epoch;
+        reply.logs.push_back(std::move(info));
+    });
+    responder.reply(reply);
+}
+
+void TopicApi::on_purge(const wire::fb::PurgeTopicT& request, const Responder& responder) {
+    const auto topic = core_.topic(request.name);
+    if (!topic) return responder.error(topic.error());
+    std::vector<std::pair<LogId, Offset>> trims;
+    if (request.positions.empty())
+        for_each_log((*topic)->id, [&](LogId log, const storage::LogState&) {
+            trims.emplace_back(log, core_.visibility.visible_end(**topic, log));
+        });
+    for (const auto& position : request.positions) {
+        const auto place = core_.place((*topic)->id.value(), position->partition, position->lane);
+        if (!place) return responder.error(place.error());
+        const auto state = core_.store.log_state(place->log);
+        if (!state || Offset(position->before) > core_.visibility.visible_end(**topic, place->log))
+            return responder.error(Error(ErrorCode::offset_out_of_range, std::to_string(position->before)));
+        trims.emplace_back(place->log, Offset(position->before));
+    }
+    JournalSequence sequence;
+    for (const auto& [log, before] : trims) {
+        const auto trimmed = core_.store.trim(log, before);
+        if (!trimmed) return responder.error(trimmed.error());
+        sequence = *trimmed;
+    }
+    core_.store.post_reclaim();
+    responder.reply_when_durable(sequence, wire::fb::DoneT{});
+}
+
+}  // namespace casc::broker

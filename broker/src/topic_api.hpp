@@ -1,0 +1,35 @@
+#pragma once
+// The requests about topics.
+
+#include "core.hpp"
+#include "group_coordinator.hpp"
+#include "retention.hpp"
+
+namespace casc::broker {
+
+// Thread: owning shard.
+class TopicApi {
+public:
+    TopicApi(Core& core, GroupCoordinator& groups, Retention& retention)
+        : core_(core), groups_(groups), retention_(retention) {}
+
+    void on_create(const wire::fb::CreateTopicT& request, const Responder& responder);
+    void on_delete(const wire::fb::DeleteTopicT& request, const Responder& responder);
+    void on_alter(const wire::fb::AlterTopicT& request, const Responder& responder);
+    void on_list(const wire::fb::ListTopicsT& request, const Responder& responder);
+    void on_describe(const wire::fb::DescribeTopicT& request, const Responder& responder);
+    void on_purge(const wire::fb::PurgeTopicT& request, const Responder& responder);
+
+private:
+    [[nodiscard]] TopicSettings defaults() const;
+    [[nodiscard]] std::unique_ptr<wire::fb::TopicSummaryT> summarise(const Topic& topic) const;
+    // Creates a topic with default settings when the policy allows it.
+    [[nodiscard]] Result<const Topic*> find_or_auto_create(const std::string& name);
+    void for_each_log(TopicId topic, const std::function<void(LogId, const storage::LogState&)>& visit) const;
+
+    Core& core_;
+    GroupCoordinator& groups_;
+    Retention& retention_;
+};
+
+}  // namespace casc::broker
