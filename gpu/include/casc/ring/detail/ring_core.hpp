@@ -58,7 +58,7 @@ public:
         : slots_(std::bit_ceil(std::max<std::size_t>(capacity_wanted, 1))),
           reader_(std::move(reader)),
           producer{{slots_.first(), std::bit_ceil(std::max<std::size_t>(capacity_wanted, 1)) - 1},
-                   reader_.get(), 0, 0, 0},
+                   reader_.get(), 0, 0, false},
           consumer{{slots_.first(), producer.window.mask}, 0, 0, false} {}
 
     ~RingCore() {
@@ -87,9 +87,9 @@ public:
     struct alignas(kCacheLineBytes) ProducerSide {
         Window window;
         Waker* reader;            // null: the reader never sleeps
-        std::uint64_t tail;       // the next slot to fill; ahead of published_tail while items are staged
-        std::uint64_t published;  // published_tail, without reading the shared line
+        std::uint64_t staged;     // items built behind published_tail
         std::uint64_t head_seen;  // the newest published_head that this side has read
+        bool closed;
     } producer;
 
     // Written by the producer (seq_cst with a waker, release without), read by the consumer (acquire or seq_cst).
