@@ -10,6 +10,20 @@
 
 #include <casc/broker/config.hpp>
 
+#include <stdexcept>
+
+namespace casc::broker {
+// toml++ 3.3 states with assert() what some files break, such as a time of "T:7:32". That is a
+// mistake of whoever wrote the file, so it must become a message, not an abort.
+struct TomlAssertion : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+[[noreturn]] static void toml_assertion_failed(const char* what) {
+    throw TomlAssertion(what);
+}
+}  // namespace casc::broker
+#define TOML_ASSERT(expr) \
+    ((expr) ? static_cast<void>(0) : ::casc::broker::toml_assertion_failed(#expr))
 #include <toml++/toml.h>
 
 #include <cerrno>
@@ -106,6 +120,8 @@ public:
             read_root(toml::parse(*text, std::string_view(name_)));
         } catch (const toml::parse_error& e) {
             loader_.complain(place_of(e.source().begin) + ": " + std::string(e.description()));
+        } catch (const TomlAssertion&) {
+            loader_.complain(name_ + ": this is not TOML; is there a malformed date or time in it?");
         }
     }
 
