@@ -207,9 +207,9 @@ Result<void> Store::Impl::drain() {
         submit();
         collect();
         if (failure_) return *failure_;
-        if (all_stored()) break;
+        if (all_stored() && !reclaim_asked_ && backups_.empty()) break;
         const bool journaled = !builder_.started() && sealed_.empty() && in_flight_.empty();
-        if (journaled && !checkpoint_asked_) {
+        if (journaled && !unflushed_.empty() && !checkpoint_asked_) {
             checkpoint_asked_ = true;
             order({.kind = CheckpointOrder::Kind::checkpoint});
         }

@@ -95,16 +95,22 @@ Result<Checkpointer::AppliedByClass> Store::Impl::load_applied() {
     CASC_TRY(flushed_through_, sequence_row(stored, "the applied sequence"));
     Checkpointer::AppliedByClass applied;
     applied.fill(flushed_through_);
-    // Newer slices overwrite older ones; a slice made just before a crash may still be empty.
-    for (const SliceRef& slice : slices_->all()) {
+    // The newest slice of a class that has anything says how far the class is; one made just before a crash may be
+    // empty. Older ones are not looked at, so that damage in them does not keep the store from starting.
+    std::array<bool, kRetentionClassCount> known{};
+    const auto slices = slices_->all();
+    for (auto at = slices.rbegin(); at != slices.rend(); ++at) {
+        const SliceRef& slice = *at;
+        const auto index = static_cast<std::size_t>(slice->id.retention);
+        if (known[index]) continue;
         std::string value;
         const auto status = rocks_->db().Get(Rocks::read_options(), slice->handle, slice_applied_key(), &value);
         if (status.IsNotFound()) continue;
         CASC_TRY_ROCKS(status, "reading the applied sequence of a slice");
         CASC_TRY(const auto sequence, sequence_row(value, "the applied sequence of a slice"));
-        auto& of_class = applied[static_cast<std::size_t>(slice->id.retention)];
-        if (sequence <= of_class) continue;
-        of_class = sequence;
+        known[index] = true;
+        if (sequence <= applied[index]) continue;
+        applied[index] = sequence;
         CASC_TRY_VOID(repair_directory(slice));
     }
     return applied;

@@ -160,6 +160,7 @@ struct StoreFixture {
         return found;
     }
     void reclaim() {
+        drain();  // goes by what is stored
         store->post_reclaim();
         drain();
     }

@@ -10,7 +10,7 @@
 //
 // Thread:   owning shard, except where said. Starts two threads of its own: checkpoint (the only writer of RocksDB) and
 //           reader (cold reads). They meet the shard only through casc::ring.
-// Lifetime: `disk` must outlive it.
+// Lifetime: `disk` must outlive it; every BatchRef that it has given out must be gone before it.
 
 #include <casc/storage/block.hpp>
 #include <casc/storage/disk.hpp>
@@ -183,7 +183,7 @@ public:
     // checkpoint thread, `done` is called from poll().
     void post_backup(const std::filesystem::path& target, std::function<void(Result<std::uint64_t> bytes)> done);
 
-    // Waits until everything appended is durable and checkpointed. For clean shutdown, benches and tests: a store that
+    // Waits until everything appended is durable and checkpointed, and reclaiming and backups are done. For clean shutdown, benches and tests: a store that
     // is destroyed right after it was shut down in order; one destroyed with work left will recover as after a crash.
     [[nodiscard]] Result<void> drain();
 
