@@ -3,6 +3,7 @@
 
 #include "host.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -41,8 +42,9 @@ private:
 template <class Near, class Far>
 double time_both(Near&& near, Far&& far) {
     Start start;
+    // The new thread inherits its place. Were it born on ours, it would have to wait for us to stop spinning.
+    pin_this_thread(1 % cpu_count());
     std::thread other([&] {
-        pin_this_thread(1 % cpu_count());
         start.arrive_and_wait();
         far();
     });

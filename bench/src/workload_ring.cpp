@@ -130,7 +130,7 @@ json::object describe(const Contest& contest) {
 }
 
 void run_ring(const Options& options, Report& report) {
-    const std::uint64_t batched_count = options.event_count.value_or(8'000'000);
+    const std::uint64_t batched_count = options.event_count.value_or(2'000'000);
     report.parameters = {{"rounds", kRounds}, {"capacity", kCapacity}, {"batch", kBatchCount},
                          {"item_bytes", json::array{8, 64}}, {"batched_items", batched_count},
                          {"single_items", batched_count / 4}, {"round_trips", batched_count / 100},
