@@ -23,6 +23,13 @@ struct RecoveryFixture : JournalFixture {
         must_open();
         for (const auto body : bodies) append_durably(body);
     }
+    // Changes the header at `position` and makes its checksum right again.
+    void reseal(unsigned number, std::uint64_t position, const std::function<void(EntryHeader&)>& change) {
+        auto header = header_at(number, position);
+        change(header);
+        header.header_crc = wire::crc32c(std::as_bytes(std::span(&header, 1)).first(60));
+        edit(number, position, std::string_view(reinterpret_cast<const char*>(&header), sizeof header));
+    }
     void edit(unsigned number, std::uint64_t position, std::string_view bytes) {
         auto content = disk.content(segment(number));
         content.replace(position, bytes.size(), bytes);
@@ -104,10 +111,7 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: without the raised generati
     edit(0, block(1), std::string(kBlockAlignment, '\0'));
     must_refuse("entry 2");
     // The same bytes one generation older than the entry before the gap are stale.
-    auto mark = header_at(0, 0);
-    mark.generation = generation + 1;
-    mark.header_crc = wire::crc32c(std::as_bytes(std::span(&mark, 1)).first(60));
-    edit(0, 0, std::string_view(reinterpret_cast<const char*>(&mark), sizeof mark));
+    reseal(0, 0, [&](EntryHeader& mark) { mark.generation = generation + 1; });
     must_open();
     CHECK(recovered().empty());
     CHECK(report.generation == generation + 2);
@@ -156,6 +160,26 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a half blanked segment with
     must_open();
     CHECK(report.first == JournalSequence(33));
     CHECK(report.last == JournalSequence(41));
+}
+
+TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: an entry that does not continue the one before it is no part of the chain") {
+    write_durably({"alpha", "beta"});
+    close();
+    const auto right = disk.content(segment(0));
+    const std::function<void(EntryHeader&)> wrong[] = {
+        [](EntryHeader& header) { header.previous_crc ^= 1; },
+        [](EntryHeader& header) { header.generation -= 1; },
+        [](EntryHeader& header) { header.sequence += 1, header.durable_through = 1; },
+        [](EntryHeader& header) { header.sequence -= 1; },
+        [](EntryHeader& header) { header.salt ^= 1; },
+    };
+    for (const auto& change : wrong) {
+        disk.set_content(segment(0), right);
+        reseal(0, block(2), change);
+        must_open();
+        CHECK(recovered() == Bodies{"alpha"});
+        journal.reset();
+    }
 }
 
 // --- damage ---------------------------------------------------------------------------------------------------------
