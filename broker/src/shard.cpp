@@ -59,19 +59,21 @@ Result<void> Shard::prepare() {
     }
     for (const int fd : store_->event_fds()) {
         // A duplicate, because the descriptor object closes what it holds.
-        store_events_.push_back(std::make_unique<asio::posix::stream_descriptor>(io_, ::dup(fd)));
+        store_events_.push_back({std::make_unique<asio::posix::stream_descriptor>(io_, ::dup(fd)), false});
     }
     return {};
 }
 
 Result<void> Shard::run() {
     for (auto& listener : listeners_) listener->start();
-    watch_store();
     schedule_tick();
     while (!stopped_) {
         core_.now = wall_now();
         const bool handled = io_.poll() != 0;
         if (turn() || handled) continue;
+        // Only now, when the store has just been asked: a descriptor stays readable until it is, and watching it
+        // earlier would wake the loop for what it is about to see anyway.
+        watch_store();
         io_.run_one();  // sleeps
     }
     connections_.clear();
@@ -80,15 +82,11 @@ Result<void> Shard::run() {
 }
 
 void Shard::watch_store() {
-    for (auto& event : store_events_) {
-        // The store takes what is there in poll(); all that counts here is that the loop wakes up.
-        const auto again = [this, &event](auto&& self) -> void {
-            event->async_wait(asio::posix::stream_descriptor::wait_read,
-                              [this, self](const boost::system::error_code& error) {
-                                  if (!error && !stopped_) self(self);
-                              });
-        };
-        again(again);
+    for (StoreEvent& event : store_events_) {
+        if (event.watched) continue;
+        event.watched = true;
+        event.descriptor->async_wait(asio::posix::stream_descriptor::wait_read,
+                                     [&event](const boost::system::error_code&) { event.watched = false; });
     }
 }
 

@@ -95,7 +95,12 @@ private:
     TopicApi topics_;
     NodeApi node_;
     std::vector<std::unique_ptr<Listener>> listeners_;
-    std::vector<std::unique_ptr<boost::asio::posix::stream_descriptor>> store_events_;
+    // Readable when the store has something to say; only watched while the loop sleeps.
+    struct StoreEvent {
+        std::unique_ptr<boost::asio::posix::stream_descriptor> descriptor;
+        bool watched;
+    };
+    std::vector<StoreEvent> store_events_;
     boost::asio::steady_timer tick_timer_{io_};
     std::unordered_map<std::uint64_t, Connection> connections_;
     std::uint64_t last_connection_ = 0;
