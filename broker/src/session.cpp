@@ -1,5 +1,6 @@
 #include "session.hpp"
 
+#include <casc/broker/logging.hpp>
 #include <casc/types/clock.hpp>
 
 namespace casc::broker {
@@ -66,6 +67,8 @@ bool Session::take_frames() {
 }
 
 void Session::fail(const Error& error) {
+    log_event(LogLevel::warn, "bad_frame",
+              {{"peer", address_}, {"client", client_id}, {"error", error.code}, {"why", error.detail}});
     // The peer may not speak casc at all; one error frame tells those who do why the connection ends.
     send_error(wire::Api{}, 0, error);
     close();
