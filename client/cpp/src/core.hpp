@@ -69,6 +69,11 @@ public:
         return broker_;
     }
 
+    // A number that no other subscription of this client has. Any thread.
+    [[nodiscard]] std::uint32_t next_subscription() noexcept {
+        return subscriptions_.fetch_add(1, std::memory_order_relaxed) + 1;
+    }
+
     // ---- I/O thread only ----
     // The open connection, or null.
     [[nodiscard]] Link* link() noexcept { return link_ && link_->is_open() ? link_.get() : nullptr; }
@@ -119,6 +124,7 @@ private:
     // Shared. closed_ is set by close(), under close_mutex_.
     std::atomic<bool> closed_{false};
     std::mutex close_mutex_;
+    std::atomic<std::uint32_t> subscriptions_{0};
     mutable std::mutex broker_mutex_;
     wire::fb::HelloReplyT broker_;
     std::atomic<std::size_t> requests_{0};  // given to request() and not yet answered

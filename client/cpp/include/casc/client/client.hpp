@@ -4,6 +4,7 @@
 //   CASC_TRY(auto client, Client::connect({.endpoints = {"127.0.0.1:7440"}}));
 //   CASC_TRY(auto reply, client->call(wire::fb::ListTopicsT{}));
 
+#include <casc/client/consumer.hpp>
 #include <casc/client/options.hpp>
 #include <casc/client/producer.hpp>
 #include <casc/client/reply.hpp>
@@ -52,6 +53,9 @@ public:
 
     // A producer for a topic that exists. Fails with: unknown_topic, invalid_config, and as call() does.
     [[nodiscard]] Result<Producer> make_producer(std::string_view topic, ProducerOptions options = {});
+
+    // A consumer that reads nothing yet. Fails with: invalid_config, cancelled.
+    [[nodiscard]] Result<Consumer> make_consumer(ConsumerOptions options = {});
 
     // What the broker said about itself when this client last connected.
     [[nodiscard]] wire::fb::HelloReplyT broker() const;

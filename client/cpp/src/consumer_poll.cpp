@@ -1,0 +1,231 @@
+// The part of the consumer that hands events out.
+#include "consumer_impl.hpp"
+
+#include <algorithm>
+
+namespace casc::client {
+
+Result<EventBatch> ConsumerImpl::poll(std::size_t max_events, milliseconds timeout) {
+    if (closed_) return Error(ErrorCode::cancelled, "the consumer is closed");
+    if (max_events == 0) return Error(ErrorCode::invalid_request, "max_events must not be 0");
+    const auto until = Steady::now() + timeout;
+    release_last();
+    auto_commit_if_due();
+    for (;;) {
+        take_news();
+        if (!errors_.empty()) {
+            Error why = std::move(errors_.front());
+            errors_.erase(errors_.begin());
+            return why;
+        }
+        if (const std::size_t events = hand_out(max_events); events != 0) return EventBatch(handed_out_, events);
+        if (!errors_.empty()) continue;
+        if (Steady::now() >= until) return EventBatch();
+        wait_for_news(until);
+    }
+}
+
+void ConsumerImpl::wait_for_news(Steady::time_point until) {
+    const auto wake = std::min(until, join_at_);
+    const auto limit = std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(wake - Steady::now()));
+    waker_->wait([&] { return inbox_.ready(); }, limit);
+}
+
+void ConsumerImpl::release_last() {
+    handed_out_.clear();
+    held_.clear();
+    decompressors_used_ = 0;
+    if (begun_decompressor_ == kNone) return;
+    // What the rest of a begun batch was opened into is not used for another one.
+    std::swap(decompressors_[0], decompressors_[begun_decompressor_]);
+    begun_decompressor_ = 0;
+    decompressors_used_ = 1;
+}
+
+void ConsumerImpl::report(Error why) {
+    // A source that fails again and again is one error until it is told.
+    for (const Error& known : errors_)
+        if (known.code == why.code && known.detail == why.detail) return;
+    errors_.push_back(std::move(why));
+}
+
+// ---- news -----------------------------------------------------------------------------------------------------------
+
+void ConsumerImpl::take_news() {
+    // One at a time: a notice may wait for answers, and everything behind it belongs to the time after it.
+    while (auto item = inbox_.try_pop()) {
+        if (item->notice)
+            handle(*item->notice);
+        else
+            queue_.push(std::move(*item));
+    }
+    if (join_at_ <= Steady::now()) join();
+}
+
+void ConsumerImpl::handle(Notice& notice) {
+    switch (notice.kind) {
+        case Notice::Kind::connected:
+            connection_ = notice.connection;
+            // Pushed on the connection before, and to be pushed again from our positions.
+            queue_.clear();
+            begun_ = nullptr;
+            begun_decompressor_ = kNone;
+            joining_ = member_ = false;
+            subscription_.begin(connection_);
+            if (!wanted_topics_.empty()) join();
+            return;
+        case Notice::Kind::disconnected:
+            connection_ = 0;
+            joining_ = member_ = false;
+            join_at_ = Steady::time_point::max();
+            subscription_.end();
+            return;
+        case Notice::Kind::assignment:
+            return assigned(*notice.assignment);
+        case Notice::Kind::joined:
+            if (notice.joined) return joined(*notice.joined);
+            return join_failed(*notice.why);
+        case Notice::Kind::committed:
+            return mark_committed(notice.committed);
+        case Notice::Kind::failed:
+            return report(std::move(*notice.why));
+        case Notice::Kind::closed:
+            connection_ = 0;
+            return report(std::move(*notice.why));
+    }
+}
+
+// ---- events ---------------------------------------------------------------------------------------------------------
+
+std::size_t ConsumerImpl::hand_out(std::size_t max_events) {
+    std::size_t events = 0;
+    // Also bounded in bytes, for poll_batches: one credit's worth cannot pile up decompressed.
+    std::size_t bytes = 0;
+    while (events < max_events && bytes < options_.credit_bytes / 2 && !queue_.empty()) {
+        InboxItem& item = queue_.front();
+        bytes += item.batches.size();
+        if (!subscription_.wants(item)) {
+            drop(item);
+            continue;
+        }
+        if (item.error != ErrorCode::ok) {
+            source_failed(item);
+            queue_.pop();
+            continue;
+        }
+        if (!hand_out_from(item, max_events, events)) break;
+    }
+    if (events != 0) handed_out_.emplace_back();  // the mark at the end
+    return events;
+}
+
+// Hands out batches of the front delivery. False: enough, or an error to tell; the rest stays.
+bool ConsumerImpl::hand_out_from(InboxItem& item, std::size_t max_events, std::size_t& events) {
+    Source& source = *subscription_.find(item.log);
+    while (!item.batches.empty()) {
+        const auto view = check_batch(item, source);
+        if (!view) {
+            report(view.error());
+            // The broker's copy may be whole: read on from our position, under a new generation.
+            subscription_.move(item.log, source.position);
+            drop(item);
+            return false;
+        }
+        const std::uint64_t base = view->base_offset().value();
+        const std::uint64_t from = std::max(source.position, base);
+        const std::uint32_t first = static_cast<std::uint32_t>(std::min<std::uint64_t>(from - base, view->event_count()));
+        const auto room = static_cast<std::uint32_t>(std::min<std::size_t>(max_events - events, view->event_count() - first));
+        if (room != 0) {
+            const auto payloads = open(*view);
+            if (!payloads) {
+                report(payloads.error());
+                subscription_.move(item.log, source.position);
+                drop(item);
+                return false;
+            }
+            handed_out_.push_back({item.log.topic(), topics_[item.log.topic()], item.log.partition(), *view, *payloads,
+                                   first, first + room});
+            held_.push_back(item.buffer);
+            events += room;
+            source.position = base + first + room;
+        }
+        if (first + room != view->event_count()) return false;
+        item.batches = item.batches.subspan(view->bytes().size());
+        begun_ = nullptr;
+        begun_decompressor_ = kNone;
+        subscription_.used(view->bytes().size(), view->event_count());
+        if (events == max_events) break;
+    }
+    if (!item.batches.empty()) return false;
+    subscription_.delivery_used();
+    queue_.pop();
+    return true;
+}
+
+Result<wire::BatchView> ConsumerImpl::check_batch(const InboxItem& item, Source& source) {
+    const auto where = [&] {
+        return "'" + topics_[item.log.topic()] + "' partition " + std::to_string(item.log.partition().value()) + " lane " +
+               std::string(to_string(item.log.lane())) + " from offset " + std::to_string(source.position);
+    };
+    const auto bytes = wire::BatchView::peek_bytes(item.batches);
+    if (!bytes) return Error(ErrorCode::batch_malformed, where());
+    auto view = wire::BatchView::parse(item.batches.first(*bytes));
+    if (!view) return Error(ErrorCode::batch_malformed, where());
+    if (begun_ == item.batches.data()) return view;
+    // End to end: the checksum is the producer's.
+    if (!view->verify_stamp() || !view->verify_body()) return Error(ErrorCode::batch_corrupt, where());
+    return view;
+}
+
+Result<std::span<const std::byte>> ConsumerImpl::open(const wire::BatchView& view) {
+    if (begun_ == view.bytes().data()) return begun_payloads_;
+    begun_ = view.bytes().data();
+    begun_decompressor_ = kNone;
+    if (view.header().codec == wire::Codec::none) return begun_payloads_ = view.stored_payloads();
+    if (decompressors_used_ == decompressors_.size()) decompressors_.push_back(std::make_unique<wire::Decompressor>());
+    begun_decompressor_ = decompressors_used_++;
+    CASC_TRY(begun_payloads_, decompressors_[begun_decompressor_]->open(view));
+    return begun_payloads_;
+}
+
+void ConsumerImpl::drop(InboxItem& item) {
+    // Its credit goes back; events are counted where the headers can be read.
+    std::uint32_t events = 0;
+    for (auto rest = item.batches; !rest.empty();) {
+        const auto bytes = wire::BatchView::peek_bytes(rest);
+        if (!bytes) break;
+        if (const auto view = wire::BatchView::parse(rest.first(*bytes))) events += view->event_count();
+        rest = rest.subspan(*bytes);
+    }
+    subscription_.used(item.batches.size(), events);
+    subscription_.delivery_used();
+    begun_ = nullptr;
+    begun_decompressor_ = kNone;
+    queue_.pop();
+}
+
+void ConsumerImpl::source_failed(const InboxItem& item) {
+    const LogId log = item.log;
+    Source& source = *subscription_.find(log);
+    const Error why(item.error, "'" + topics_[log.topic()] + "' partition " + std::to_string(log.partition().value()) +
+                                    " lane " + std::string(to_string(log.lane())) + " at offset " +
+                                    std::to_string(source.position));
+    if (item.error != ErrorCode::offset_out_of_range) {
+        subscription_.remove({log});
+        return report(why);
+    }
+    switch (options_.reset) {
+        case Reset::earliest:
+            return subscription_.move(log, item.start);
+        case Reset::latest: {
+            const auto ends = list_offsets({log}, 1, {});
+            if (!ends) return report(ends.error());
+            return subscription_.move(log, ends->front().second);
+        }
+        case Reset::error:
+            subscription_.remove({log});
+            return report(why);
+    }
+}
+
+}  // namespace casc::client

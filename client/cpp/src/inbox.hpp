@@ -1,0 +1,38 @@
+#pragma once
+// client/src/inbox.hpp: what the I/O thread tells a consumer, in order.
+
+#include "receive_buffer.hpp"
+
+#include <casc/types/vocabulary.hpp>
+#include <casc/wire/messages.hpp>
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace casc::client {
+
+// The rare kinds of news.
+struct Notice {
+    enum class Kind { connected, disconnected, assignment, joined, committed, failed, closed } kind;
+    std::uint32_t connection = 0;  // which one, counted
+    std::unique_ptr<wire::fb::AssignmentT> assignment;
+    std::unique_ptr<wire::fb::JoinGroupReplyT> joined;
+    std::optional<Error> why;
+    std::vector<std::pair<LogId, std::uint64_t>> committed{};
+};
+
+// Thread: made by the I/O thread, used by the consumer's.
+struct InboxItem {
+    // A delivery, when `notice` is null.
+    BufferRef buffer;
+    std::span<const std::byte> batches;
+    LogId log;
+    std::uint32_t generation = 0;
+    ErrorCode error = ErrorCode::ok;
+    std::uint64_t start = 0;
+    std::unique_ptr<Notice> notice;
+};
+
+}  // namespace casc::client

@@ -1,0 +1,141 @@
+#include "subscription.hpp"
+
+#include "blocking_call.hpp"
+
+namespace casc::client {
+
+Subscription::Subscription(ConsumerPort& port, std::uint32_t id, const ConsumerOptions& options) noexcept
+    : port_(port), id_(id), options_(options) {}
+
+std::unique_ptr<wire::fb::FetchSourceT> Subscription::source_of(LogId log, std::uint64_t offset) {
+    auto source = std::make_unique<wire::fb::FetchSourceT>();
+    source->topic_id = log.topic().value();
+    source->partition = log.partition().value();
+    source->lane = static_cast<std::uint8_t>(log.lane());
+    source->offset = offset;
+    return source;
+}
+
+void Subscription::begin(std::uint32_t connection) {
+    connection_ = connection;
+    subscribed_ = false;
+    generation_ = 0;
+    used_bytes_ = used_events_ = used_deliveries_ = 0;
+    for (auto& [log, source] : sources_) source.since = 0;
+    if (!sources_.empty()) subscribe();
+}
+
+void Subscription::subscribe() {
+    wire::fb::SubscribeT request;
+    request.subscription_id = id_;
+    for (const auto& [log, source] : sources_)
+        if (!source.paused) request.sources.push_back(source_of(log, source.position));
+    request.order = static_cast<std::uint8_t>(options_.order);
+    request.credit_bytes = options_.credit_bytes;
+    request.credit_events = kCreditEvents;
+    request.deliver_bytes_max = static_cast<std::uint32_t>(options_.deliver_bytes_max);
+    port_.send(connection_, wire::Api::subscribe, encoded(request));
+    subscribed_ = true;
+}
+
+void Subscription::update(Sources add, Sources remove) {
+    if (add.empty() && remove.empty()) return;
+    wire::fb::UpdateSubscriptionT request;
+    request.subscription_id = id_;
+    request.add = std::move(add);
+    request.remove = std::move(remove);
+    request.generation = generation_;
+    port_.send(connection_, wire::Api::update_subscription, encoded(request));
+}
+
+void Subscription::add(const std::vector<std::pair<LogId, Source>>& sources) {
+    ++generation_;
+    Sources added;
+    for (const auto& [log, source] : sources) {
+        Source& mine = sources_[log] = source;
+        mine.since = generation_;
+        if (!mine.paused) added.push_back(source_of(log, mine.position));
+    }
+    if (connection_ == 0) return;
+    if (subscribed_) return update(std::move(added), {});
+    generation_ = 0;
+    for (auto& [log, source] : sources_) source.since = 0;
+    subscribe();
+}
+
+void Subscription::remove(const std::vector<LogId>& logs) {
+    ++generation_;
+    Sources removed;
+    for (const LogId log : logs)
+        if (sources_.erase(log) != 0) removed.push_back(source_of(log, 0));
+    if (subscribed_ && connection_ != 0) update({}, std::move(removed));
+}
+
+void Subscription::move(LogId log, std::uint64_t offset) {
+    Source* source = find(log);
+    source->position = offset;
+    source->since = ++generation_;
+    if (source->paused || !subscribed_ || connection_ == 0) return;
+    Sources added;
+    added.push_back(source_of(log, offset));
+    update(std::move(added), {});
+}
+
+void Subscription::pause(const std::vector<LogId>& logs) {
+    Sources removed;
+    ++generation_;
+    for (const LogId log : logs) {
+        Source* source = find(log);
+        if (source == nullptr || source->paused) continue;
+        source->paused = true;
+        source->since = generation_;
+        removed.push_back(source_of(log, 0));
+    }
+    if (subscribed_ && connection_ != 0) update({}, std::move(removed));
+}
+
+void Subscription::resume(const std::vector<LogId>& logs) {
+    Sources added;
+    ++generation_;
+    for (const LogId log : logs) {
+        Source* source = find(log);
+        if (source == nullptr || !source->paused) continue;
+        source->paused = false;
+        source->since = generation_;
+        added.push_back(source_of(log, source->position));
+    }
+    if (subscribed_ && connection_ != 0) update(std::move(added), {});
+}
+
+void Subscription::clear() {
+    std::vector<LogId> all;
+    for (const auto& [log, source] : sources_) all.push_back(log);
+    remove(all);
+}
+
+Source* Subscription::find(LogId log) noexcept {
+    const auto found = sources_.find(log);
+    return found == sources_.end() ? nullptr : &found->second;
+}
+
+bool Subscription::wants(const InboxItem& item) noexcept {
+    const Source* source = find(item.log);
+    return source != nullptr && !source->paused && item.generation >= source->since;
+}
+
+void Subscription::used(std::size_t bytes, std::uint32_t events) {
+    used_bytes_ += bytes;
+    used_events_ += events;
+    if (used_bytes_ >= options_.credit_bytes / kGrantParts || used_events_ >= kCreditEvents / kGrantParts) grant();
+}
+
+void Subscription::delivery_used() {
+    if (++used_deliveries_ >= kGrantDeliveries) grant();
+}
+
+void Subscription::grant() {
+    if (connection_ != 0 && subscribed_ && used_bytes_ != 0) port_.grant(connection_, used_bytes_, used_events_);
+    used_bytes_ = used_events_ = used_deliveries_ = 0;
+}
+
+}  // namespace casc::client

@@ -1,0 +1,79 @@
+#pragma once
+// client/src/subscription.hpp: which logs a consumer reads, from where, and how far the broker may push ahead.
+
+#include "consumer_port.hpp"
+
+#include <casc/types/vocabulary.hpp>
+
+#include <map>
+#include <vector>
+
+namespace casc::client {
+
+// A log that is read.
+struct Source {
+    std::uint64_t position = 0;   // the next offset to hand out
+    std::uint64_t committed = 0;  // what the group knows, as far as we know
+    std::uint32_t since = 0;      // deliveries made under an older generation are not from here
+    bool paused = false;          // still ours, but the broker does not push it
+};
+
+// Keeps the broker's idea of the subscription in step with ours, over reconnects.
+//
+// Thread:   the consumer's.
+// Lifetime: the port must outlive it.
+class Subscription {
+public:
+    Subscription(ConsumerPort& port, std::uint32_t id, const ConsumerOptions& options) noexcept;
+
+    // A new connection, number `connection`: everything is asked for again from its position.
+    void begin(std::uint32_t connection);
+    void end() noexcept { connection_ = 0; }
+
+    void add(const std::vector<std::pair<LogId, Source>>& sources);
+    void remove(const std::vector<LogId>& logs);
+    void move(LogId log, std::uint64_t offset);
+    // Stops and goes on without forgetting the positions.
+    void pause(const std::vector<LogId>& logs);
+    void resume(const std::vector<LogId>& logs);
+    // The broker has dropped the source by itself (an error); a move() asks for it again.
+    void clear();
+
+    // Null when it is not read.
+    [[nodiscard]] Source* find(LogId log) noexcept;
+    [[nodiscard]] const std::map<LogId, Source>& sources() const noexcept { return sources_; }
+    // Whether a delivery is from where the source reads now.
+    [[nodiscard]] bool wants(const InboxItem& item) noexcept;
+
+    // A delivery's batch is handed out or dropped: its credit goes back, some at a time.
+    void used(std::size_t bytes, std::uint32_t events);
+    void delivery_used();
+
+private:
+    // One grant per this part of the credit: few frames, and the broker never runs dry.
+    static constexpr std::size_t kGrantParts = 4;
+    // Also after this many deliveries, however small: a grant is what lets a full inbox be filled again.
+    static constexpr unsigned kGrantDeliveries = 1024;
+    static constexpr std::uint64_t kCreditEvents = 1u << 20;
+
+    using Sources = std::vector<std::unique_ptr<wire::fb::FetchSourceT>>;
+    [[nodiscard]] static std::unique_ptr<wire::fb::FetchSourceT> source_of(LogId log, std::uint64_t offset);
+    void subscribe();
+    void update(Sources add, Sources remove);
+    void grant();
+
+    // Fixed after construction.
+    ConsumerPort& port_;
+    const std::uint32_t id_;
+    const ConsumerOptions& options_;
+
+    std::map<LogId, Source> sources_;
+    std::uint32_t connection_ = 0;  // 0: none
+    bool subscribed_ = false;       // on that connection
+    std::uint32_t generation_ = 0;
+    std::uint64_t used_bytes_ = 0;
+    std::uint64_t used_events_ = 0;
+    unsigned used_deliveries_ = 0;
+};
+
+}  // namespace casc::client
