@@ -10,7 +10,7 @@ namespace casc::storage {
 // Copies batches one behind the other into a block of the right size.
 class Reader::Answer {
 public:
-    Answer(BlockPool& pool, std::size_t bytes_max) : pool_(pool), bytes_max_(bytes_max) {}
+    Answer(SizedPools& pool, std::size_t bytes_max) : pool_(pool), bytes_max_(bytes_max) {}
 
     [[nodiscard]] bool empty() const { return batches.empty(); }
     // False when `batch` has to wait for the next answer.
@@ -32,7 +32,7 @@ public:
     std::vector<BatchRef> batches;
 
 private:
-    BlockPool& pool_;
+    SizedPools& pool_;
     const std::size_t bytes_max_;
     BlockRef block_;
     std::size_t used_ = 0;

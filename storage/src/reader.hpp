@@ -2,6 +2,7 @@
 // storage/src/reader.hpp: cold reads, for readers behind the tail cache.
 
 #include "slice_directory.hpp"
+#include "store_pools.hpp"
 
 #include <list>
 
@@ -14,7 +15,7 @@ namespace casc::storage {
 // Lifetime: `rocks`, `slices` and every answer's pool outlive it.
 class Reader {
 public:
-    Reader(const Rocks& rocks, const SliceSet& slices, BlockPool& answers)
+    Reader(const Rocks& rocks, const SliceSet& slices, SizedPools& answers)
         : rocks_(rocks), slices_(slices), answers_(answers) {}
 
     // Batches in order, the first one holding or following `from`; empty when nothing in [from, until) is stored.
@@ -46,7 +47,7 @@ private:
 
     const Rocks& rocks_;
     const SliceSet& slices_;
-    BlockPool& answers_;
+    SizedPools& answers_;
     std::list<Place> places_;  // most recently used first
 };
 

@@ -4,7 +4,7 @@
 
 namespace casc::storage {
 
-ReaderThread::ReaderThread(const Rocks& rocks, const SliceSet& slices, BlockPool& answers,
+ReaderThread::ReaderThread(const Rocks& rocks, const SliceSet& slices, SizedPools& answers,
                            std::shared_ptr<ring::Waker> shard)
     : reader_(rocks, slices, answers),
       waker_(std::make_shared<ring::Waker>()),

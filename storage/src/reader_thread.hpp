@@ -23,7 +23,7 @@ public:
     // Room for as many answers as there can be orders under way: the shard takes answers before it sends.
     static constexpr std::size_t kOrdersMax = 1024;
 
-    ReaderThread(const Rocks& rocks, const SliceSet& slices, BlockPool& answers, std::shared_ptr<ring::Waker> shard);
+    ReaderThread(const Rocks& rocks, const SliceSet& slices, SizedPools& answers, std::shared_ptr<ring::Waker> shard);
     ~ReaderThread();
     ReaderThread(const ReaderThread&) = delete;
     ReaderThread& operator=(const ReaderThread&) = delete;

@@ -18,24 +18,14 @@ constexpr std::size_t kRowHeadroomBytes = 32_MiB;
 constexpr std::size_t kSealedMax = 8;
 }  // namespace
 
-EntryPools::EntryPools(const StoreOptions& options)
-    : largest_(align_up(kEntryHeaderBytes + options.entry_bytes_max, kBlockAlignment)) {
-    sizes_ = {std::min<std::size_t>(4_KiB, largest_), std::min<std::size_t>(16_KiB, largest_),
-              std::min<std::size_t>(128_KiB, largest_), largest_};
-    for (std::size_t i = 0; i < pools_.size(); ++i) {
-        // What one checkpoint lets go comes back at once and is wanted again at once.
-        pools_[i] = std::make_unique<BlockPool>(sizes_[i], 2 * options.checkpoint_bytes);
-    }
-}
-
-BlockRef EntryPools::take(std::size_t body_bytes, std::size_t expected_bytes) {
-    const std::size_t needed = kEntryHeaderBytes + body_bytes;
-    const std::size_t wanted = std::max(needed, std::min(kEntryHeaderBytes + expected_bytes, largest_));
-    for (std::size_t i = 0; i < pools_.size(); ++i) {
-        if (wanted <= sizes_[i]) return pools_[i]->take(sizes_[i]);
-    }
-    return pools_.back()->take(align_up(needed, kBlockAlignment));
-}
+Store::Impl::Impl(Disk& disk, const StoreOptions& options)
+    : disk_(disk),
+      options_(options),
+      paths_(options.directory),
+      // What one checkpoint lets go comes back at once and is wanted again at once.
+      entry_pools_(align_up(kEntryHeaderBytes + options.entry_bytes_max, kBlockAlignment),
+                   2 * options.checkpoint_bytes),
+      answer_pools_(1_MiB + 64_KiB, 32_MiB) {}
 
 // --- what may be added ------------------------------------------------------------------------------------------------
 
@@ -66,7 +56,8 @@ JournalSequence Store::Impl::filling() const noexcept {
 }
 
 void Store::Impl::open_entry(std::size_t bytes) {
-    BlockRef block = pools_.take(bytes, expected_entry_bytes_);
+    const std::size_t expected = std::min(kEntryHeaderBytes + expected_entry_bytes_, entry_pools_.largest());
+    BlockRef block = entry_pools_.take(std::max(kEntryHeaderBytes + bytes, expected));
     const std::size_t memory_bytes = block.bytes().size();
     const JournalSequence sequence = filling();
     unflushed_.emplace_back(sequence, memory_bytes);
@@ -176,15 +167,22 @@ Result<JournalSequence> Store::Impl::change_log(RecordKind kind, LogId log, cons
     return builder_.sequence();
 }
 
+// What a change that changes nothing becomes durable with: whatever made it so.
+JournalSequence Store::Impl::last_change(LogId log) const {
+    const auto at = active_.find(log);
+    return at == active_.end() ? durable_ : at->second.touched;
+}
+
 Result<JournalSequence> Store::Impl::trim(LogId log, Offset start) {
+    if (logs_.find(log) == nullptr) return last_change(log);
     LogRow row = logs_.row(log);
-    if (logs_.find(log) == nullptr || start.value() <= row.start) return filling();
+    if (start.value() <= row.start) return last_change(log);
     row.trim(start.value());
     return change_log(RecordKind::trim, log, row, row.start);
 }
 
 Result<JournalSequence> Store::Impl::erase_log(LogId log) {
-    if (logs_.find(log) == nullptr) return filling();
+    if (logs_.find(log) == nullptr) return last_change(log);
     return change_log(RecordKind::erase_log, log, {}, 0);
 }
 

@@ -5,6 +5,7 @@
 #include "checkpoint_thread.hpp"
 #include "entry_builder.hpp"
 #include "reader_thread.hpp"
+#include "store_pools.hpp"
 #include "tail_cache.hpp"
 
 #include <casc/storage/store.hpp>
@@ -26,26 +27,10 @@ struct StorePaths {
     std::filesystem::path ingest;  // SST files being built; beside RocksDB's own so that they can be linked into it
 };
 
-// Memory for entries. A quiet store makes small entries, and each of them is kept until its checkpoint, so a block is
-// not much larger than the entry that was expected.
-// Thread: take() owning shard. Lifetime: must outlive every entry.
-class EntryPools {
-public:
-    explicit EntryPools(const StoreOptions& options);
-    // A block with room for a body of `body_bytes`, and for `expected_bytes` if that is within the entry size.
-    [[nodiscard]] BlockRef take(std::size_t body_bytes, std::size_t expected_bytes);
-
-private:
-    std::size_t largest_;
-    std::array<std::unique_ptr<BlockPool>, 4> pools_;
-    std::array<std::size_t, 4> sizes_;
-};
-
 // Thread: owning shard.
 class Store::Impl {
 public:
-    Impl(Disk& disk, const StoreOptions& options)
-        : disk_(disk), options_(options), paths_(options.directory), pools_(options) {}
+    Impl(Disk& disk, const StoreOptions& options);
     ~Impl();
 
     // store_recovery.cpp
@@ -117,6 +102,7 @@ private:
     [[nodiscard]] Entry finish_entry();
     void write(Entry entry);
     LogChange& touch(LogId log);
+    [[nodiscard]] JournalSequence last_change(LogId log) const;
     [[nodiscard]] Result<JournalSequence> change_log(RecordKind kind, LogId log, const LogRow& row,
                                                      std::uint64_t number);
     void check_space();
@@ -124,6 +110,7 @@ private:
     // Completions.
     void collect();
     void take_durable();
+    void mark_when_idle();
     void complete(Entry entry);
     void take_news();
     void take_answers();
@@ -145,8 +132,8 @@ private:
     std::optional<JournalSequence> restored_;  // see StoreFormat
 
     // Memory: outlives every reference to it below.
-    EntryPools pools_;
-    BlockPool answer_pool_{1_MiB + 64_KiB, 64_MiB};
+    SizedPools entry_pools_;
+    SizedPools answer_pools_;
 
     // The disk. Destroyed in the opposite order: threads, journal, slices, database.
     std::unique_ptr<Rocks> rocks_;
@@ -170,6 +157,7 @@ private:
     boost::unordered_flat_map<LogId, ActiveLog, std::hash<LogId>> active_;
     std::deque<CheckpointOrder> waiting_orders_;
     JournalSequence durable_;
+    MonoNanos last_completion_{};
 
     // Entries that are not checkpointed, oldest first, and what they cost in memory.
     std::deque<std::pair<JournalSequence, std::size_t>> unflushed_;

@@ -3,6 +3,7 @@
 #include "store_impl.hpp"
 
 #include <casc/types/assert.hpp>
+#include <casc/types/clock.hpp>
 
 #include <poll.h>
 
@@ -55,7 +56,18 @@ void Store::Impl::take_durable() {
         in_flight_.pop_front();
         complete(std::move(entry));
     }
+    if (through > durable_) last_completion_ = mono_now();
     durable_ = through;
+    mark_when_idle();
+}
+
+// Only a later entry proves an entry durable to the next start (docs/storage_format.md, "Journal"). A busy store writes
+// one anyway; when nothing has come for a while, a mark is written. Not at once: a client that waits for each answer
+// before it sends the next event would pay for two writes.
+void Store::Impl::mark_when_idle() {
+    if (builder_.started() || !sealed_.empty() || !in_flight_.empty() || !journal_->needs_closing_mark()) return;
+    constexpr std::int64_t kIdleNs = 50'000'000;
+    if ((mono_now() - last_completion_).value() >= kIdleNs) journal_->submit_closing_mark();
 }
 
 void Store::Impl::complete(Entry entry) {
@@ -119,10 +131,11 @@ void Store::Impl::take_news() {
     check_space();
 }
 
-// The journal can be short of segments before enough has gathered for a checkpoint by size.
+// The journal can be short of segments, or memory of room, before enough is durable for a checkpoint by size.
 void Store::Impl::ask_for_room() {
     if (checkpoint_asked_ || failure_ || flushed_through_ >= durable_ || unflushed_.empty()) return;
-    if (journal_->usage().segments_free > 0) return;
+    const bool memory_short = unflushed_bytes_ >= options_.unflushed_bytes_max / 4 * 3;
+    if (!memory_short && journal_->usage().segments_free > 0) return;
     checkpoint_asked_ = true;
     waiting_orders_.push_back({.kind = CheckpointOrder::Kind::checkpoint});
 }

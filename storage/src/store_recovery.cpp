@@ -26,7 +26,12 @@ Result<void> Store::Impl::recover() {
 Result<bool> Store::Impl::claim_folder() {
     if (auto made = disk_.make_directories(paths_.root); !made)
         return Error(ErrorCode::data_unwritable, made.error().detail);
-    CASC_TRY(lock_, disk_.lock(paths_.lock));
+    auto lock = disk_.lock(paths_.lock);
+    if (!lock)
+        return lock.error().code == ErrorCode::data_locked
+                   ? lock.error()
+                   : Error(ErrorCode::data_unwritable, lock.error().detail);
+    lock_ = std::move(*lock);
     const auto format = StoreFormat::read(disk_, paths_.format);
     if (format) {
         restored_ = format->restored;
@@ -169,6 +174,7 @@ Result<void> Store::Impl::replay() {
         return replay_entry(entry);
     };
     CASC_TRY(journal_, Journal::open(disk_, options, check_entry_body, visit, report));
+    if (report.entries == 0 && flushed_through_ > JournalSequence() && !restored_) return lost;
     durable_ = journal_->durable_through();
     stats_.torn_entries = report.torn_entries;
     return {};
@@ -178,7 +184,7 @@ Result<void> Store::Impl::replay_entry(const RecoveredEntry& recovered) {
     const std::size_t bytes = recovered.body.size();
     Entry entry;
     entry.sequence = recovered.sequence;
-    entry.block = pools_.take(bytes, bytes);
+    entry.block = entry_pools_.take(kEntryHeaderBytes + bytes);
     entry.body_bytes = bytes;
     entry.record_count = recovered.record_count;
     std::memcpy(entry.block.bytes().data() + kEntryHeaderBytes, recovered.body.data(), bytes);
@@ -253,7 +259,7 @@ Result<void> Store::Impl::continue_logs() {
 void Store::Impl::start_threads() {
     checkpoint_thread_ = std::make_unique<CheckpointThread>(*checkpointer_, *rocks_, *slices_,
                                                             options_.checkpoint_bytes, waker_);
-    reader_thread_ = std::make_unique<ReaderThread>(*rocks_, *slices_, answer_pool_, waker_);
+    reader_thread_ = std::make_unique<ReaderThread>(*rocks_, *slices_, answer_pools_, waker_);
 }
 
 }  // namespace casc::storage

@@ -1,0 +1,23 @@
+#include "store_pools.hpp"
+
+#include <casc/types/units.hpp>
+
+#include <algorithm>
+
+namespace casc::storage {
+
+SizedPools::SizedPools(std::size_t largest, std::size_t kept_bytes_max)
+    : sizes_{std::min<std::size_t>(4_KiB, largest), std::min<std::size_t>(16_KiB, largest),
+             std::min<std::size_t>(128_KiB, largest), largest} {
+    for (std::size_t i = 0; i < pools_.size(); ++i)
+        pools_[i] = std::make_unique<BlockPool>(sizes_[i], kept_bytes_max);
+}
+
+BlockRef SizedPools::take(std::size_t bytes) {
+    for (std::size_t i = 0; i < pools_.size(); ++i) {
+        if (bytes <= sizes_[i]) return pools_[i]->take(sizes_[i]);
+    }
+    return pools_.back()->take(align_up(bytes, kBlockAlignment));
+}
+
+}  // namespace casc::storage
