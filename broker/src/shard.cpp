@@ -1,6 +1,7 @@
 #include "shard.hpp"
 
 #include <casc/broker/logging.hpp>
+#include <casc/types/fail_point.hpp>
 #include <casc/wire/batch.hpp>
 
 #include <unistd.h>
@@ -91,7 +92,8 @@ void Shard::watch_store() {
 }
 
 bool Shard::turn() {
-    store_->submit();  // first: the device works while the rest is done
+    const bool held = seeded_bug("ack_before_submit") && core_.now.value() / 100'000'000 % 4 != 0;
+    if (!held) store_->submit();  // first: the device works while the rest is done
     advanced_.clear();
     answers_.clear();
     const JournalSequence durable = store_->poll(advanced_, answers_);
@@ -100,10 +102,10 @@ bool Shard::turn() {
         if (const Topic* topic = core_.topics.find(advanced.log.topic()))
             core_.watch.visible(advanced.log, core_.visibility.visible_end(*topic, advanced.log));
     for (storage::ReadAnswer& answer : answers_) core_.cold_reads.answer(answer);
-    core_.waits.release(durable);
+    core_.waits.release(held ? store_->filling() : durable);
     const bool delivered = delivery_.run();
     const bool fetched = fetches_.run();
-    store_->submit();  // what the answers added (commits, for instance)
+    if (!held) store_->submit();  // what the answers added (commits, for instance)
     const bool sent = !with_output_.empty();
     flush_sessions();
     resume_held_back();

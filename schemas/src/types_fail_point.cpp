@@ -30,7 +30,23 @@ struct Armed {
     }
 };
 
+// The one bug that is let loose.
+std::string& seeded() {
+    static std::string name = [] {
+        const char* setting = std::getenv("CASC_SEEDED_BUG");
+        return std::string(setting == nullptr ? "" : setting);
+    }();
+    return name;
+}
+
 }  // namespace
+
+bool seeded_bug(std::string_view name) noexcept {
+    const std::string& bug = seeded();
+    return !bug.empty() && bug == name;
+}
+
+void seed_bug(std::string_view name) { seeded() = name; }
 
 void fail_point(std::string_view name) noexcept {
     static Armed armed;

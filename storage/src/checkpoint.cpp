@@ -197,7 +197,7 @@ Result<void> Checkpointer::write_state(rocksdb::WriteBatch& state) {
             state.Delete(rocks_.state(), log_key(LogId(log)));
         }
     }
-    const std::uint64_t applied = last_.value();
+    const std::uint64_t applied = last_.value() + (seeded_bug("applied_too_high") ? 1 : 0);
     state.Put(rocks_.state(), meta_key(kAppliedKey), rocks_slice(row_bytes(applied)));
     CASC_TRY_ROCKS(rocks_.db().Write(Rocks::write_options(), &state), "writing state");
     return rocks_.flush_state();

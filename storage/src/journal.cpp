@@ -112,7 +112,7 @@ private:
 // The opening mark is durable before anybody may submit: entries of an older generation that are still lying behind the
 // tail can never again follow an entry of the chain.
 Result<void> Journal::Impl::start(const JournalScan& scan, std::uint32_t salt, JournalSequence continue_after) {
-    generation_ = scan.generation_max + 1;
+    generation_ = scan.generation_max + (seeded_bug("no_generation_bump") && scan.entries > 0 ? 0 : 1);
     salt_ = scan.salt != 0 ? scan.salt : salt;
     previous_crc_ = scan.last_crc;
     durable_ = scan.entries > 0 ? scan.last : continue_after;

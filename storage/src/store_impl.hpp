@@ -9,6 +9,7 @@
 #include "tail_cache.hpp"
 
 #include <casc/storage/store.hpp>
+#include <casc/types/fail_point.hpp>
 
 #include <deque>
 
@@ -67,7 +68,12 @@ public:
     [[nodiscard]] Result<Offset> start_for_bytes(LogId log, std::uint64_t bytes);
     [[nodiscard]] Stats stats() const;
 
-    [[nodiscard]] JournalSequence durable_through() const noexcept { return durable_; }
+    [[nodiscard]] JournalSequence durable_through() const noexcept {
+        return seeded_bug("ack_before_complete") ? submitted_through() : durable_;
+    }
+    [[nodiscard]] JournalSequence submitted_through() const noexcept {
+        return in_flight_.empty() ? durable_ : in_flight_.back().sequence;
+    }
     [[nodiscard]] const std::optional<Error>& failure() const noexcept { return failure_; }
 
 private:

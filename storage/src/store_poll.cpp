@@ -16,7 +16,7 @@ JournalSequence Store::Impl::poll(std::vector<Advanced>& advanced, std::vector<R
     advanced_at_.clear();
     std::move(answers_.begin(), answers_.end(), std::back_inserter(answers));
     answers_.clear();
-    return durable_;
+    return durable_through();
 }
 
 // Leaves the waker armed, so that whatever comes between two calls makes its descriptor readable.
