@@ -14,6 +14,7 @@
 
 using namespace casc;
 using namespace casc::test;
+using namespace std::string_view_literals;
 namespace fb = casc::wire::fb;
 
 namespace {
@@ -89,7 +90,7 @@ std::vector<std::byte> random_bytes(unsigned seed, std::size_t count) {
 TEST_CASE_FIXTURE(BadInputFixture,
                   "broker/bad input: other protocols on the port are told that this is casc") {
     CHECK(attack("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n") == ErrorCode::bad_magic);
-    CHECK(attack("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS client hello") ==
+    CHECK(attack("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS client hello"sv) ==
           ErrorCode::bad_magic);
     CHECK(attack("SSH-2.0-OpenSSH_9.2\r\n") == ErrorCode::bad_magic);
     CHECK(attack("*1\r\n$4\r\nPING\r\n") == ErrorCode::bad_magic);
