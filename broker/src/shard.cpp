@@ -14,6 +14,8 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr auto kTick = 100ms;
+constexpr auto kHandlingMax = 500us;  // of one turn
+constexpr int kHandlersMax = 64;
 
 bool passed(MonoNanos now, MonoNanos& due, std::chrono::milliseconds every) {
     if (now < due) return false;
@@ -70,7 +72,7 @@ Result<void> Shard::run() {
     schedule_tick();
     while (!stopped_) {
         core_.now = wall_now();
-        const bool handled = io_.poll() != 0;
+        const bool handled = handle_ready();
         if (turn() || handled) continue;
         // Only now, when the store has just been asked: a descriptor stays readable until it is, and watching it
         // earlier would wake the loop for what it is about to see anyway.
@@ -80,6 +82,18 @@ Result<void> Shard::run() {
     connections_.clear();
     if (failure_) return *failure_;
     return {};
+}
+
+bool Shard::handle_ready() {
+    // Not io_.poll(): while a producer keeps its socket full there is always one more handler ready, and the turn,
+    // which acknowledges and delivers, would never come.
+    const MonoNanos until = mono_now() + MonoNanos::distance(std::chrono::nanoseconds(kHandlingMax).count());
+    int handled = 0;
+    while (handled < kHandlersMax && io_.poll_one() != 0) {
+        ++handled;
+        if (mono_now() >= until) break;
+    }
+    return handled != 0;
 }
 
 void Shard::watch_store() {

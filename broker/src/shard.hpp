@@ -69,7 +69,8 @@ private:
     void decode(const wire::Frame& frame, const Responder& responder, Handler&& handler);
     void on_hello(Session& session, const wire::Frame& frame, const Responder& responder);
 
-    // Returns whether anything was done.
+    // Both return whether anything was done.
+    bool handle_ready();
     bool turn();
     void flush_sessions();
     void resume_held_back();
