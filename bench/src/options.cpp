@@ -89,8 +89,25 @@ const std::map<std::string_view, Adder>& adders() {
              app.add_option(n, o.lane, "priority lane to produce into")
                  ->check(CLI::IsMember({"critical", "high", "normal", "low"}))->capture_default_str();
          }},
+        {"--compression", [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.compression, "how producers compress batches")
+                 ->check(CLI::IsMember({"none", "lz4"}))->capture_default_str();
+         }},
+        {"--retention-bytes", [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.retention_bytes, parse_bytes, "keep about this much of each log; default: everything");
+         }},
+        {"--passes", [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.pass_count, parse_positive_count, "how often everything is read, the cold pass included");
+         }},
         {"--address", [](auto& app, auto& o, const auto& n) {
-             app.add_option(n, o.address, "the broker, as host:port or unix:/path")->capture_default_str();
+             app.add_option(n, o.address, "a running broker, as host:port or unix:///path; default: one of its own");
+         }},
+        {"--data-dir", [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.data_folder, "where its own broker keeps its data; default: $TMPDIR, or here");
+         }},
+        {"--set", [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.settings, "a setting of its own broker, as limits.connections=5; may be repeated")
+                 ->allow_extra_args(false);
          }},
     };
     return all;

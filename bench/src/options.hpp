@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -34,14 +35,20 @@ struct Options {
     std::uint32_t topic_count = 1;
     std::uint32_t partition_count = 1;
     std::string lane = "normal";
-    std::string address = "127.0.0.1:9092";
+    std::string compression = "none";                // none, lz4
+    std::optional<std::uint64_t> retention_bytes;    // per log; unset: everything is kept
+    std::uint32_t pass_count = 6;                    // how often everything is read
+    std::string address;                             // empty: a broker of our own
+    std::string data_folder;                         // of our own broker; empty: $TMPDIR or the current folder
+    std::vector<std::string> settings;               // "key=value" of our own broker, on top of the shipped defaults
     Output output = Output::text;
 };
 
 // The names of the shared flags, as in `--batch-bytes`, for a workload's list of those it reads.
 inline constexpr std::string_view kFlagNames[] = {
     "--size", "--acks", "--producers", "--consumers", "--group", "--batch-bytes", "--linger", "--rate", "--duration",
-    "--events", "--total", "--in-flight", "--topics", "--partitions", "--lane", "--address"};
+    "--events", "--total", "--in-flight", "--topics", "--partitions", "--lane", "--compression", "--retention-bytes",
+    "--passes", "--address", "--data-dir", "--set"};
 
 // Adds `-o` and those of the shared flags that are in `names` to `app`; they fill in `options`, which must outlive it.
 void add_flags(CLI::App& app, Options& options, std::span<const std::string_view> names);

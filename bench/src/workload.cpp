@@ -6,10 +6,16 @@ namespace casc::bench {
 
 // One line per workload_<name>.cpp.
 extern const Workload kCodecWorkload;
+extern const Workload kConsumeWorkload;
+extern const Workload kE2eWorkload;
+extern const Workload kProduceWorkload;
 extern const Workload kRingWorkload;
+extern const Workload kStorageWorkload;
+extern const Workload kTopicsWorkload;
 
 std::span<const Workload> workloads() {
-    static const std::array all{kCodecWorkload, kRingWorkload};
+    static const std::array all{kProduceWorkload, kConsumeWorkload, kE2eWorkload, kStorageWorkload,
+                                kTopicsWorkload,  kRingWorkload,    kCodecWorkload};
     return all;
 }
 

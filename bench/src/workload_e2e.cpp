@@ -1,0 +1,207 @@
+// The `e2e` workload: how long an event takes from its producer to its consumer. An open loop: every event has a moment
+// at which it should be sent, decided beforehand, and its latency counts from then, so that a stall delays everything
+// behind it in the numbers as it does in life. One topic that is seen at once, then one that is seen when durable.
+
+#include "host.hpp"
+#include "limits_disk.hpp"
+#include "limits_network.hpp"
+#include "load.hpp"
+#include "need.hpp"
+#include "payload.hpp"
+#include "progress.hpp"
+#include "target.hpp"
+#include "workload.hpp"
+
+#include <boost/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include <sys/prctl.h>
+
+namespace casc::bench {
+namespace {
+
+namespace json = boost::json;
+using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC, the same for both threads
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
+constexpr std::chrono::seconds kPatience{30};
+
+struct Plan {
+    std::string topic;
+    std::size_t payload_bytes = 0;
+    std::uint32_t run = 0;
+    std::uint64_t event_count = 0;
+    std::uint64_t warm_up_count = 0;  // the first of them, not recorded
+    std::chrono::duration<double, std::nano> gap{};
+    Acks acks = Acks::memory;
+    client::ProducerOptions producer;
+};
+
+struct Outcome {
+    Histogram latency_ns;
+    Histogram lateness_ns;  // of sending: how far the producer itself was behind its plan
+    std::uint64_t received = 0;
+    std::uint64_t misplaced = 0;
+    std::string trouble;
+};
+
+void send_all(client::Producer& producer, const Plan& plan, Histogram& lateness) {
+    // The default lets the kernel be 50 us late, which is half of the gap at 10 000 events/s.
+    ::prctl(PR_SET_TIMERSLACK, 1);
+    Payloads payloads(plan.payload_bytes);
+    const auto began = Clock::now() + milliseconds(10);
+    for (std::uint64_t sequence = 0; sequence < plan.event_count; ++sequence) {
+        const auto intended = began + std::chrono::duration_cast<nanoseconds>(plan.gap * static_cast<double>(sequence));
+        if (Clock::now() < intended) std::this_thread::sleep_until(intended);
+        if (sequence >= plan.warm_up_count) lateness.record(static_cast<std::uint64_t>((Clock::now() - intended).count()));
+        client::Event event;
+        event.payload = payloads.next({sequence, 0, plan.run, intended.time_since_epoch().count()});
+        need(producer.send(event), "sending");
+    }
+    need(producer.flush(), "flushing");
+}
+
+void receive_all(client::Consumer& consumer, const Plan& plan, Outcome& outcome) {
+    auto last_event = Clock::now();
+    while (outcome.received < plan.event_count && Clock::now() - last_event < kPatience) {
+        const auto events = need(consumer.poll_batches(milliseconds(100)), "polling");
+        if (events.empty()) continue;
+        last_event = Clock::now();
+        for (const client::ConsumedEvent& consumed : events) {
+            const PayloadHead head = head_of(consumed.event.payload);
+            if (head.run != plan.run || head.sequence != outcome.received++) ++outcome.misplaced;
+            if (head.sequence < plan.warm_up_count) continue;
+            outcome.latency_ns.record(static_cast<std::uint64_t>(last_event.time_since_epoch().count() - head.intended));
+        }
+    }
+}
+
+Outcome measure(const Target& target, const Plan& plan) {
+    const auto sending = target.connect();
+    const auto receiving = target.connect();
+    client::ProducerOptions options = plan.producer;
+    options.acks = plan.acks;
+    auto producer = need(sending->make_producer(plan.topic, options), "a producer");
+    client::ConsumerOptions reading;
+    reading.auto_commit = false;
+    auto consumer = need(receiving->make_consumer(reading), "a consumer");
+    need(consumer.assign({{plan.topic, PartitionId(0), Lane::normal, Offset(0)}}), "reading");
+    Outcome outcome;
+    std::string receiver_trouble;
+    std::thread receiver([&] {
+        try {
+            receive_all(consumer, plan, outcome);
+        } catch (const std::exception& error) {
+            receiver_trouble = error.what();
+        }
+    });
+    try {
+        send_all(producer, plan, outcome.lateness_ns);
+    } catch (const std::exception& error) {
+        outcome.trouble = error.what();
+    }
+    receiver.join();
+    if (outcome.trouble.empty()) outcome.trouble = receiver_trouble;
+    return outcome;
+}
+
+json::object describe(const Histogram& times) {
+    const auto us = [&](double percent) { return static_cast<double>(times.percentile(percent)) / 1000; };
+    return {{"p50", us(50)}, {"p90", us(90)}, {"p99", us(99)}, {"p999", us(99.9)},
+            {"max", static_cast<double>(times.max()) / 1000}};
+}
+
+json::object describe(const Outcome& outcome, double round_trip_us) {
+    json::object object = describe(outcome.latency_ns);
+    object["p50_over_ping_pong"] = static_cast<double>(outcome.latency_ns.percentile(50)) / 1000 / round_trip_us;
+    object["p99_over_ping_pong"] = static_cast<double>(outcome.latency_ns.percentile(99)) / 1000 / round_trip_us;
+    object["received"] = outcome.received;
+    object["misplaced"] = outcome.misplaced;
+    object["sent_late_us_p99"] = static_cast<double>(outcome.lateness_ns.percentile(99)) / 1000;
+    if (!outcome.trouble.empty()) object["trouble"] = outcome.trouble;
+    return object;
+}
+
+// One write at a time, as a lone event has it.
+Histogram durable_write_ns(const Target& target) {
+    std::string why;
+    const auto disk = need(storage::make_best_disk(target.folder(), why), "the disk");
+    const RawWrites raw = raw_durable_writes(*disk, target.folder(), 64 * 1024, 1, 128u << 20);
+    std::filesystem::remove(target.folder() / "raw-writes");
+    return raw.latency_ns;
+}
+
+void count_errors(const Outcome& outcome, const Plan& plan, Report& report) {
+    report.error_count += outcome.misplaced + plan.event_count - std::min(outcome.received, plan.event_count) +
+                          (outcome.trouble.empty() ? 0 : 1);
+}
+
+void run_e2e(const Options& options, Report& report) {
+    Plan plan;
+    plan.payload_bytes = options.size_bytes.value_or(1024);
+    if (plan.payload_bytes < kTimedPayloadBytesMin) {
+        throw std::runtime_error("--size must be at least " + std::to_string(kTimedPayloadBytesMin) + ": every event carries its time");
+    }
+    const std::uint64_t rate = std::max<std::uint64_t>(1, options.rate.value_or(10'000));
+    const double seconds = std::chrono::duration<double>(options.duration.value_or(std::chrono::seconds(10))).count();
+    const auto measured = options.event_count.value_or(static_cast<std::uint64_t>(static_cast<double>(rate) * seconds));
+    plan.warm_up_count = std::min(2 * rate, measured);
+    plan.event_count = measured + plan.warm_up_count;
+    plan.gap = std::chrono::duration<double, std::nano>(1e9 / static_cast<double>(rate));
+    plan.run = std::random_device{}();
+    plan.producer = producer_options(options);
+    if (!options.linger) plan.producer.linger = std::chrono::microseconds(0);  // latency is the question
+    report.parameters = {{"payload_bytes", plan.payload_bytes}, {"rate", rate}, {"events", measured},
+                         {"warm_up_events", plan.warm_up_count}, {"linger_us", plan.producer.linger.count()},
+                         {"batch_bytes", plan.producer.batch_bytes}, {"producers", 1}, {"consumers", 1}};
+    Target target(options, report.parameters);
+    print_banner(report);
+
+    Histogram round_trips = tcp_round_trips_ns(std::chrono::seconds(1));
+    const auto client = target.connect();
+    const double client_cpu = own_cpu_seconds();
+    const double broker_cpu = target.broker_cpu_seconds();
+    plan.topic = create_topics(*client, {.prefix = "e2e-memory", .durability = Durability::memory}).front();
+    plan.acks = Acks::memory;
+    const Outcome memory = measure(target, plan);
+    plan.topic = create_topics(*client, {.prefix = "e2e-durable", .durability = Durability::durable}).front();
+    plan.acks = Acks::durable;
+    const Outcome durable = measure(target, plan);
+    report.cpu_seconds = {own_cpu_seconds() - client_cpu, target.broker_cpu_seconds() - broker_cpu};
+    round_trips.merge(tcp_round_trips_ns(std::chrono::seconds(1)));  // before and after: the machine may have changed
+
+    const double round_trip_us = static_cast<double>(round_trips.percentile(50)) / 1000;
+    report.limit.name = "TCP ping-pong of 128 bytes, median";
+    report.limit.latency_us = round_trip_us;
+    report.latency_ns = memory.latency_ns;
+    report.events_per_second = static_cast<double>(rate);
+    report.bytes_per_second = static_cast<double>(rate * plan.payload_bytes);
+    const auto median_us = static_cast<double>(memory.latency_ns.percentile(50)) / 1000;
+    report.share_of_limit = median_us > 0 ? round_trip_us / median_us : 0;
+    report.details["ping_pong_us"] = describe(round_trips);
+    report.details["memory_us"] = describe(memory, round_trip_us);
+    report.details["durable_us"] = describe(durable, round_trip_us);
+    if (target.is_own()) report.details["device_durable_write_us"] = describe(durable_write_ns(target));
+    count_errors(memory, plan, report);
+    count_errors(durable, plan, report);
+    report.rss_bytes_max = target.broker_rss_bytes_max();
+}
+
+constexpr std::array<std::string_view, 9> kFlags{"--size", "--rate", "--duration", "--events", "--batch-bytes", "--linger",
+                                                 "--address", "--data-dir", "--set"};
+
+}  // namespace
+
+extern const Workload kE2eWorkload;
+const Workload kE2eWorkload{"e2e", "How long does an event take to its consumer, at a steady rate?", kFlags, run_e2e};
+
+}  // namespace casc::bench

@@ -1,0 +1,226 @@
+// The `topics` workload: what a hundred thousand topics cost. Creates them, writes one event to each, starts the broker
+// again, and reads the event of each; times of every phase, and the broker's memory and open files.
+
+#include "host.hpp"
+#include "limits_network.hpp"
+#include "need.hpp"
+#include "payload.hpp"
+#include "progress.hpp"
+#include "target.hpp"
+#include "workload.hpp"
+
+#include <casc/wire/batch.hpp>
+
+#include <boost/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+namespace casc::bench {
+namespace {
+
+namespace json = boost::json;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::uint32_t kRequestsInFlight = 256;
+constexpr std::uint32_t kProducersAtOnce = 256;
+
+struct Topic {
+    std::string name;
+    std::uint32_t id = 0;
+};
+
+// Lets `kRequestsInFlight` requests be on their way and counts those that failed.
+// Thread: start() and finish() one; done() any. The mutex is a leaf.
+class Pipeline {
+public:
+    void start() {
+        std::unique_lock lock(mutex_);
+        room_.wait(lock, [this] { return in_flight_ < kRequestsInFlight; });
+        ++in_flight_;
+    }
+    void done(const Error* why) {
+        const std::lock_guard lock(mutex_);
+        --in_flight_;
+        if (why != nullptr && error_count_++ == 0) first_error_ = why->message();
+        room_.notify_one();
+    }
+    void finish() {
+        std::unique_lock lock(mutex_);
+        room_.wait(lock, [this] { return in_flight_ == 0; });
+    }
+    [[nodiscard]] std::uint64_t error_count() const { return error_count_; }      // after finish()
+    [[nodiscard]] const std::string& first_error() const { return first_error_; } // after finish()
+
+private:
+    std::mutex mutex_;
+    std::condition_variable room_;
+    std::uint32_t in_flight_ = 0;
+    std::uint64_t error_count_ = 0;
+    std::string first_error_;
+};
+
+class TopicsRun {
+public:
+    TopicsRun(Target& target, const Options& options, Report& report)
+        : target_(target), report_(report), topics_(options.topic_count == 1 ? 100'000 : options.topic_count),
+          payload_bytes_(options.size_bytes.value_or(100)), run_(std::random_device{}()) {
+        const std::string prefix = "topics-" + std::to_string(::getpid()) + '-';
+        for (std::size_t i = 0; i < topics_.size(); ++i) topics_[i].name = prefix + std::to_string(i);
+    }
+
+    void run() {
+        client_ = target_.connect();
+        phase("create", [this] { create(); });
+        phase("write", [this] { write(); });
+        phase("read", [this] { read(); });
+        client_.reset();
+        if (target_.is_own()) phase("restart", [this] { static_cast<void>(target_.restart_seconds()); });
+        client_ = target_.connect();
+        phase("read_after_restart", [this] { read(); });
+    }
+
+    [[nodiscard]] double seconds() const { return seconds_; }
+    [[nodiscard]] std::size_t count() const { return topics_.size(); }
+
+private:
+    void phase(const char* name, const std::function<void()>& work) {
+        Progress progress(std::string("topics: ") + name);
+        progress_ = &progress;
+        const auto began = Clock::now();
+        work();
+        const double took = std::chrono::duration<double>(Clock::now() - began).count();
+        seconds_ += took;
+        report_.details[name] = json::object{{"seconds", took},
+                                             {"topics_per_second", static_cast<double>(topics_.size()) / took},
+                                             {"rss_bytes", target_.broker_rss_bytes()},
+                                             {"open_files", target_.broker_open_files()}};
+        open_files_max_ = std::max(open_files_max_, target_.broker_open_files());
+        report_.details["open_files_max"] = open_files_max_;
+    }
+
+    void end(Pipeline& pipeline) {
+        pipeline.finish();
+        report_.error_count += pipeline.error_count();
+        if (pipeline.error_count() > 0) report_.details["first_error"] = pipeline.first_error();
+    }
+
+    void show(std::size_t done) { progress_->show(static_cast<double>(done) / static_cast<double>(topics_.size())); }
+
+    void create() {
+        Pipeline pipeline;
+        for (std::size_t i = 0; i < topics_.size(); ++i) {
+            wire::fb::CreateTopicT request;
+            request.name = topics_[i].name;
+            pipeline.start();
+            client_->call_async(request, {}, [&pipeline, &topic = topics_[i]](Result<wire::fb::CreateTopicReplyT> reply) {
+                if (reply) topic.id = reply->topic_id;
+                pipeline.done(reply ? nullptr : &reply.error());
+            });
+            show(i);
+        }
+        end(pipeline);
+    }
+
+    // As an application does it: a producer for each, many at a time.
+    void write() {
+        Payloads payloads(payload_bytes_);
+        for (std::size_t from = 0; from < topics_.size(); from += kProducersAtOnce) {
+            const std::size_t until = std::min(topics_.size(), from + kProducersAtOnce);
+            std::vector<client::Producer> producers;
+            for (std::size_t i = from; i < until; ++i) {
+                client::ProducerOptions options;
+                options.linger = std::chrono::microseconds(0);
+                options.in_flight_bytes = 1u << 20;
+                options.batch_bytes = 64 * 1024;
+                producers.push_back(need(client_->make_producer(topics_[i].name, options), "a producer"));
+                client::Event event;
+                event.payload = payloads.next({i, 0, run_, 0});
+                need(producers.back().send(event), "sending");
+            }
+            for (client::Producer& producer : producers) need(producer.close(), "closing a producer");
+            show(until);
+        }
+    }
+
+    void read() {
+        Pipeline pipeline;
+        wire::Encoder encoder;
+        for (std::size_t i = 0; i < topics_.size(); ++i) {
+            wire::fb::FetchT request;
+            auto source = std::make_unique<wire::fb::FetchSourceT>();
+            source->topic_id = topics_[i].id;
+            source->lane = static_cast<std::uint8_t>(Lane::normal);
+            request.sources.push_back(std::move(source));
+            request.bytes_min = 1;
+            request.bytes_max = 64 * 1024;
+            request.max_wait_ms = 10'000;
+            pipeline.start();
+            client_->call_raw(wire::Api::fetch, encoder.encode(request), {}, [&pipeline, i, this](Result<client::Reply> reply) {
+                if (!reply) return pipeline.done(&reply.error());
+                const Error wrong(ErrorCode::data_missing, topics_[i].name + " does not have its event");
+                pipeline.done(holds(reply->attachments, i) ? nullptr : &wrong);
+            });
+            show(i);
+        }
+        end(pipeline);
+    }
+
+    [[nodiscard]] bool holds(std::span<const std::byte> batch, std::uint64_t sequence) const {
+        const auto view = wire::BatchView::parse(batch);
+        if (!view || !view->verify_body() || view->event_count() != 1) return false;
+        const auto payload = view->payload(0, view->stored_payloads());
+        return payload.size() == payload_bytes_ && head_of(payload).sequence == sequence && head_of(payload).run == run_;
+    }
+
+    Target& target_;
+    Report& report_;
+    std::vector<Topic> topics_;
+    const std::size_t payload_bytes_;
+    const std::uint32_t run_;
+    std::unique_ptr<client::Client> client_;
+    Progress* progress_ = nullptr;
+    double seconds_ = 0;
+    std::uint64_t open_files_max_ = 0;
+};
+
+void run_topics(const Options& options, Report& report) {
+    report.parameters = {{"topics", options.topic_count == 1 ? 100'000 : options.topic_count},
+                         {"payload_bytes", options.size_bytes.value_or(100)},
+                         {"requests_in_flight", kRequestsInFlight},
+                         {"producers_at_once", kProducersAtOnce}};
+    Target target(options, report.parameters);
+    print_banner(report);
+    const Histogram round_trips = tcp_round_trips_ns(std::chrono::milliseconds(500));
+    const double client_cpu = own_cpu_seconds();
+    TopicsRun run(target, options, report);
+    run.run();
+    report.details["seconds_all_phases"] = run.seconds();
+    // One per topic and phase would be the pace of somebody who waits for every answer.
+    report.limit.name = "one TCP round trip for each of the four requests";
+    report.limit.events_per_second = 1e9 / static_cast<double>(round_trips.percentile(50)) / 4;
+    report.events_per_second = static_cast<double>(run.count()) / run.seconds();
+    report.bytes_per_second = report.events_per_second * static_cast<double>(options.size_bytes.value_or(100));
+    report.share_of_limit = report.events_per_second / *report.limit.events_per_second;
+    report.rss_bytes_max = target.broker_rss_bytes_max();
+    report.cpu_seconds = {own_cpu_seconds() - client_cpu, target.broker_cpu_seconds()};
+}
+
+constexpr std::array<std::string_view, 5> kFlags{"--topics", "--size", "--address", "--data-dir", "--set"};
+
+}  // namespace
+
+extern const Workload kTopicsWorkload;
+const Workload kTopicsWorkload{"topics", "What do a hundred thousand topics cost?", kFlags, run_topics};
+
+}  // namespace casc::bench
