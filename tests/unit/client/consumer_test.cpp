@@ -211,7 +211,10 @@ TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: an expired offset follows t
     options.reset = Reset::latest;
     auto latest = consumer(options);
     REQUIRE(latest.assign({place(0, 99)}));
-    CHECK(latest.poll(10, 20ms)->empty());
+    REQUIRE(broker.wait_until([&] {
+        CHECK(latest.poll(10, 1ms)->empty());
+        return latest.position("orders", PartitionId(0), Lane::normal).value() == Offset(2);
+    }));
     append({"c"});
     CHECK(read(latest, 1) == std::vector<std::string>{"c"});
 }

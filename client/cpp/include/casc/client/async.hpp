@@ -1,0 +1,171 @@
+#pragma once
+// casc/client/async.hpp: the client for programs built on Boost.Asio. Link casc::client_async. The only public header
+// that knows Asio.
+//
+//   auto topics = co_await async_call(*client, wire::fb::ListTopicsT{}, asio::use_awaitable);
+//   auto delivery = async_send(producer, {.payload = bytes}, asio::use_future);       // a future
+//   async_poll(consumer, 500, 100ms, [](Result<EventBatch> events) { ... });          // a callback
+//
+// Every operation takes any completion token and completes with one Result, on the executor associated with the
+// handler (a coroutine's own, say); without one, on the client's I/O thread, where nothing may block.
+// An operation ends with its deadline; there is no other cancellation.
+
+#include <casc/client/client.hpp>
+
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/system_executor.hpp>
+
+#include <atomic>
+#include <memory>
+
+namespace casc::client {
+
+namespace detail {
+
+// A handler that is completed from the I/O thread: moved to its own executor, which is kept busy until then.
+// Copyable, because the client's callbacks are std::functions.
+template <class Handler, class Value>
+class Completion {
+    using Executor = boost::asio::associated_executor_t<Handler>;
+
+public:
+    explicit Completion(Handler handler) : state_(std::make_shared<State>(std::move(handler))) {}
+
+    // Exactly once.
+    void operator()(Result<Value> result) const {
+        auto state = state_;
+        const Executor executor = state->work.get_executor();
+        boost::asio::dispatch(executor, [state, result = std::move(result)]() mutable {
+            Handler handler = std::move(state->handler);
+            state->work.reset();
+            state.reset();
+            std::move(handler)(std::move(result));
+        });
+    }
+    [[nodiscard]] Executor executor() const { return state_->work.get_executor(); }
+
+private:
+    struct State {
+        explicit State(Handler h) : handler(std::move(h)), work(boost::asio::get_associated_executor(handler)) {}
+        Handler handler;
+        boost::asio::executor_work_guard<Executor> work;
+    };
+    std::shared_ptr<State> state_;
+};
+
+// Waits until a poll finds something or the time is over, whichever comes first, without holding a thread.
+template <class Handler>
+class PollOperation : public std::enable_shared_from_this<PollOperation<Handler>> {
+public:
+    PollOperation(Consumer& consumer, std::size_t max_events, milliseconds timeout, Handler handler)
+        : consumer_(consumer),
+          max_events_(max_events),
+          until_(std::chrono::steady_clock::now() + timeout),
+          done_(std::move(handler)),
+          timer_(done_.executor()) {}
+
+    void start() {
+        boost::asio::dispatch(done_.executor(), [self = this->shared_from_this()] { self->attempt(); });
+    }
+
+    // On the handler's executor, as is everything that touches the consumer.
+    void attempt() {
+        auto events = consumer_.poll(max_events_, milliseconds(0));
+        if (!events || !events->empty() || std::chrono::steady_clock::now() >= until_) return done_(std::move(events));
+        const std::uint64_t round = ++round_;
+        // Also without news now and then: rejoining and auto commit have their own times.
+        timer_.expires_at(std::min(until_, std::chrono::steady_clock::now() + kLookAgain));
+        timer_.async_wait(boost::asio::bind_executor(
+            done_.executor(), [self = this->shared_from_this(), round](boost::system::error_code) { self->again(round); }));
+        consumer_.when_ready([self = this->shared_from_this(), round] {
+            boost::asio::post(self->done_.executor(), [self, round] { self->again(round); });
+        });
+    }
+
+private:
+    static constexpr milliseconds kLookAgain{50};
+
+    void again(std::uint64_t round) {
+        if (round != round_) return;  // the other of the two was first
+        ++round_;
+        timer_.cancel();
+        attempt();
+    }
+
+    using Executor = boost::asio::associated_executor_t<Handler>;
+    Consumer& consumer_;
+    const std::size_t max_events_;
+    const std::chrono::steady_clock::time_point until_;
+    const Completion<Handler, EventBatch> done_;
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, Executor>
+        timer_;
+    std::uint64_t round_ = 0;
+};
+
+}  // namespace detail
+
+// Client::call(). Completes with Result<ReplyMessage>.
+template <class Request, class Token>
+auto async_call(Client& client, Request request, Token&& token, std::optional<milliseconds> deadline = {}) {
+    using Message = typename wire::Rpc<Request>::ReplyMessage;
+    return boost::asio::async_initiate<Token, void(Result<Message>)>(
+        [&client, deadline](auto handler, Request r) {
+            client.call_async(r, deadline, detail::Completion<decltype(handler), Message>(std::move(handler)));
+        },
+        token, std::move(request));
+}
+
+// Producer::send() without waiting for room in this thread. Completes with Result<Delivery> when the event is
+// delivered, or with the refusal. `event` must stay valid until it is accepted, so until completion at the latest.
+template <class Token>
+auto async_send(Producer& producer, const Event& event, Token&& token) {
+    return boost::asio::async_initiate<Token, void(Result<Delivery>)>(
+        [&producer](auto handler, const Event& e) {
+            const detail::Completion<decltype(handler), Delivery> done(std::move(handler));
+            // Tries, and while there is no room again when some has come.
+            struct Attempt {
+                Producer& to;
+                Event what;
+                detail::Completion<decltype(handler), Delivery> done;
+                void operator()() const {
+                    auto accepted = to.try_send(what, done);
+                    if (accepted) return;
+                    if (accepted.error().code != ErrorCode::queue_full) return done(std::move(accepted).error());
+                    to.when_room(*this);
+                }
+            };
+            Attempt{producer, e, done}();
+        },
+        token, event);
+}
+
+// Producer::flush(). Completes with Result<void>.
+template <class Token>
+auto async_flush(Producer& producer, Token&& token) {
+    return boost::asio::async_initiate<Token, void(Result<void>)>(
+        [&producer](auto handler) {
+            producer.flush_async(detail::Completion<decltype(handler), void>(std::move(handler)));
+        },
+        token);
+}
+
+// Consumer::poll(). Completes with Result<EventBatch>; the views are valid until the next poll. The consumer is used
+// on the handler's executor, which must run one thing at a time (one thread or a strand); one poll at a time.
+template <class Token>
+auto async_poll(Consumer& consumer, std::size_t max_events, milliseconds timeout, Token&& token) {
+    return boost::asio::async_initiate<Token, void(Result<EventBatch>)>(
+        [&consumer, max_events, timeout](auto handler) {
+            using Operation = detail::PollOperation<decltype(handler)>;
+            auto operation = std::make_shared<Operation>(consumer, max_events, timeout, std::move(handler));
+            operation->start();
+        },
+        token);
+}
+
+}  // namespace casc::client
