@@ -8,6 +8,9 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
+#include <regex>
+#include <set>
 #include <sstream>
 
 using namespace casc;
@@ -34,6 +37,13 @@ double metric(const std::string& page, const std::string& name) {
         found = true;
     }
     return found ? sum : -1;
+}
+
+// Every word that is a metric's name: casc_... and process_....
+std::set<std::string> metric_names(const std::string& text) {
+    const std::regex word("\\b(casc|process)_[a-z_]+\\b");
+    return {std::sregex_token_iterator(text.begin(), text.end(), word),
+            std::sregex_token_iterator()};
 }
 
 }  // namespace
@@ -94,6 +104,24 @@ TEST_CASE("broker/http: every family has its type and help, and every sample bel
         }
     }
     CHECK(samples > 20);
+}
+
+TEST_CASE("broker/http: alerts and dashboards name metrics that exist") {
+    const TestBroker broker;
+    const std::string page = http_get(broker.http_endpoint(), "/metrics");
+    for (const char* file : {"ops/prometheus/alerts.yml", "ops/grafana/overview.json"}) {
+        CAPTURE(file);
+        std::ifstream in(std::filesystem::path(CASC_SOURCE_DIR) / file);
+        std::ostringstream text;
+        text << in.rdbuf();
+        std::size_t named = 0;
+        for (const std::string& name : metric_names(text.str())) {
+            CAPTURE(name);
+            CHECK(metric(page, name) >= 0);
+            ++named;
+        }
+        CHECK(named >= 8);
+    }
 }
 
 TEST_CASE("broker/http: switched off there is none") {
