@@ -18,28 +18,51 @@ std::filesystem::path SegmentSet::path_of(unsigned number) const {
 }
 
 Result<void> SegmentSet::open(const JournalScan& scan) {
-    for (const auto& scanned : scan.segments) {
+    CASC_TRY_VOID(open_chain(scan));
+    CASC_TRY_VOID(open_unused(scan));
+    while (segments_.size() < options_.segments_min) {
+        auto made = make_segment();
+        if (made) continue;
+        // A journal that is there must come up on a full disk too, or nobody can make room.
+        if (live_.empty()) return made;
+        growth_failed_ = true;
+        break;
+    }
+    return {};
+}
+
+Result<void> SegmentSet::open_chain(const JournalScan& scan) {
+    for (const auto index : scan.chain) {
+        const auto& scanned = scan.segments[index];
+        CASC_TRY(auto file, queue_.open(path_of(scanned.number), scanned.bytes));
+        // Recovery may have read what the process before wrote and did not live to see complete.
+        CASC_TRY_VOID(file->sync());
+        live_.push_back(segments_.size());
+        segments_.push_back(
+            {scanned.number, scanned.bytes, std::move(file), scanned.first, scanned.last, scanned.end});
+    }
+    return {};
+}
+
+Result<void> SegmentSet::open_unused(const JournalScan& scan) {
+    const std::unordered_set<std::size_t> chain(scan.chain.begin(), scan.chain.end());
+    for (std::size_t i = 0; i < scan.segments.size(); ++i) {
+        const auto& scanned = scan.segments[i];
+        const bool in_chain = chain.contains(i);
+        // Shorter: a crash interrupted its making, or segments were smaller once. It takes less to make it anew.
+        if (!in_chain && scanned.bytes < options_.segment_bytes) {
+            CASC_TRY_VOID(disk_.remove_file(path_of(scanned.number)));
+            continue;
+        }
+        next_number_ = std::max(next_number_, scanned.number + 1);
+        if (in_chain) continue;
         auto& segment = segments_.emplace_back();
         segment.number = scanned.number;
-        segment.first = scanned.first;
-        segment.last = scanned.last;
-        segment.end = scanned.end;
-        // Shorter: a crash interrupted its making. Longer: segments were larger once, and stay so.
-        segment.bytes = std::max<std::uint64_t>(scanned.bytes, options_.segment_bytes);
-        CASC_TRY(segment.file, queue_.open(path_of(scanned.number), segment.bytes));
-        next_number_ = std::max(next_number_, scanned.number + 1);
+        segment.bytes = scanned.bytes;
+        CASC_TRY(segment.file, queue_.open(path_of(scanned.number), scanned.bytes));
+        if (scanned.starts_with_entry) CASC_TRY_VOID(blank_blocking(segment));
+        empty_.push_back(segments_.size() - 1);
     }
-    live_.assign(scan.chain.begin(), scan.chain.end());
-    // Recovery may have read what the process before wrote and did not live to see complete.
-    for (const auto index : live_) CASC_TRY_VOID(segments_[index].file->sync());
-
-    const std::unordered_set<std::size_t> chain(scan.chain.begin(), scan.chain.end());
-    for (std::size_t i = 0; i < segments_.size(); ++i) {
-        if (chain.contains(i)) continue;
-        if (scan.segments[i].starts_with_entry) CASC_TRY_VOID(blank_blocking(segments_[i]));
-        empty_.push_back(i);
-    }
-    while (segments_.size() < options_.segments_min) CASC_TRY_VOID(make_segment());
     return {};
 }
 

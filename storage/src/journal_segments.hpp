@@ -29,7 +29,8 @@ public:
     SegmentSet(Disk& disk, WriteQueue& queue, const JournalOptions& options);
 
     // Opens every file of `scan`, makes those that are missing, blanks those that start with an entry outside the chain
-    // and makes what was recovered durable. Blocking.
+    // and makes what was recovered durable. On a full disk a journal that has entries gets by with fewer segments than
+    // segments_min. Blocking.
     [[nodiscard]] Result<void> open(const JournalScan& scan);
     // Makes one more than segments_max if it must: after a crash with every segment in use there has to be room for
     // the opening mark. Blocking.
@@ -70,6 +71,8 @@ private:
     };
 
     [[nodiscard]] std::filesystem::path path_of(unsigned number) const;
+    [[nodiscard]] Result<void> open_chain(const JournalScan& scan);
+    [[nodiscard]] Result<void> open_unused(const JournalScan& scan);
     [[nodiscard]] Result<void> make_segment();
     [[nodiscard]] Result<void> add_made_segment();
     [[nodiscard]] Result<void> blank_blocking(Segment& segment);

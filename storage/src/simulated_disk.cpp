@@ -255,6 +255,7 @@ void SimulatedDisk::set_content(const std::filesystem::path& path, std::string c
     const auto file = state_->find_or_fail_locked(SimulatedState::normal(path.string())).value();
     file->content = std::move(content);
     file->synced_bytes = file->content.size();
+    state_->recount_locked();
     state_->changed_locked(*file);
 }
 

@@ -106,6 +106,7 @@ public:
     void set_capacity_locked(std::uint64_t bytes) { capacity_ = bytes; }
     void set_delay_locked(unsigned least, unsigned most) { delay_min_ = least, delay_max_ = most; }
     [[nodiscard]] std::uint64_t free_bytes_locked() const { return capacity_ > used_ ? capacity_ - used_ : 0; }
+    void recount_locked();  // after a change that did not go through the methods above
     [[nodiscard]] std::uint64_t used_locked() const { return used_; }
     [[nodiscard]] std::uint64_t changes_locked() const { return changes_; }
     void changed_locked(SimulatedFile& file) { file.changed_at = ++changes_; }
@@ -129,7 +130,6 @@ private:
     void crash_writes_locked();
     void crash_names_locked();
     void crash_tails_locked();
-    void recount_locked();
 
     mutable std::mutex mutex_;
     std::mt19937_64 random_;

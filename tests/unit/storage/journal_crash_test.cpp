@@ -139,25 +139,26 @@ TEST_CASE("storage/journal: no flipped bit in an entry goes unnoticed") {
         run.journal->submit_closing_mark();
         run.close();
         // Where the entries lie, but for the closing mark itself, which nothing proves.
-        std::vector<std::pair<unsigned, std::uint64_t>> bytes;  // segment, position of every byte that a checksum covers
-        for (unsigned number = 0; number < run.disk.list("/data").value().size(); ++number) {
-            const auto content = run.disk.content(JournalFixture::segment(number));
+        std::vector<std::pair<std::string, std::uint64_t>> bytes;  // file, position of every byte that a checksum covers
+        const auto names = run.disk.list("/data").value();
+        for (const auto& name : names) {
+            const auto content = run.disk.content("/data/" + name);
             for (std::uint64_t position = 0; position < content.size();) {
                 EntryHeader header;
                 std::memcpy(&header, content.data() + position, sizeof header);
                 if (header.magic == 0 || header.flags == kEntryClosingMark) break;
                 for (std::uint64_t i = 0; i < kEntryHeaderBytes + header.body_bytes; ++i)
-                    bytes.emplace_back(number, position + i);
+                    bytes.emplace_back("/data/" + name, position + i);
                 position += align_up<std::uint64_t>(kEntryHeaderBytes + header.body_bytes, kBlockAlignment);
             }
         }
-        const auto [number, position] = bytes[run.draw(0, bytes.size() - 1)];
-        run.disk.flip_bit(JournalFixture::segment(number), position, static_cast<unsigned>(run.draw(0, 7)));
+        const auto& [path, position] = bytes[run.draw(0, bytes.size() - 1)];
+        run.disk.flip_bit(path, position, static_cast<unsigned>(run.draw(0, 7)));
         const auto before = run.disk.change_count();
         const auto opened = run.open();
         if (opened) {
             // The very first entry cannot be told from a recycled segment: its absence shows in what is first.
-            REQUIRE(number == 0);
+            REQUIRE(path == bytes.front().first);
             REQUIRE(position < kEntryHeaderBytes);
             REQUIRE(run.report.first > JournalSequence(1));
         } else {

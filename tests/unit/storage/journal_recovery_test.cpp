@@ -312,7 +312,24 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: verify reads the same and c
 
 // --- files ----------------------------------------------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a segment that was half made is completed") {
+TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a segment that was half made does not keep a full disk from coming up") {
+    write_durably({"alpha"});
+    close();
+    disk.set_content(segment(1), disk.content(segment(1)).substr(0, 10000));
+    disk.set_capacity(disk.bytes_used());
+    must_open();
+    CHECK(recovered() == Bodies{"alpha"});
+    CHECK(journal->usage().segments == 1);
+    append_durably("beta");
+}
+
+TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a first start on a full disk says so and leaves nothing half made") {
+    disk.set_capacity(100000);
+    CHECK(open().error().code == ErrorCode::disk_full);
+    CHECK(disk.list("/data").value() == std::vector<std::string>{"journal-000000.seg"});
+}
+
+TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a segment that was half made is made anew") {
     write_durably({"alpha"});
     close();
     auto content = disk.content(segment(1));
