@@ -10,6 +10,10 @@ function(casc_warnings target)
     # GCC 12 takes "text" + std::string for an overlapping copy at -O3 (GCC bug 105651).
     target_compile_options(${target} PRIVATE -Wno-restrict)
   endif()
+  if(CASC_SANITIZE)
+    # Instrumented code hides from GCC that an engaged optional or variant was written before it is read.
+    target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
+  endif()
 endfunction()
 
 function(casc_library target)
