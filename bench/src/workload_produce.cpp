@@ -36,7 +36,7 @@ using std::chrono::nanoseconds;
 constexpr std::uint64_t kWarmUpBytes = 768u << 20;
 constexpr std::chrono::seconds kWarmUpMax{5};
 constexpr milliseconds kStep{100};
-constexpr std::size_t kSamplesMax = 240;
+constexpr std::size_t kSamplesMax = 30;
 
 struct Sample {
     double seconds;

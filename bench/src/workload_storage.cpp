@@ -39,7 +39,6 @@ constexpr std::uint64_t kRawBytes = 2ull << 30;
 constexpr std::uint64_t kWarmUpBytes = 1ull << 30;
 constexpr std::size_t kDifferentBatches = 64;
 constexpr std::size_t kReadBytes = 1u << 20;
-constexpr std::size_t kReadsInFlight = 2;  // the next one is asked for while the last one is looked at
 const LogId kLog(TopicId(1), PartitionId(0), Lane::normal);
 
 double seconds_since(Clock::time_point began) { return std::chrono::duration<double>(Clock::now() - began).count(); }
@@ -104,25 +103,22 @@ public:
         turn(latency);
     }
 
-    // Everything from the start of the log in one go; returns the bytes read.
-    std::uint64_t read_everything(const Rows& rows) {
-        const std::uint64_t end = need_log().end.value();
-        const std::uint64_t events_per_read = std::max<std::uint64_t>(1, kReadBytes / rows.batch_bytes()) * rows.event_count();
-        std::uint64_t asked = 0;
-        std::uint64_t bytes = 0;
+    // Everything from the start of the log, the next part being read while the last one is looked at; returns the bytes.
+    std::uint64_t read_everything() {
+        const Offset end = need_log().end;
         Offset due(0);
-        for (std::size_t in_flight = 0; asked < end || in_flight > 0;) {
-            for (; asked < end && in_flight < kReadsInFlight; ++in_flight) {
-                const std::uint64_t until = std::min(end, asked + events_per_read);
-                store_->post_read({asked, kLog, Offset(asked), Offset(until), 2 * kReadBytes});
-                asked = until;
-            }
+        std::uint64_t bytes = 0;
+        post_read(due, end);
+        while (due < end) {
             answers_.clear();
             store_->poll(advanced_, answers_);
             if (answers_.empty()) wait();
             for (storage::ReadAnswer& answer : answers_) {
-                --in_flight;
-                for (const storage::BatchRef& batch : need(std::move(answer.batches), "reading")) {
+                const auto batches = need(std::move(answer.batches), "reading");
+                if (batches.empty()) throw std::runtime_error("a batch is missing");
+                const auto last = need(wire::BatchView::parse(batches.back().bytes), "reading");
+                if (last.end_offset() < end) post_read(last.end_offset(), end);
+                for (const storage::BatchRef& batch : batches) {
                     const auto view = need(wire::BatchView::parse(batch.bytes), "reading");
                     if (view.base_offset() != due) throw std::runtime_error("a batch is missing or out of place");
                     due = view.end_offset();
@@ -130,7 +126,6 @@ public:
                 }
             }
         }
-        if (due != Offset(end)) throw std::runtime_error("the log ends early");
         return bytes;
     }
 
@@ -160,6 +155,8 @@ private:
             first_waiting_ = 0;
         }
     }
+
+    void post_read(Offset from, Offset until) { store_->post_read({0, kLog, from, until, kReadBytes}); }
 
     void wait() const {
         std::vector<pollfd> sources;
@@ -208,13 +205,13 @@ Written write_rows(Driver& driver, const Rows& rows, std::uint64_t row_count, Re
     return written;
 }
 
-void describe_reading(storage::Disk& disk, const std::filesystem::path& directory, const Rows& rows, Report& report) {
+void describe_reading(storage::Disk& disk, const std::filesystem::path& directory, Report& report) {
     auto& details = report.details;
     details["page_cache_dropped"] = drop_page_cache();
     {
         Driver driver(disk, directory);
         const auto began = Clock::now();
-        const std::uint64_t bytes = driver.read_everything(rows);
+        const std::uint64_t bytes = driver.read_everything();
         const double seconds = seconds_since(began);
         details["read_cold_bytes_per_second"] = static_cast<double>(bytes) / seconds;
         details["read_bytes"] = bytes;
@@ -270,7 +267,7 @@ void run_storage(const Options& options, Report& report) {
                       {"entries", written.after.entries - written.before.entries},
                       {"checkpoints", written.after.checkpoints - written.before.checkpoints},
                       {"measured_seconds", written.seconds}};
-    describe_reading(*disk, folder.path() / "store", rows, report);
+    describe_reading(*disk, folder.path() / "store", report);
     report.rss_bytes_max = own_rss_bytes_max();
     report.cpu_seconds.client = own_cpu_seconds();
 }
