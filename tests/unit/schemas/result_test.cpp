@@ -4,6 +4,8 @@
 
 #include <memory>
 #include <string>
+#include <type_traits>
+#include <vector>
 
 using namespace casc;
 
@@ -66,4 +68,13 @@ TEST_CASE("schemas/result: the error keeps its advice when it travels") {
         return std::to_string(number);
     };
     CHECK(pass_on().error().retry_after_ms == 250);
+}
+
+TEST_CASE("schemas/result: a loop over the value of a temporary result does not walk over freed memory") {
+    const auto make = []() -> Result<std::vector<std::string>> { return std::vector<std::string>(3, std::string(64, 'x')); };
+    std::size_t bytes = 0;
+    for (const std::string& text : *make()) bytes += text.size();
+    CHECK(bytes == 192);
+    static_assert(std::is_same_v<decltype(*make()), std::vector<std::string>>, "by value: its life is extended");
+    static_assert(std::is_same_v<decltype(make().error()), Error>);
 }

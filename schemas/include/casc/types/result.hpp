@@ -30,18 +30,19 @@ public:
         CASC_ASSERT(has_value(), error().message());
         return std::get<0>(state_);
     }
-    T&& value() && {
+    // By value, not T&&: `for (x : *f())` then keeps what it walks over alive.
+    T value() && {
         CASC_ASSERT(has_value(), error().message());
         return std::get<0>(std::move(state_));
     }
     T& operator*() & { return value(); }
     const T& operator*() const& { return value(); }
-    T&& operator*() && { return std::move(*this).value(); }
+    T operator*() && { return std::move(*this).value(); }
     T* operator->() { return &value(); }
     const T* operator->() const { return &value(); }
 
     const Error& error() const& { return std::get<1>(state_); }
-    Error&& error() && { return std::get<1>(std::move(state_)); }
+    Error error() && { return std::get<1>(std::move(state_)); }
 
 private:
     std::variant<T, Error> state_;
@@ -59,7 +60,7 @@ public:
     explicit operator bool() const noexcept { return has_value(); }
     void value() const { CASC_ASSERT(has_value(), error_->message()); }
     const Error& error() const& { return *error_; }
-    Error&& error() && { return *std::move(error_); }
+    Error error() && { return *std::move(error_); }
 
 private:
     std::optional<Error> error_;
