@@ -78,7 +78,10 @@ Result<Reader::Place> Reader::look_up(LogId log, std::uint64_t from) const {
 bool Reader::open_part(Place& place) const {
     SliceRef slice = slices_.find(place.parts[place.part].slice);
     if (slice == nullptr) return false;  // dropped since: everything in it is below the log's low-water mark
-    place.cursor = std::make_unique<SliceCursor>(rocks_, std::move(slice), place.log, kReadaheadBytes);
+    const std::uint64_t per_file = place.parts[place.part].row.bytes / kFilesPerSlice;
+    const std::uint64_t readahead = per_file < kReadaheadBytesMin ? 0 : std::min(per_file, std::uint64_t{kReadaheadBytesMax});
+    place.cursor = std::make_unique<SliceCursor>(rocks_, std::move(slice), place.log,
+                                                 static_cast<std::size_t>(readahead));
     place.cursor->seek(place.next);
     return true;
 }

@@ -36,9 +36,14 @@ private:
     };
     class Answer;
 
-    // Eight catch-up readers at once are served without looking up; each place may hold some MiB of read-ahead.
+    // So many catch-up readers at once are served without looking up.
     static constexpr std::size_t kPlacesMax = 8;
-    static constexpr std::size_t kReadaheadBytes = 2_MiB;
+    // Per file, and a slice has about sixteen, each of which is read ahead as soon as the place is taken: 128 MiB for
+    // eight readers of full slices. A log with little in the slice gets its share only, or none: reading ahead in
+    // sixteen files for a few KiB in each would read a hundred times what is asked for.
+    static constexpr std::size_t kReadaheadBytesMax = 1_MiB;
+    static constexpr std::size_t kReadaheadBytesMin = 64_KiB;
+    static constexpr std::size_t kFilesPerSlice = 16;
 
     [[nodiscard]] Result<Place> take_place(const ReadRequest& request, bool& is_new);
     [[nodiscard]] Result<Place> look_up(LogId log, std::uint64_t from) const;
