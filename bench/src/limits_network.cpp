@@ -1,5 +1,7 @@
 #include "limits_network.hpp"
 
+#include "host.hpp"
+
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -105,26 +107,32 @@ double tcp_stream_bytes_per_second(std::chrono::nanoseconds duration) {
     return static_cast<double>(received) / std::chrono::duration<double>(Clock::now() - began).count();
 }
 
-Histogram tcp_round_trips_ns(std::chrono::nanoseconds duration) {
+Histogram tcp_round_trips_ns(std::chrono::nanoseconds duration, Ends ends) {
     LoopbackPair pair;
     std::thread echo([&] {
+        if (ends != Ends::anywhere) pin_this_thread(ends == Ends::on_one_processor ? 0 : 1);
         std::array<std::byte, kEchoBytes> message{};
         while (receive_all(pair.far_end(), message.data(), message.size()) &&
                send_all(pair.far_end(), message.data(), message.size())) {
         }
     });
     Histogram times;
-    std::array<std::byte, kEchoBytes> message{};
-    const auto began = Clock::now();
-    for (auto sent = began; sent - began < duration;) {
-        if (!send_all(pair.near_end(), message.data(), message.size()) ||
-            !receive_all(pair.near_end(), message.data(), message.size())) {
-            break;
+    // A thread of its own, so that the caller stays where it may run.
+    std::thread ping([&] {
+        if (ends != Ends::anywhere) pin_this_thread(0);
+        std::array<std::byte, kEchoBytes> message{};
+        const auto began = Clock::now();
+        for (auto sent = began; sent - began < duration;) {
+            if (!send_all(pair.near_end(), message.data(), message.size()) ||
+                !receive_all(pair.near_end(), message.data(), message.size())) {
+                break;
+            }
+            const auto now = Clock::now();
+            times.record(static_cast<std::uint64_t>((now - sent).count()));
+            sent = now;
         }
-        const auto now = Clock::now();
-        times.record(static_cast<std::uint64_t>((now - sent).count()));
-        sent = now;
-    }
+    });
+    ping.join();
     pair.close_near();
     echo.join();
     return times;

@@ -135,7 +135,7 @@ json::object describe(const Outcome& outcome, double round_trip_us) {
 Histogram durable_write_ns(const Target& target) {
     std::string why;
     const auto disk = need(storage::make_best_disk(target.folder(), why), "the disk");
-    const RawWrites raw = raw_durable_writes(*disk, target.folder(), 64 * 1024, 1, 128u << 20);
+    const RawWrites raw = raw_durable_writes(*disk, target.folder(), 64 * 1024, 1, 32u << 20);
     std::filesystem::remove(target.folder() / "raw-writes");
     return raw.latency_ns;
 }
@@ -167,6 +167,10 @@ void run_e2e(const Options& options, Report& report) {
     print_banner(report);
 
     Histogram round_trips = tcp_round_trips_ns(std::chrono::seconds(1));
+    report.details["ping_pong_on_one_processor_us"] = describe(tcp_round_trips_ns(milliseconds(500), Ends::on_one_processor));
+    if (cpu_count() > 1) {
+        report.details["ping_pong_on_two_processors_us"] = describe(tcp_round_trips_ns(milliseconds(500), Ends::on_two_processors));
+    }
     const auto client = target.connect();
     const double client_cpu = own_cpu_seconds();
     const double broker_cpu = target.broker_cpu_seconds();

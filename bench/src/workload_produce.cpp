@@ -153,13 +153,15 @@ private:
     std::vector<Sample> samples_;
 };
 
-void measure_limits(const Target& target, const Options& options, Report& report) {
+void measure_limits(const Target& target, const Options& options, const LoadPlan& plan, Report& report) {
     report.limit.name = "one loopback TCP stream of 64 KiB sends";
     report.limit.bytes_per_second = tcp_stream_bytes_per_second(std::chrono::seconds(1));
     if (options.acks != "durable" || !target.is_own()) return;
     std::string why;
     const auto disk = need(storage::make_best_disk(target.folder(), why), "the disk");
-    const RawWrites raw = raw_durable_writes(*disk, target.folder(), 64 * 1024, 8, 1u << 30);
+    // A small run needs no long look at the device.
+    const std::uint64_t bytes = std::clamp<std::uint64_t>(plan.event_count.value_or(~0u) * plan.payload_bytes, 16u << 20, 1u << 30);
+    const RawWrites raw = raw_durable_writes(*disk, target.folder(), 64 * 1024, 8, bytes);
     report.details["raw_device_bytes_per_second"] = raw.bytes_per_second;
     report.details["raw_device_write_us_p50"] = static_cast<double>(raw.latency_ns.percentile(50)) / 1000;
     std::filesystem::remove(target.folder() / "raw-writes");
@@ -216,7 +218,7 @@ void run_produce(const Options& options, Report& report) {
     Target target(options, report.parameters);
     print_banner(report);
 
-    measure_limits(target, options, report);
+    measure_limits(target, options, plan, report);
     const auto client = target.connect();
     plan.topics = create_topics(*client, {.prefix = "produce",
                                           .topic_count = options.topic_count,
