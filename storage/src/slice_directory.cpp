@@ -45,8 +45,9 @@ SliceCursor::SliceCursor(const Rocks& rocks, SliceRef slice, LogId log, std::siz
 void SliceCursor::seek(std::uint64_t offset) {
     iterator_->SeekForPrev(batch_key(log_.value(), offset));
     if (!iterator_->Valid()) {
-        // Nothing at or before `offset`; an error would come again.
-        iterator_->Seek(lower_key_);
+        // Nothing at or before `offset`, or it cannot be read: then it stays invalid and status() says so. It would not
+        // fail again at the beginning of the log, which may lie in a block that is well.
+        if (iterator_->status().ok()) iterator_->Seek(lower_key_);
         return;
     }
     const auto value = bytes_of(iterator_->value());

@@ -36,8 +36,10 @@ Result<void> Store::Impl::accept(std::size_t bytes_limit) const {
     return {};
 }
 
+// Not when the disk is full: that may last, so producers are told (and ask again) instead of being left unread, and it
+// is their asking that finds out when there is room again.
 bool Store::Impl::congested() const noexcept {
-    return failure_ || disk_full_ || sealed_.size() >= kSealedMax ||
+    return failure_ || sealed_.size() >= kSealedMax ||
            unflushed_bytes_ >= options_.unflushed_bytes_max / 4 * 3;
 }
 

@@ -64,8 +64,12 @@ public:
 
     [[nodiscard]] Result<storage::AppendTicket> append(LogId log, std::size_t payload_bytes, std::uint32_t events);
     void turn();  // of an event loop: submit and poll
+    // Sleeps until the store has something to say, and turns.
+    void wait_for_news();
     // Turns until everything appended is durable or the store has failed.
     void settle();
+    // From wherever it is, as readers do.
+    [[nodiscard]] Result<std::vector<storage::BatchRef>> read(LogId log, std::uint64_t from, std::uint64_t until);
     [[nodiscard]] std::uint64_t draw(std::uint64_t below) { return random_() % below; }
     [[nodiscard]] bool alive() const { return store_ != nullptr && disk_.powered() && !store_->failure(); }
 
@@ -91,7 +95,6 @@ private:
     void erase_some_log();
     [[nodiscard]] Result<void> reserve_for(LogId log, std::uint32_t events);
     void read_some();
-    void wait_for_news();
     void close();
     void note(Operation operation);
     void violated(std::string what);
@@ -100,7 +103,6 @@ private:
     void check_promises();
     void check_log(LogId log, const ModelLog& expected, std::uint64_t from, std::uint64_t until,
                    const std::function<bool(const Error&)>& may_fail);
-    [[nodiscard]] Result<std::vector<storage::BatchRef>> read(LogId log, std::uint64_t from, std::uint64_t until);
 
     storage::SimulatedDisk disk_;
     storage::StoreOptions options_;

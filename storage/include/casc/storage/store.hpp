@@ -150,7 +150,8 @@ public:
 
     [[nodiscard]] JournalSequence durable_through() const noexcept;
 
-    // True while appends would be refused or would grow memory past its bound: stop reading from producers.
+    // True while appends would grow memory past its bound, or never succeed again: stop reading from producers. A full
+    // disk is not among it, append() says so.
     [[nodiscard]] bool congested() const noexcept;
     // Set once the journal or RocksDB has failed: nothing is acknowledged any more until restart.
     [[nodiscard]] const std::optional<Error>& failure() const noexcept;
