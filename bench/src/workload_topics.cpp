@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -22,6 +23,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <unistd.h>
@@ -33,7 +35,8 @@ namespace json = boost::json;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint32_t kRequestsInFlight = 256;
-constexpr std::uint32_t kProducersAtOnce = 256;
+constexpr std::uint32_t kProducersAtOnce = 128;  // of each writer
+constexpr std::size_t kWriters = 4;
 
 struct Topic {
     std::string name;
@@ -132,24 +135,43 @@ private:
         end(pipeline);
     }
 
-    // As an application does it: a producer for each, many at a time.
+    // As applications do it: a producer for each, from several connections.
     void write() {
+        std::atomic<std::size_t> next{0};
+        std::mutex mutex;  // cold: only when something fails
+        std::string trouble;
+        std::vector<std::thread> writers;
+        for (std::size_t i = 0; i < kWriters; ++i) {
+            writers.emplace_back([&] {
+                try {
+                    write_some(next);
+                } catch (const std::exception& error) {
+                    const std::lock_guard lock(mutex);
+                    trouble = error.what();
+                }
+            });
+        }
+        for (std::thread& writer : writers) writer.join();
+        if (!trouble.empty()) throw std::runtime_error(trouble);
+    }
+
+    // Takes the next few topics until there are no more.
+    void write_some(std::atomic<std::size_t>& next) {
+        const auto client = target_.connect();
         Payloads payloads(payload_bytes_);
-        for (std::size_t from = 0; from < topics_.size(); from += kProducersAtOnce) {
-            const std::size_t until = std::min(topics_.size(), from + kProducersAtOnce);
+        client::ProducerOptions options;
+        options.linger = std::chrono::microseconds(0);
+        options.in_flight_bytes = 1u << 20;
+        options.batch_bytes = 64 * 1024;
+        for (std::size_t from = 0; (from = next.fetch_add(kProducersAtOnce)) < topics_.size();) {
             std::vector<client::Producer> producers;
-            for (std::size_t i = from; i < until; ++i) {
-                client::ProducerOptions options;
-                options.linger = std::chrono::microseconds(0);
-                options.in_flight_bytes = 1u << 20;
-                options.batch_bytes = 64 * 1024;
-                producers.push_back(need(client_->make_producer(topics_[i].name, options), "a producer"));
+            for (std::size_t i = from; i < std::min(topics_.size(), from + kProducersAtOnce); ++i) {
+                producers.push_back(need(client->make_producer(topics_[i].name, options), "a producer"));
                 client::Event event;
                 event.payload = payloads.next({i, 0, run_, 0});
                 need(producers.back().send(event), "sending");
             }
             for (client::Producer& producer : producers) need(producer.close(), "closing a producer");
-            show(until);
         }
     }
 
@@ -198,6 +220,7 @@ void run_topics(const Options& options, Report& report) {
     report.parameters = {{"topics", options.topic_count == 1 ? 100'000 : options.topic_count},
                          {"payload_bytes", options.size_bytes.value_or(100)},
                          {"requests_in_flight", kRequestsInFlight},
+                         {"writers", kWriters},
                          {"producers_at_once", kProducersAtOnce}};
     Target target(options, report.parameters);
     print_banner(report);
