@@ -34,7 +34,6 @@ struct Counters {
     std::uint64_t batches_duplicate = 0;
     std::uint64_t requests = 0;
     std::uint64_t errors = 0;
-    std::uint64_t bad_frames = 0;
     std::uint64_t connections_accepted = 0;
     std::uint64_t connections_refused = 0;
     std::uint64_t read_pauses = 0;  // times a producer was held back
@@ -121,8 +120,12 @@ public:
 
     template <class Message>
     void reply(const Message& message) const {
-        if (const auto session = session_.lock())
-            session->send(wire::FrameKind::response, api_, correlation_id_, core_->encoder.encode(message));
+        if (const auto session = session_.lock()) send(*session, core_->encoder.encode(message));
+    }
+    // `build(builder)` gives the root table; allocates nothing.
+    template <class Build>
+    void reply_built(Build&& build) const {
+        if (const auto session = session_.lock()) send(*session, core_->encoder.build(build));
     }
     void error(const Error& error) const {
         ++core_->counters.errors;
@@ -131,10 +134,9 @@ public:
     // Answers `message` once `sequence` is durable.
     template <class Message>
     void reply_when_durable(JournalSequence sequence, Message message) const {
-        core_->waits.after(sequence, [self = *this, message = std::make_shared<Message>(std::move(message))](
-                                         const Error* failure) {
+        core_->waits.after(sequence, [self = *this, message = std::move(message)](const Error* failure) {
             if (failure != nullptr) return self.error(*failure);
-            self.reply(*message);
+            self.reply(message);
         });
     }
 
@@ -142,6 +144,13 @@ public:
     [[nodiscard]] std::uint32_t correlation_id() const noexcept { return correlation_id_; }
 
 private:
+    void send(Session& session, std::span<const std::byte> body) const {
+        if (body.size() <= wire::kBodyBytesMax)
+            return session.send(wire::FrameKind::response, api_, correlation_id_, body);
+        error(Error(ErrorCode::frame_too_large, "the answer would have " + std::to_string(body.size()) +
+                                                    " bytes; ask for less at a time"));
+    }
+
     Core* core_;
     std::weak_ptr<Session> session_;
     wire::Api api_;

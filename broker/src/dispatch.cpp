@@ -36,7 +36,7 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
             connections_.find(session.number())->second.produces = true;
             return produce_.on_produce(session, frame);
         case Api::credit: return delivery_.on_credit(frame, session);
-        case Api::fetch: return decode<fb::Fetch>(frame, to, [&](auto& m) { fetches_.on_fetch(m, to); });
+        case Api::fetch: return decode<fb::Fetch>(frame, to, [&](auto& m) { fetches_.on_fetch(m, session, to); });
         case Api::commit: return decode<fb::Commit>(frame, to, [&](auto& m) { groups_.on_commit(m, to); });
         case Api::ping: return to.reply(fb::PingReplyT{});
         case Api::hello: return on_hello(session, frame, to);

@@ -2,20 +2,25 @@
 
 #include <algorithm>
 
+#include "stored_batch.hpp"
+
 namespace casc::broker {
 
 namespace {
 
 constexpr std::size_t kFetchBytesMax = 16_MiB;  // fits a frame: batches of at most 16 MiB and a small body
 constexpr std::uint32_t kWaitMsMax = 300'000;
+constexpr std::size_t kSourcesMax = 10'000;           // their part of the answer's body, at most 1 MiB
+constexpr std::size_t kQueriesMax = 100'000;         // their answers fit a body
+constexpr std::size_t kFetchesMax = 1'000;            // unanswered, of one connection
 
 }  // namespace
 
-FetchOperation::FetchOperation(Core& core, FetchPath& path, std::uint64_t number, const wire::fb::FetchT& request,
+FetchOperation::FetchOperation(Core& core, FetchPath& path, FetchKey key, const wire::fb::FetchT& request,
                                const Responder& responder)
     : core_(core),
       path_(path),
-      number_(number),
+      key_(key),
       responder_(responder),
       bytes_min_(request.bytes_min),
       bytes_max_(std::min<std::size_t>(request.bytes_max == 0 ? 1_MiB : request.bytes_max, kFetchBytesMax)),
@@ -24,6 +29,7 @@ FetchOperation::FetchOperation(Core& core, FetchPath& path, std::uint64_t number
     for (const auto& asked : request.sources) {
         Source source;
         source.asked = *asked;
+        source.next = Offset(asked->offset);
         if (const auto place = core_.place(asked->topic_id, asked->partition, asked->lane)) {
             source.topic = place->topic;
             source.log = place->log;
@@ -40,8 +46,7 @@ FetchOperation::FetchOperation(Core& core, FetchPath& path, std::uint64_t number
     deadline_.expires_after(wait);
     deadline_.async_wait([this](const boost::system::error_code& error) {
         if (error) return;
-        expired_ = true;
-        path_.wake(number_);
+        expire();
     });
 }
 
@@ -55,50 +60,67 @@ void FetchOperation::attempt() {
     if (cold_reads_ == 0 && complete()) answer();
 }
 
+void FetchOperation::expire() {
+    expired_ = true;
+    path_.wake(key_);
+}
+
 void FetchOperation::read(std::size_t index) {
     Source& source = sources_[index];
-    if (source.error != ErrorCode::ok || !source.batches.empty() || bytes_ >= bytes_max_) return;
+    if (source.error != ErrorCode::ok || full_) return;
     const auto state = core_.store.log_state(source.log);
     const Offset start = state ? state->start : Offset(0);
     const Offset visible_end = core_.visibility.visible_end(*source.topic, source.log);
-    const Offset from(source.asked.offset);
-    if (from < start || from > visible_end) {
+    if (source.next < start && !source.batches.empty()) return;  // trimmed behind what is on its way already
+    if (source.next < start || source.next > visible_end) {
         source.error = ErrorCode::offset_out_of_range;
         return;
     }
-    if (from == visible_end) return;
+    if (source.next == visible_end) return;
     std::vector<storage::BatchRef> batches;
-    if (core_.store.read_tail(source.log, from, visible_end, bytes_max_ - bytes_, batches))
+    if (core_.store.read_tail(source.log, source.next, visible_end, bytes_max_ - bytes_, batches))
         return take(source, std::move(batches));
 
+    if (bytes_ != 0 && bytes_ >= bytes_min_) return;  // enough already; the disk would only keep the client waiting
     ++cold_reads_;
-    core_.cold_reads.post(source.log, from, visible_end, bytes_max_ - bytes_,
-                          [&path = path_, number = number_, index](Result<std::vector<storage::BatchRef>> answer) {
-                              FetchOperation* self = path.find(number);
+    core_.cold_reads.post(source.log, source.next, visible_end, bytes_max_ - bytes_,
+                          [&path = path_, key = key_, index, until = visible_end](auto answer) {
+                              FetchOperation* self = path.find(key);
                               if (self == nullptr) return;
                               --self->cold_reads_;
-                              Source& cold = self->sources_[index];
-                              if (answer) {
-                                  self->take(cold, *std::move(answer));
-                              } else {
-                                  cold.error = answer.error().code;
-                              }
-                              path.wake(number);
+                              self->take_cold(index, until, std::move(answer));
+                              path.wake(key);
                           });
+}
+
+void FetchOperation::take_cold(std::size_t index, Offset until, Result<std::vector<storage::BatchRef>> answer) {
+    Source& source = sources_[index];
+    if (source.error != ErrorCode::ok) return;  // the topic has gone meanwhile
+    if (!answer) {
+        source.error = answer.error().code;
+    } else if (answer->empty()) {
+        source.next = until;  // a gap that a crash has left: asking the disk again would not fill it
+    } else {
+        take(source, *std::move(answer));
+    }
 }
 
 void FetchOperation::take(Source& source, std::vector<storage::BatchRef> batches) {
     // The first batch is taken whatever its size, so that an event larger than the client's bound can be read at all.
     for (auto& batch : batches) {
-        if (bytes_ != 0 && bytes_ + batch.bytes.size() > bytes_max_) break;
+        full_ = bytes_ != 0 && bytes_ + batch.bytes.size() > bytes_max_;
+        if (full_) return;
+        const auto extent = stored_extent(batch);
+        source.next = extent.end;
         bytes_ += batch.bytes.size();
         source.bytes += batch.bytes.size();
         source.batches.push_back(std::move(batch));
     }
+    full_ = bytes_ >= bytes_max_;
 }
 
 bool FetchOperation::complete() const noexcept {
-    if (expired_ || bytes_ >= bytes_min_) return true;
+    if (expired_ || full_ || bytes_ >= bytes_min_) return true;
     return std::any_of(sources_.begin(), sources_.end(), [](const Source& s) { return s.error != ErrorCode::ok; });
 }
 
@@ -122,38 +144,57 @@ void FetchOperation::answer() {
     if (const auto session = responder_.session())
         session->send(wire::FrameKind::response, wire::Api::fetch, responder_.correlation_id(),
                       core_.encoder.encode(reply), attachments);
-    path_.finish(number_);
+    path_.finish(key_);
 }
 
-void FetchOperation::on_visible(LogId, Offset) { path_.wake(number_); }
+void FetchOperation::on_visible(LogId, Offset) { path_.wake(key_); }
 
 void FetchOperation::on_removed(LogId log) {
     for (Source& source : sources_)
         if (source.log == log) source.error = ErrorCode::unknown_topic;
-    path_.wake(number_);
+    path_.wake(key_);
 }
 
-FetchOperation* FetchPath::find(std::uint64_t number) {
-    const auto found = operations_.find(number);
+FetchOperation* FetchPath::find(FetchKey key) {
+    const auto found = operations_.find(key);
     return found == operations_.end() ? nullptr : found->second.get();
 }
 
-void FetchPath::on_fetch(const wire::fb::FetchT& request, const Responder& responder) {
+void FetchPath::on_fetch(const wire::fb::FetchT& request, Session& session, const Responder& responder) {
     if (request.sources.empty()) return responder.error(Error(ErrorCode::invalid_request, "no sources"));
-    const std::uint64_t number = ++last_number_;
-    auto operation = std::make_unique<FetchOperation>(core_, *this, number, request, responder);
+    if (request.sources.size() > kSourcesMax)
+        return responder.error(
+            Error(ErrorCode::invalid_request, "a fetch has at most " + std::to_string(kSourcesMax) + " sources"));
+    std::size_t& waiting = waiting_[session.number()];
+    if (waiting >= kFetchesMax)
+        return responder.error(
+            Error(ErrorCode::overloaded, std::to_string(kFetchesMax) + " fetches of this connection wait already"));
+    ++waiting;
+    const FetchKey key{session.number(), ++last_number_};
+    auto operation = std::make_unique<FetchOperation>(core_, *this, key, request, responder);
     FetchOperation& kept = *operation;
-    operations_.emplace(number, std::move(operation));
+    operations_.emplace(key, std::move(operation));
     kept.attempt();
     sweep();
+}
+
+void FetchPath::on_closed(const Session& session) {
+    // Nobody is left to answer, or to hold what was read for.
+    const auto first = operations_.lower_bound({session.number(), 0});
+    const auto last = operations_.lower_bound({session.number() + 1, 0});
+    operations_.erase(first, last);
+    waiting_.erase(session.number());
+}
+
+void FetchPath::expire_all() {
+    for (const auto& [key, operation] : operations_) operation->expire();
 }
 
 bool FetchPath::run() {
     if (woken_.empty()) return false;
     attempting_.swap(woken_);
-    for (const std::uint64_t number : attempting_)
-        if (FetchOperation* operation = find(number)) {
-            // A fetch whose client has gone has nobody to wait for.
+    for (const FetchKey key : attempting_)
+        if (FetchOperation* operation = find(key)) {
             operation->attempt();
             sweep();
         }
@@ -162,11 +203,15 @@ bool FetchPath::run() {
 }
 
 void FetchPath::sweep() {
-    for (const std::uint64_t number : finished_) operations_.erase(number);
+    for (const FetchKey key : finished_)
+        if (operations_.erase(key) != 0) --waiting_[key.session];
     finished_.clear();
 }
 
 void FetchPath::on_list_offsets(const wire::fb::ListOffsetsT& request, const Responder& responder) {
+    if (request.queries.size() > kQueriesMax)
+        return responder.error(
+            Error(ErrorCode::invalid_request, "at most " + std::to_string(kQueriesMax) + " queries at a time"));
     wire::fb::ListOffsetsReplyT reply;
     for (const auto& query : request.queries) {
         auto answer = std::make_unique<wire::fb::OffsetAnswerT>();

@@ -1,8 +1,8 @@
 #include "group.hpp"
 
-#include <casc/types/assert.hpp>
-
 #include <algorithm>
+
+#include "group_balance.hpp"
 
 namespace casc::broker {
 namespace {
@@ -62,46 +62,52 @@ bool Group::rebalancing() const noexcept {
 }
 
 std::map<GroupPartition, std::string> Group::target(const std::map<TopicId, std::uint32_t>& partitions) const {
-    std::map<GroupPartition, std::string> chosen;
-    std::map<std::string, std::size_t> load;
-    for (const auto& [id, member] : members_) load[id] = 0;
+    std::vector<const Member*> members;
+    for (const auto& [id, member] : members_) members.push_back(&member);
+    std::vector<GroupPartition> all;
+    GroupBalance balance(members.size());
 
-    // One topic at a time among the members that want it, so that different subscriptions balance too.
+    // Topics that the same members want are one class.
+    std::map<TopicId, std::vector<std::size_t>> eligible;
+    for (std::size_t m = 0; m < members.size(); ++m)
+        for (const TopicId topic : members[m]->topics) eligible[topic].push_back(m);
+    std::map<std::vector<std::size_t>, std::size_t> classes;
+    for (const auto& [topic, count] : partitions)
+        if (const auto wanting = eligible.find(topic); wanting != eligible.end() && !classes.contains(wanting->second))
+            classes.emplace(wanting->second, balance.add_class(wanting->second));
+
+    std::map<std::string_view, std::size_t> numbers;
+    for (std::size_t m = 0; m < members.size(); ++m) numbers.emplace(members[m]->id, m);
+    struct Leaving {
+        std::size_t member;
+        std::size_t of_class;
+        std::uint64_t partition;
+    };
+    std::vector<Leaving> leaving;  // asked back already: the first to go this time, too
     for (const auto& [topic, count] : partitions) {
-        std::vector<std::string> eligible;
-        for (const auto& [id, member] : members_)
-            if (member.topics.contains(topic)) eligible.push_back(id);
-        if (eligible.empty()) continue;
-        // Of this topic nobody keeps more than its share; the rest goes to whoever has least altogether.
-        const std::size_t share = (count + eligible.size() - 1) / eligible.size();
-        const std::size_t full_shares = count % eligible.size() == 0 ? eligible.size() : count % eligible.size();
-        std::map<std::string, std::size_t> kept;
-        std::size_t members_at_share = 0;
-        std::vector<GroupPartition> open;
+        const auto wanting = eligible.find(topic);
+        if (wanting == eligible.end()) continue;
+        const std::size_t of_class = classes.at(wanting->second);
         for (std::uint32_t p = 0; p < count; ++p) {
-            const GroupPartition partition{topic, PartitionId(p)};
+            const GroupPartition& partition = all.emplace_back(topic, PartitionId(p));
+            const std::uint64_t handle = all.size() - 1;
             const Member* owner = this->owner(partition);
-            const bool wants = owner != nullptr && owner->topics.contains(topic);
-            // Only `full_shares` members may hold the rounded-up share, or others would get too little.
-            const bool room = wants && (kept[owner->id] + 1 < share ||
-                                        (kept[owner->id] + 1 == share && members_at_share < full_shares));
-            if (!room) {
-                open.push_back(partition);
-                continue;
+            if (owner == nullptr || !owner->topics.contains(topic)) {
+                balance.open(of_class, handle);
+            } else if (owner->revoking.contains(partition)) {
+                leaving.push_back({numbers.at(owner->id), of_class, handle});
+            } else {
+                balance.keep(numbers.at(owner->id), of_class, handle);
             }
-            if (++kept[owner->id] == share) ++members_at_share;
-            chosen[partition] = owner->id;
-            ++load[owner->id];
-        }
-        for (const GroupPartition& partition : open) {
-            const auto least = std::min_element(eligible.begin(), eligible.end(), [&](const auto& a, const auto& b) {
-                return std::tuple(kept[a], load[a]) < std::tuple(kept[b], load[b]);
-            });
-            ++kept[*least];
-            ++load[*least];
-            chosen[partition] = *least;
         }
     }
+    for (const Leaving& one : leaving) balance.keep(one.member, one.of_class, one.partition);
+    balance.run();
+
+    std::map<GroupPartition, std::string> chosen;
+    for (std::size_t m = 0; m < members.size(); ++m)
+        for (std::size_t c = 0; c < balance.classes(); ++c)
+            for (const std::uint64_t handle : balance.owned(m, c)) chosen.emplace(all[handle], members[m]->id);
     return chosen;
 }
 

@@ -63,7 +63,7 @@ Result<GroupCoordinator::Entry*> GroupCoordinator::find_or_create(const std::str
     row.group_id = id;
     row.created_ns = core_.now.value();
     const auto bytes = encoder_.encode(row);
-    CASC_TRY_VOID(core_.store.put(StateTable::broker, kNextGroupId, RowWriter{}.put(id + 1).str()));
+    CASC_TRY_VOID(core_.store.put(StateTable::broker, kNextGroupId, RowWriter{}.put(id + 1).view()));
     CASC_TRY_VOID(core_.store.put(StateTable::group, name, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
     ++next_group_id_;
     Entry entry;
@@ -74,15 +74,24 @@ Result<GroupCoordinator::Entry*> GroupCoordinator::find_or_create(const std::str
 
 // ---- membership -------------------------------------------------------------------------------------------------------
 
-void GroupCoordinator::on_join(const wire::fb::JoinGroupT& request, Session& session, const Responder& responder) {
+Result<void> GroupCoordinator::check_join(const wire::fb::JoinGroupT& request, const Config& config) {
     const auto timeout = std::chrono::milliseconds(request.session_timeout_ms);
-    const auto& limits = core_.config.groups;
+    const auto& limits = config.groups;
     if (timeout < limits.session_timeout_min || timeout > limits.session_timeout_max)
-        return responder.error(Error(ErrorCode::invalid_request,
-                                     "session_timeout_ms must be between " +
-                                         std::to_string(limits.session_timeout_min.count()) + " and " +
-                                         std::to_string(limits.session_timeout_max.count())));
-    if (request.topics.empty()) return responder.error(Error(ErrorCode::invalid_request, "no topics"));
+        return Error(ErrorCode::invalid_request, "session_timeout_ms must be between " +
+                                                     std::to_string(limits.session_timeout_min.count()) + " and " +
+                                                     std::to_string(limits.session_timeout_max.count()));
+    if (request.topics.empty()) return Error(ErrorCode::invalid_request, "no topics");
+    for (const std::string& topic : request.topics) CASC_TRY_VOID(check_name("a topic name", topic));
+    constexpr std::size_t id_bytes_max = 249;
+    if (request.member_id.size() > id_bytes_max || request.instance_id.size() > id_bytes_max)
+        return Error(ErrorCode::invalid_request,
+                     "member_id and instance_id have at most " + std::to_string(id_bytes_max) + " bytes");
+    return {};
+}
+
+void GroupCoordinator::on_join(const wire::fb::JoinGroupT& request, Session& session, const Responder& responder) {
+    if (const auto checked = check_join(request, core_.config); !checked) return responder.error(checked.error());
     const auto entry_or = find_or_create(request.group);
     if (!entry_or) return responder.error(entry_or.error());
     Entry& entry = **entry_or;
@@ -94,6 +103,7 @@ void GroupCoordinator::on_join(const wire::fb::JoinGroupT& request, Session& ses
         // A static member that comes back takes up its old place; the instance that held it is told that it lost it.
         if (same_instance->session != 0 && same_instance->session != session.number())
             push(entry, {same_instance->id, {}, {}}, ErrorCode::member_in_use);
+        unbind(entry, *same_instance);
         member.id = same_instance->id;
     } else if (!member.id.empty()) {
         const Member* known = group.find(member.id);
@@ -105,12 +115,13 @@ void GroupCoordinator::on_join(const wire::fb::JoinGroupT& request, Session& ses
     member.instance_id = request.instance_id;
     member.client_id = session.client_id;
     member.address = session.address();
-    member.session_timeout = timeout;
+    member.session_timeout = std::chrono::milliseconds(request.session_timeout_ms);
     member.rebalance_timeout = std::chrono::milliseconds(std::max(request.rebalance_timeout_ms, 1000u));
     member.session = session.number();
     const std::string id = member.id;
     entry.topics_of_member[id] = {request.topics.begin(), request.topics.end()};
-    Member& joined = group.upsert(std::move(member));
+    const Member& joined = group.upsert(std::move(member));
+    bind(entry, joined);
     resolve_topics(entry);
 
     wire::fb::JoinGroupReplyT reply;
@@ -130,6 +141,18 @@ void GroupCoordinator::on_join(const wire::fb::JoinGroupT& request, Session& ses
         push(entry, owned);
     }
     rebalance(entry);
+}
+
+void GroupCoordinator::bind(Entry& entry, const Member& member) {
+    with_members_.insert(&entry);
+    members_of_session_[member.session].emplace(&entry, member.id);
+}
+
+void GroupCoordinator::unbind(Entry& entry, const Member& member) {
+    const auto found = members_of_session_.find(member.session);
+    if (found == members_of_session_.end()) return;
+    found->second.erase({&entry, member.id});
+    if (found->second.empty()) members_of_session_.erase(found);
 }
 
 void GroupCoordinator::resolve_topics(Entry& entry) {
@@ -157,19 +180,27 @@ void GroupCoordinator::push(Entry& entry, const AssignmentChange& change, ErrorC
     if (member == nullptr) return;
     Session* session = find_session_(member->session);
     if (session == nullptr) return;  // it learns what it owns when it comes back
-    wire::fb::AssignmentT message;
-    message.group = entry.group->name();
-    message.member_id = change.member_id;
-    message.epoch = entry.group->epoch();
-    message.error = static_cast<std::uint16_t>(error);
-    for (const GroupPartition& partition : change.assign) message.assign.push_back(describe(*entry.group, partition));
-    for (const GroupPartition& partition : change.revoke) {
-        auto revoked = std::make_unique<wire::fb::TopicPartitionT>();
-        revoked->topic_id = partition.topic.value();
-        revoked->partition = partition.partition.value();
-        message.revoke.push_back(std::move(revoked));
-    }
-    session->send(wire::FrameKind::push, wire::Api::assignment, 0, core_.encoder.encode(message));
+    // A change of many thousand partitions is several changes: a body has its limit.
+    constexpr std::size_t partitions_max = 16'384;  // at up to 400 bytes each
+    std::size_t assigned = 0;
+    std::size_t revoked = 0;
+    do {
+        wire::fb::AssignmentT message;
+        message.group = entry.group->name();
+        message.member_id = change.member_id;
+        message.epoch = entry.group->epoch();
+        message.error = static_cast<std::uint16_t>(error);
+        std::size_t room = partitions_max;
+        for (; assigned < change.assign.size() && room > 0; ++assigned, --room)
+            message.assign.push_back(describe(*entry.group, change.assign[assigned]));
+        for (; revoked < change.revoke.size() && room > 0; ++revoked, --room) {
+            auto partition = std::make_unique<wire::fb::TopicPartitionT>();
+            partition->topic_id = change.revoke[revoked].topic.value();
+            partition->partition = change.revoke[revoked].partition.value();
+            message.revoke.push_back(std::move(partition));
+        }
+        session->send(wire::FrameKind::push, wire::Api::assignment, 0, core_.encoder.encode(message));
+    } while (assigned < change.assign.size() || revoked < change.revoke.size());
 }
 
 std::unique_ptr<wire::fb::AssignedPartitionT> GroupCoordinator::describe(const Group& group,
@@ -191,9 +222,13 @@ std::unique_ptr<wire::fb::AssignedPartitionT> GroupCoordinator::describe(const G
 
 void GroupCoordinator::remove_member(Entry& entry, const std::string& member_id, ErrorCode tell) {
     if (tell != ErrorCode::ok) push(entry, {member_id, {}, {}}, tell);
+    if (const Member* member = entry.group->find(member_id)) unbind(entry, *member);
     entry.topics_of_member.erase(member_id);
     entry.group->remove(member_id);
-    if (entry.group->members().empty()) entry.empty_since = core_.now;
+    if (entry.group->members().empty()) {
+        entry.empty_since = core_.now;
+        with_members_.erase(&entry);
+    }
     rebalance(entry);
 }
 
@@ -217,55 +252,53 @@ void GroupCoordinator::on_release(const wire::fb::ReleasePartitionsT& request, c
 }
 
 void GroupCoordinator::on_closed(Session& session) {
-    for (auto& [name, entry] : groups_)
-        for (const auto& [id, member] : entry.group->members())
-            if (member.session == session.number()) {
-                Member* away = entry.group->find(id);
-                away->session = 0;
-                away->disconnected_at = mono_now();
-            }
+    const auto node = members_of_session_.extract(session.number());
+    if (node.empty()) return;
+    for (const auto& [entry, id] : node.mapped()) {
+        Member* away = entry->group->find(id);
+        if (away == nullptr || away->session != session.number()) continue;
+        away->session = 0;
+        away->disconnected_at = mono_now();
+    }
 }
 
 void GroupCoordinator::on_topics_changed() {
-    for (auto& [name, entry] : groups_) {
-        if (entry.group->members().empty()) continue;
-        resolve_topics(entry);
-        rebalance(entry);
+    for (Entry* entry : with_members_) {
+        resolve_topics(*entry);
+        rebalance(*entry);
     }
 }
 
 void GroupCoordinator::on_topic_removed(TopicId topic) {
     for (auto& [name, entry] : groups_)
-        for (auto it = entry.group->committed.begin(); it != entry.group->committed.end();) {
-            if (it->first.topic() != topic) {
-                ++it;
-                continue;
-            }
-            if (!core_.store.erase(StateTable::group_offset, offset_key(entry.group->id(), it->first))) return;
-            it = entry.group->committed.erase(it);
-        }
+        std::erase_if(entry.group->committed, [&, &group = *entry.group](const auto& position) {
+            // A row that cannot be erased now (the disk is full) is erased with its group.
+            return position.first.topic() == topic &&
+                   core_.store.erase(StateTable::group_offset, offset_key(group.id(), position.first).view());
+        });
     on_topics_changed();
 }
 
 void GroupCoordinator::tick(MonoNanos now) {
+    const std::vector<Entry*> entries(with_members_.begin(), with_members_.end());
+    for (Entry* entry : entries) {
+        for (const std::string& id : entry->group->expired(now)) remove_member(*entry, id, ErrorCode::ok);
+        const auto overdue = entry->group->take_overdue(now);
+        for (const AssignmentChange& lost : overdue) push(*entry, lost, ErrorCode::stale_group_epoch);
+        if (!overdue.empty()) rebalance(*entry);
+    }
+}
+
+void GroupCoordinator::forget_unused() {
     const EpochNanos forget_before =
         core_.now - EpochNanos::distance(std::chrono::nanoseconds(core_.config.groups.offsets_retention).count());
-    for (auto it = groups_.begin(); it != groups_.end();) {
-        Entry& entry = it->second;
-        for (const std::string& id : entry.group->expired(now)) remove_member(entry, id, ErrorCode::ok);
-        const auto overdue = entry.group->take_overdue(now);
-        for (const AssignmentChange& lost : overdue) push(entry, lost, ErrorCode::stale_group_epoch);
-        if (!overdue.empty()) rebalance(entry);
-
-        const auto fresh = [&](const auto& position) { return position.second.at >= forget_before; };
-        const bool forgotten = entry.group->members().empty() && entry.empty_since < forget_before &&
-                               std::none_of(entry.group->committed.begin(), entry.group->committed.end(), fresh);
-        if (forgotten && erase_offsets(*entry.group) && core_.store.erase(StateTable::group, it->first)) {
-            it = groups_.erase(it);
-        } else {
-            ++it;
-        }
-    }
+    const auto fresh = [&](const auto& position) { return position.second.at >= forget_before; };
+    std::erase_if(groups_, [&](const auto& named) {
+        const Entry& entry = named.second;
+        if (!entry.group->members().empty() || entry.empty_since >= forget_before) return false;
+        if (std::any_of(entry.group->committed.begin(), entry.group->committed.end(), fresh)) return false;
+        return erase_offsets(*entry.group) && core_.store.erase(StateTable::group, named.first);
+    });
 }
 
 void GroupCoordinator::for_each(const std::function<void(const Group&)>& visit) const {

@@ -2,10 +2,12 @@
 // All consumer groups: membership over connections, assignments pushed to members, positions committed to the store.
 
 #include <memory>
+#include <set>
 #include <unordered_map>
 
 #include "core.hpp"
 #include "group.hpp"
+#include "row_codec.hpp"
 
 namespace casc::broker {
 
@@ -32,8 +34,10 @@ public:
     // Topics were created, removed or got more partitions.
     void on_topics_changed();
     void on_topic_removed(TopicId topic);
-    // Timeouts of sessions, rebalances and positions.
+    // Timeouts of sessions and rebalances. Looks only at groups with members.
     void tick(MonoNanos now);
+    // Lets go of groups that nobody has used for groups.offsets_retention; now and then.
+    void forget_unused();
 
     [[nodiscard]] std::size_t count() const noexcept { return groups_.size(); }
     // For /metrics.
@@ -42,7 +46,7 @@ public:
 private:
     struct Entry {
         std::unique_ptr<Group> group;
-        std::set<std::string> wanted_topics;  // by name: members may name topics that come later
+        // By name: members may name topics that come later.
         std::map<std::string, std::set<std::string>> topics_of_member;
         EpochNanos empty_since;
     };
@@ -51,11 +55,15 @@ private:
     [[nodiscard]] Result<Entry*> find_or_create(const std::string& name);
     void resolve_topics(Entry& entry);
     void rebalance(Entry& entry);
+    [[nodiscard]] static Result<void> check_join(const wire::fb::JoinGroupT& request, const Config& config);
+    // The connection a member is on, so that its end is not looked for in every group.
+    void bind(Entry& entry, const Member& member);
+    void unbind(Entry& entry, const Member& member);
     void push(Entry& entry, const AssignmentChange& change, ErrorCode error = ErrorCode::ok);
     void remove_member(Entry& entry, const std::string& member_id, ErrorCode tell);
     [[nodiscard]] std::unique_ptr<wire::fb::AssignedPartitionT> describe(const Group& group,
                                                                          const GroupPartition& partition) const;
-    [[nodiscard]] static std::string offset_key(std::uint32_t group, LogId log);
+    [[nodiscard]] static RowWriter offset_key(std::uint32_t group, LogId log);
     [[nodiscard]] Result<JournalSequence> write_offset(Group& group, LogId log, Offset offset);
     [[nodiscard]] Result<JournalSequence> erase_offsets(Group& group);
     [[nodiscard]] Result<std::vector<LogId>> logs_to_reset(const Group& group, const std::string& topic) const;
@@ -64,6 +72,9 @@ private:
     Core& core_;
     std::function<Session*(std::uint64_t)> find_session_;
     std::map<std::string, Entry, std::less<>> groups_;
+    std::set<Entry*> with_members_;
+    // (group, member id) of each connection that has any.
+    std::unordered_map<std::uint64_t, std::set<std::pair<Entry*, std::string>>> members_of_session_;
     std::uint32_t next_group_id_ = 1;
     std::uint64_t last_member_ = 0;
     wire::Encoder encoder_;

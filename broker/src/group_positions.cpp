@@ -8,14 +8,14 @@
 namespace casc::broker {
 using storage::StateTable;
 
-std::string GroupCoordinator::offset_key(std::uint32_t group, LogId log) {
-    return RowWriter{}.put(group).put(log.value()).str();
+RowWriter GroupCoordinator::offset_key(std::uint32_t group, LogId log) {
+    return RowWriter{}.put(group).put(log.value());
 }
 
 Result<JournalSequence> GroupCoordinator::write_offset(Group& group, LogId log, Offset offset) {
     CASC_TRY(const JournalSequence sequence,
-             core_.store.put(StateTable::group_offset, offset_key(group.id(), log),
-                             RowWriter{}.put(offset.value()).put(core_.now.value()).str()));
+             core_.store.put(StateTable::group_offset, offset_key(group.id(), log).view(),
+                             RowWriter{}.put(offset.value()).put(core_.now.value()).view()));
     group.committed[log] = {offset, core_.now};
     return sequence;
 }
@@ -23,7 +23,7 @@ Result<JournalSequence> GroupCoordinator::write_offset(Group& group, LogId log, 
 Result<JournalSequence> GroupCoordinator::erase_offsets(Group& group) {
     JournalSequence sequence;
     for (const auto& [log, committed] : group.committed) {
-        CASC_TRY(sequence, core_.store.erase(StateTable::group_offset, offset_key(group.id(), log)));
+        CASC_TRY(sequence, core_.store.erase(StateTable::group_offset, offset_key(group.id(), log).view()));
     }
     group.committed.clear();
     return sequence;
@@ -64,6 +64,10 @@ void GroupCoordinator::on_commit(const wire::fb::CommitT& request, const Respond
                                              std::to_string(end.value())));
         writes.emplace_back(place->log, Offset(position->offset));
     }
+    // In one journal entry, so that a crash leaves all or none of them, too.
+    constexpr std::size_t row_bytes = 16 + 16 + 16;
+    if (const auto together = core_.store.keep_together(writes.size() * row_bytes); !together)
+        return responder.error(together.error());
     JournalSequence sequence;
     for (const auto& [log, offset] : writes) {
         const auto written = write_offset(*group, log, offset);

@@ -81,19 +81,25 @@ Result<ProducePath::Accepted> ProducePath::append(const Core::Place& place, cons
 }
 
 void ProducePath::acknowledge(const Responder& responder, Acks acks, const Accepted& accepted) {
-    wire::fb::ProduceReplyT reply;
-    reply.base_offset = accepted.base.value();
-    reply.append_time_ns = core_.now.value();
-    reply.duplicate = accepted.duplicate;
-    reply.epoch = accepted.epoch;
     if (acks == Acks::durable) {
-        reply.level = static_cast<std::uint8_t>(Acks::durable);
-        responder.reply_when_durable(accepted.sequence, std::move(reply));
-        return;
+        auto answer = [responder, ack = Ack{accepted.base, core_.now, accepted.epoch, accepted.duplicate}](
+                          const Error* failure) {
+            if (failure != nullptr) return responder.error(*failure);
+            reply(responder, ack, Acks::durable);
+        };
+        static_assert(DurableWaits::Callback::fits<decltype(answer)>);  // one per batch: no allocation
+        return core_.waits.after(accepted.sequence, std::move(answer));
     }
     const bool durable = accepted.sequence <= core_.store.durable_through();
-    reply.level = static_cast<std::uint8_t>(durable ? Acks::durable : Acks::memory);
-    responder.reply(reply);
+    reply(responder, {accepted.base, core_.now, accepted.epoch, accepted.duplicate},
+          durable ? Acks::durable : Acks::memory);
+}
+
+void ProducePath::reply(const Responder& responder, const Ack& ack, Acks level) {
+    responder.reply_built([&](flatbuffers::FlatBufferBuilder& builder) {
+        return wire::fb::CreateProduceReply(builder, ack.base.value(), ack.time.value(),
+                                            static_cast<std::uint8_t>(level), ack.duplicate, ack.epoch);
+    });
 }
 
 void ProducePath::on_init_producer(const wire::fb::InitProducerT& request, const Responder& responder) {

@@ -24,6 +24,14 @@ private:
     [[nodiscard]] Result<Accepted> accept(const wire::fb::Produce& request, std::span<const std::byte> attachment,
                                           Acks acks);
     [[nodiscard]] Result<Accepted> append(const Core::Place& place, const wire::BatchView& batch);
+    // What a ProduceReply says, kept small: it waits in DurableWaits.
+    struct Ack {
+        Offset base;
+        EpochNanos time;
+        std::uint32_t epoch;
+        bool duplicate;
+    };
+    static void reply(const Responder& responder, const Ack& ack, Acks level);
     void acknowledge(const Responder& responder, Acks acks, const Accepted& accepted);
 
     Core& core_;

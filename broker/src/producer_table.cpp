@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "row_codec.hpp"
-
 namespace casc::broker {
 namespace {
 
@@ -14,12 +12,8 @@ constexpr std::string_view kNamedPrefix = "producer/";
 
 }  // namespace
 
-std::string ProducerTable::row_key(const Key& key, std::uint32_t slot) {
-    return RowWriter{}
-        .put(key.log.value())
-        .put(key.producer.value())
-        .put(static_cast<std::uint8_t>(slot))
-        .str();
+RowWriter ProducerTable::row_key(const Key& key, std::uint32_t slot) {
+    return RowWriter{}.put(key.log.value()).put(key.producer.value()).put(static_cast<std::uint8_t>(slot));
 }
 
 void ProducerTable::load() {
@@ -67,18 +61,18 @@ Result<ProducerTable::Identity> ProducerTable::init(std::string_view name) {
         auto& [id, epoch] = found->second;
         CASC_TRY(const JournalSequence sequence,
                  store_.put(StateTable::broker, std::string(kNamedPrefix) + std::string(name),
-                            RowWriter{}.put(id.value()).put(epoch + 1).str()));
+                            RowWriter{}.put(id.value()).put(epoch + 1).view()));
         fences_[id] = ++epoch;
         return Identity{id, epoch, sequence};
     }
     const ProducerId id(next_id_);
     CASC_TRY(JournalSequence sequence,
-             store_.put(StateTable::broker, kNextProducerId, RowWriter{}.put(next_id_ + 1).str()));
+             store_.put(StateTable::broker, kNextProducerId, RowWriter{}.put(next_id_ + 1).view()));
     ++next_id_;
     constexpr std::uint32_t first_epoch = 1;
     if (!name.empty()) {
         CASC_TRY(sequence, store_.put(StateTable::broker, std::string(kNamedPrefix) + std::string(name),
-                                      RowWriter{}.put(id.value()).put(first_epoch).str()));
+                                      RowWriter{}.put(id.value()).put(first_epoch).view()));
         named_.emplace(name, std::pair(id, first_epoch));
         fences_[id] = first_epoch;
     }
@@ -117,7 +111,7 @@ Result<void> ProducerTable::remember(LogId log, const wire::BatchHeader& header,
     window.last_used = now;
     if (window.slots.size() <= index) window.slots.resize(index + 1u);
     window.slots[index] = Slot{header.base_sequence, header.event_count, ticket.base, ticket.sequence};
-    CASC_TRY_VOID(store_.put(StateTable::producer, row_key(key, index),
+    CASC_TRY_VOID(store_.put(StateTable::producer, row_key(key, index).view(),
                              RowWriter{}
                                  .put(header.producer_epoch)
                                  .put(batch_number)
@@ -125,7 +119,7 @@ Result<void> ProducerTable::remember(LogId log, const wire::BatchHeader& header,
                                  .put(header.event_count)
                                  .put(ticket.base.value())
                                  .put(now.value())
-                                 .str()));
+                                 .view()));
     return {};
 }
 
@@ -142,7 +136,7 @@ void ProducerTable::forget_if(Predicate&& chosen) {
     boost::unordered::erase_if(windows_, [&](const auto& entry) {
         if (!chosen(entry)) return false;
         for (std::uint32_t slot = 0; slot < entry.second.slots.size(); ++slot)
-            if (!store_.erase(StateTable::producer, row_key(entry.first, slot))) return false;  // disk full: next time
+            if (!store_.erase(StateTable::producer, row_key(entry.first, slot).view())) return false;  // disk full: next time
         return true;
     });
 }

@@ -15,6 +15,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "row_codec.hpp"
+
 namespace casc::broker {
 
 // Thread: owning shard.
@@ -83,7 +85,7 @@ private:
 
     template <class Predicate>
     void forget_if(Predicate&& chosen);
-    [[nodiscard]] static std::string row_key(const Key& key, std::uint32_t slot);
+    [[nodiscard]] static RowWriter row_key(const Key& key, std::uint32_t slot);
 
     storage::Store& store_;
     std::uint64_t next_id_ = 1;

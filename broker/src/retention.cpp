@@ -28,24 +28,40 @@ void Retention::schedule(const Topic& topic, LogId log, EpochNanos oldest) {
     if (scheduled_.insert(log).second) due_.push({after(oldest, topic.settings.retention_ms), log});
 }
 
-void Retention::tick(EpochNanos now) {
+void Retention::on_bounds_changed(LogId log) {
+    grown_.insert(log);
+    scheduled_.insert(log);
+    due_.push({core_.now, log});  // an older place in the queue is one look too many, no harm
+}
+
+bool Retention::tick(EpochNanos now) {
     bool trimmed = false;
-    const auto grown = std::exchange(grown_, {});
-    for (const LogId log : grown)
-        if (const Topic* topic = core_.topics.find(log.topic())) {
-            const auto done = trim_by_size(*topic, log);
-            trimmed = trimmed || (done && *done);
-        }
-    while (!due_.empty() && due_.top().at <= now) {
+    std::vector<LogId> looked_at;
+    std::vector<LogId> again;
+    for (auto it = grown_.begin(); it != grown_.end() && looked_at.size() < kLogsPerTick; ++it) looked_at.push_back(*it);
+    for (const LogId log : looked_at) {
+        grown_.erase(log);
+        const Topic* topic = core_.topics.find(log.topic());
+        if (topic == nullptr) continue;
+        const auto done = trim_by_size(*topic, log);
+        if (!done) again.push_back(log);
+        trimmed = trimmed || (done && *done);
+    }
+    grown_.insert(again.begin(), again.end());
+    std::size_t looks = looked_at.size();
+    for (; !due_.empty() && due_.top().at <= now && looks < kLogsPerTick; ++looks) {
         const LogId log = due_.top().log;
         due_.pop();
         scheduled_.erase(log);
-        if (const Topic* topic = core_.topics.find(log.topic())) {
-            const auto done = trim_by_age(*topic, log, now);
-            trimmed = trimmed || (done && *done);
-        }
+        const Topic* topic = core_.topics.find(log.topic());
+        if (topic == nullptr) continue;
+        const auto done = trim_by_age(*topic, log, now);
+        // The disk has failed or is full: in a second, not never.
+        if (!done && scheduled_.insert(log).second) due_.push({after(now, 1000), log});
+        trimmed = trimmed || (done && *done);
     }
     if (trimmed) core_.store.post_reclaim();
+    return looks >= kLogsPerTick;
 }
 
 Result<bool> Retention::trim_by_size(const Topic& topic, LogId log) {

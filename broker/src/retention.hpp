@@ -19,8 +19,10 @@ public:
     void load();
     // Cheap: notes that `log` has grown.
     void on_append(const Topic& topic, LogId log);
-    // Trims what is due.
-    void tick(EpochNanos now);
+    // The bounds of its topic have changed: looks at it at the next tick.
+    void on_bounds_changed(LogId log);
+    // Trims what is due, up to a bound that keeps the turn short. Returns whether something was left over.
+    bool tick(EpochNanos now);
 
 private:
     struct Due {
@@ -29,13 +31,15 @@ private:
         friend bool operator>(const Due& a, const Due& b) { return a.at > b.at; }
     };
 
+    static constexpr std::size_t kLogsPerTick = 1024;
+
     [[nodiscard]] Result<bool> trim_by_size(const Topic& topic, LogId log);
     [[nodiscard]] Result<bool> trim_by_age(const Topic& topic, LogId log, EpochNanos now);
     void schedule(const Topic& topic, LogId log, EpochNanos oldest);
 
     Core& core_;
-    boost::unordered_flat_set<LogId, std::hash<LogId>> grown_;
-    boost::unordered_flat_set<LogId, std::hash<LogId>> scheduled_;
+    boost::unordered_flat_set<LogId, std::hash<LogId>> grown_;      // to be checked by size
+    boost::unordered_flat_set<LogId, std::hash<LogId>> scheduled_;  // in due_, at least once
     std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
 };
 

@@ -2,25 +2,34 @@
 // Keys and small fixed values of state rows: big-endian, so that RocksDB's byte order is numeric order.
 // Format: docs/storage_format.md, "State rows".
 
+#include <casc/types/assert.hpp>
+
+#include <array>
 #include <cstdint>
-#include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace casc::broker {
 
+// On the stack: two are written for each batch of an idempotent producer.
 class RowWriter {
 public:
+    static constexpr std::size_t kBytesMax = 40;
+
     template <class Int>
     RowWriter& put(Int value) {
-        auto bits = static_cast<std::make_unsigned_t<Int>>(value);
+        CASC_ASSERT(bytes_ + sizeof(Int) <= kBytesMax, bytes_);
+        const auto bits = static_cast<std::make_unsigned_t<Int>>(value);
         for (int shift = 8 * static_cast<int>(sizeof(Int)) - 8; shift >= 0; shift -= 8)
-            row_.push_back(static_cast<char>(bits >> shift & 0xFF));
+            row_[bytes_++] = static_cast<char>(bits >> shift & 0xFF);
         return *this;
     }
-    [[nodiscard]] const std::string& str() const { return row_; }
+    // Valid as long as the writer: to the end of the full expression when that is a temporary.
+    [[nodiscard]] std::string_view view() const { return {row_.data(), bytes_}; }
 
 private:
-    std::string row_;
+    std::array<char, kBytesMax> row_;
+    std::size_t bytes_ = 0;
 };
 
 class RowReader {

@@ -4,18 +4,35 @@
 
 namespace casc::broker {
 
-std::span<std::byte> SendQueue::reserve(std::size_t bytes) {
-    if (slabs_.empty() || slabs_.back().capacity - slabs_.back().used < bytes) {
-        Slab slab;
-        if (spare_.data && spare_.capacity >= bytes) {
-            slab = std::exchange(spare_, Slab{});
-        } else {
-            slab.capacity = std::max(kSlabBytes, bytes);
-            slab.data = std::make_unique_for_overwrite<std::byte[]>(slab.capacity);
-        }
-        slab.used = 0;
-        slabs_.push_back(std::move(slab));
+namespace {
+
+constexpr std::size_t kSpareSlabsMax = 256;  // 4 MiB for all connections of a thread
+
+}  // namespace
+
+SendQueue::Slab SendQueue::take_slab(std::size_t bytes) {
+    auto& spare = spare_slabs();
+    if (bytes <= kSlabBytes && !spare.empty()) {
+        Slab slab{std::move(spare.back()), kSlabBytes, 0};
+        spare.pop_back();
+        return slab;
     }
+    const std::size_t capacity = std::max(kSlabBytes, bytes);
+    return {std::make_unique_for_overwrite<std::byte[]>(capacity), capacity, 0};
+}
+
+void SendQueue::give_back(Slab slab) {
+    auto& spare = spare_slabs();
+    if (slab.capacity == kSlabBytes && spare.size() < kSpareSlabsMax) spare.push_back(std::move(slab.data));
+}
+
+std::vector<std::unique_ptr<std::byte[]>>& SendQueue::spare_slabs() {
+    thread_local std::vector<std::unique_ptr<std::byte[]>> spare;
+    return spare;
+}
+
+std::span<std::byte> SendQueue::reserve(std::size_t bytes) {
+    if (slabs_.empty() || slabs_.back().capacity - slabs_.back().used < bytes) slabs_.push_back(take_slab(bytes));
     Slab& slab = slabs_.back();
     std::byte* const at = slab.data.get() + slab.used;
     slab.used += bytes;
@@ -56,15 +73,12 @@ void SendQueue::sent(std::size_t bytes) {
         if (piece.slab != kNoSlab) drop_slabs_before(piece.slab);
         pieces_.pop_front();
     }
-    if (pieces_.empty()) {
-        drop_slabs_before(first_slab_ + slabs_.size() - (slabs_.empty() ? 0 : 1));
-        if (!slabs_.empty()) slabs_.front().used = 0;
-    }
+    if (pieces_.empty()) drop_slabs_before(first_slab_ + slabs_.size());
 }
 
 void SendQueue::drop_slabs_before(std::uint64_t ordinal) {
     while (first_slab_ < ordinal) {
-        if (slabs_.front().capacity == kSlabBytes) spare_ = std::move(slabs_.front());
+        give_back(std::move(slabs_.front()));
         slabs_.pop_front();
         ++first_slab_;
     }
@@ -72,8 +86,7 @@ void SendQueue::drop_slabs_before(std::uint64_t ordinal) {
 
 void SendQueue::clear() {
     pieces_.clear();
-    first_slab_ += slabs_.size();
-    slabs_.clear();
+    drop_slabs_before(first_slab_ + slabs_.size());
     bytes_ = 0;
 }
 

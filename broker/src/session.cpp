@@ -14,8 +14,9 @@ Session::Session(Socket socket, SessionHost& host, std::uint64_t number, std::st
       number_(number),
       address_(std::move(address)),
       frame_bytes_max_(frame_bytes_max),
-      last_received_(mono_now()) {
-    socket_.non_blocking(true);
+      last_active_(mono_now()) {
+    boost::system::error_code ignored;  // a socket that cannot do it cannot be written to either, and is closed then
+    socket_.non_blocking(true, ignored);
 }
 
 void Session::start() { read(); }
@@ -32,19 +33,33 @@ void Session::read() {
                             });
 }
 
-void Session::resume_reading() { read(); }
+void Session::resume_reading() {
+    // What had to wait in the buffer comes first.
+    if (!reading_ && state_ == State::open) serve();
+}
 
 void Session::on_read(const boost::system::error_code& error, std::size_t bytes) {
     if (state_ == State::closed) return;
     if (error) return close(/*now=*/true);
     received_.filled(bytes);
     bytes_in_ += bytes;
-    last_received_ = mono_now();
-    if (take_frames()) read();
+    last_active_ = mono_now();
+    serve();
+}
+
+void Session::serve() {
+    try {
+        if (take_frames()) read();
+    } catch (const std::exception& e) {
+        // Out of memory, most likely. It costs this connection and no other.
+        log_event(LogLevel::error, "connection_failed", {{"peer", address_}, {"client", client_id}, {"why", e.what()}});
+        close(/*now=*/true);
+    }
 }
 
 bool Session::take_frames() {
-    for (;;) {
+    // A client that asks and does not read its answers is not listened to: each small request can have a large answer.
+    while (!congested()) {
         const auto received = received_.received();
         const auto header = wire::peek_frame(received, frame_bytes_max_);
         if (!header) {
@@ -64,6 +79,7 @@ bool Session::take_frames() {
         received_.consume(frame_in_front_);
         frame_in_front_ = 0;
     }
+    return false;
 }
 
 void Session::fail(const Error& error) {
@@ -82,6 +98,9 @@ void Session::send(wire::FrameKind kind, wire::Api api, std::uint32_t correlatio
     wire::write_frame(queue_.reserve(wire::framed_bytes(body.size())), kind, api, correlation_id, body,
                       attachment_bytes);
     for (const auto& batch : attachments) queue_.push(batch);
+    // Noted here and not after the next write, which may take everything at once: whoever was held back meanwhile is
+    // resumed by flush().
+    if (queue_.bytes() > kQueuedBytesHigh) was_congested_ = true;
     if (!output_announced_) {
         output_announced_ = true;
         host_.on_pending_output(*this);
@@ -114,14 +133,13 @@ void Session::flush() {
         if (error) return close(/*now=*/true);
         queue_.sent(bytes);
         bytes_out_ += bytes;
+        if (congested()) last_active_ = mono_now();  // it is not read from, so taking its answers is the sign of life
     }
     if (state_ == State::draining && queue_.empty()) return finish();
-    if (congested()) {
-        was_congested_ = true;
-    } else if (was_congested_ && queue_.bytes() < kQueuedBytesLow && state_ == State::open) {
+    if (was_congested_ && queue_.bytes() < kQueuedBytesLow && state_ == State::open) {
         was_congested_ = false;
         host_.on_writable(*this);
-        read();
+        resume_reading();
     }
 }
 

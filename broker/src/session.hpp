@@ -64,10 +64,12 @@ public:
     void send_error(wire::Api api, std::uint32_t correlation_id, const Error& error);
 
     [[nodiscard]] bool open() const noexcept { return state_ == State::open; }
-    [[nodiscard]] bool congested() const noexcept { return queue_.bytes() > kQueuedBytesHigh; }
+    // Its queue was full and has not drained yet: no pushes, and no requests whose answers would add to it.
+    [[nodiscard]] bool congested() const noexcept { return was_congested_; }
     [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
     [[nodiscard]] const std::string& address() const noexcept { return address_; }
-    [[nodiscard]] MonoNanos last_received() const noexcept { return last_received_; }
+    // When it last sent something, or took something while it was not read from.
+    [[nodiscard]] MonoNanos last_active() const noexcept { return last_active_; }
     [[nodiscard]] std::uint64_t bytes_in() const noexcept { return bytes_in_; }
     [[nodiscard]] std::uint64_t bytes_out() const noexcept { return bytes_out_; }
 
@@ -80,7 +82,8 @@ private:
 
     void read();
     void on_read(const boost::system::error_code& error, std::size_t bytes);
-    // Hands complete frames to the host. False: the connection was closed.
+    void serve();
+    // Hands complete frames to the host, as long as their answers find room. False: read no further for now.
     bool take_frames();
     void fail(const Error& error);
     void wait_writable();
@@ -95,11 +98,11 @@ private:
     bool reading_ = false;
     bool waiting_writable_ = false;
     bool output_announced_ = false;
-    bool was_congested_ = false;
+    bool was_congested_ = false;  // since the queue passed the high mark, until it has fallen under the low one
     ReceiveBuffer received_;
     std::size_t frame_in_front_ = 0;  // its size, once known
     SendQueue queue_;
-    MonoNanos last_received_;
+    MonoNanos last_active_;
     std::uint64_t bytes_in_ = 0;
     std::uint64_t bytes_out_ = 0;
 };

@@ -6,8 +6,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-
 namespace casc::broker {
 namespace {
 
@@ -16,6 +14,12 @@ namespace asio = boost::asio;
 constexpr auto kTick = 100ms;
 constexpr auto kHandlingMax = 500us;  // of one turn
 constexpr int kHandlersMax = 64;
+// How long clients may take to receive their last answers when the broker stops.
+constexpr auto kCloseLinger = 5s;
+
+bool elapsed(MonoNanos since, MonoNanos now, std::chrono::nanoseconds bound) {
+    return (now - since).value() >= bound.count();
+}
 
 bool passed(MonoNanos now, MonoNanos& due, std::chrono::milliseconds every) {
     if (now < due) return false;
@@ -52,6 +56,7 @@ Result<void> Shard::prepare() {
     core_.topics.load();
     core_.producers.load();
     groups_.load();
+    CASC_TRY_VOID(core_.topics.erase_orphans());
     retention_.load();
     for (const std::string& endpoint : config_.listen.endpoints) {
         CASC_TRY(auto listener, Listener::bind(io_, endpoint, [this](Session::Socket socket, std::string address) {
@@ -70,16 +75,21 @@ Result<void> Shard::prepare() {
 Result<void> Shard::run() {
     for (auto& listener : listeners_) listener->start();
     schedule_tick();
-    while (!stopped_) {
-        core_.now = wall_now();
-        const bool handled = handle_ready();
-        if (turn() || handled) continue;
-        // Only now, when the store has just been asked: a descriptor stays readable until it is, and watching it
-        // earlier would wake the loop for what it is about to see anyway.
-        watch_store();
-        io_.run_one();  // sleeps
+    try {
+        while (!stopped_) {
+            core_.now = wall_now();
+            const bool handled = handle_ready();
+            if (turn() || handled) continue;
+            // Only now, when the store has just been asked: a descriptor stays readable until it is, and watching it
+            // earlier would wake the loop for what it is about to see anyway.
+            watch_store();
+            io_.run_one();  // sleeps
+        }
+    } catch (const std::exception& e) {
+        // Sessions catch their own. What gets here leaves the shard half-way through a turn; a restart does not.
+        fail(Error(ErrorCode::internal_error, e.what()));
     }
-    connections_.clear();
+    close_all(/*now=*/true);  // they refer to blocks of the store
     if (failure_) return *failure_;
     return {};
 }
@@ -135,12 +145,20 @@ void Shard::flush_sessions() {
 
 void Shard::check_failure() {
     if (failure_ || !store_->failure()) return;
-    failure_ = store_->failure();
-    failed_.store(true, std::memory_order_release);
-    log_event(LogLevel::error, "storage_failed",
-              {{"why", failure_->message()},
-               {"do", "nothing is acknowledged any more; repair the disk and restart the broker"}});
+    fail(*store_->failure());
     core_.waits.fail(Error(ErrorCode::storage_failed, failure_->detail));
+}
+
+void Shard::fail(const Error& why) {
+    failure_ = why;
+    failed_.store(true, std::memory_order_release);
+    if (why.code == ErrorCode::internal_error) {
+        log_event(LogLevel::error, "shard_failed", {{"why", why.message()}, {"do", "restart the broker; report this"}});
+    } else {
+        log_event(LogLevel::error, "storage_failed",
+                  {{"why", why.message()},
+                   {"do", "nothing is acknowledged any more; repair the disk and restart the broker"}});
+    }
 }
 
 // ---- connections ------------------------------------------------------------------------------------------------------
@@ -160,12 +178,15 @@ void Shard::accept(Session::Socket socket, std::string address) {
     const std::uint64_t number = ++last_connection_;
     auto session =
         std::make_shared<Session>(std::move(socket), *this, number, std::move(address), config_.limits.frame_bytes);
-    connections_.emplace(number, Connection{session, false});
+    const auto& connection = connections_.emplace(number, Connection{session}).first->second;
+    look_at_later(connection, mono_now());
     session->start();
 }
 
 void Shard::on_closed(Session& session) {
+    if (session.number() == 0) return;  // one that was turned away: nobody knows it
     delivery_.on_closed(session);
+    fetches_.on_closed(session);
     groups_.on_closed(session);
     connections_.erase(session.number());
 }
@@ -175,6 +196,7 @@ bool Shard::may_read(Session& session) {
     if (!store_->congested()) return true;
     const auto found = connections_.find(session.number());
     if (found == connections_.end() || !found->second.produces) return true;
+    if (std::exchange(found->second.held_back, true)) return false;
     held_back_.push_back(session.number());
     ++core_.counters.read_pauses;
     return false;
@@ -184,24 +206,38 @@ void Shard::resume_held_back() {
     if (held_back_.empty() || store_->congested()) return;
     const auto numbers = std::exchange(held_back_, {});
     for (const std::uint64_t number : numbers)
-        if (const auto found = connections_.find(number); found != connections_.end())
-            found->second.session->resume_reading();
+        if (const auto found = connections_.find(number); found != connections_.end()) {
+            found->second.held_back = false;
+            // resume_reading() may close the connection and so end the table's reference.
+            const SessionPtr session = found->second.session;
+            session->resume_reading();
+        }
 }
 
 void Shard::on_pending_output(Session& session) { with_output_.push_back(session.shared_from_this()); }
 
+void Shard::look_at_later(const Connection& connection, MonoNanos from) {
+    const auto& limits = config_.limits;
+    const auto bound = connection.session->greeted ? limits.idle_timeout : limits.handshake_timeout;
+    idle_timeouts_.look_at(connection.session->number(),
+                           from + MonoNanos::distance(std::chrono::nanoseconds(bound).count()));
+}
+
 void Shard::close_idle(MonoNanos now) {
-    std::vector<SessionPtr> idle;
-    for (const auto& [number, connection] : connections_) {
+    while (const auto number = idle_timeouts_.next_due(now)) {
+        const auto found = connections_.find(*number);
+        if (found == connections_.end()) continue;
+        const SessionPtr session = found->second.session;
         const auto& limits = config_.limits;
-        const auto bound = connection.session->greeted ? limits.idle_timeout : limits.handshake_timeout;
-        if ((now - connection.session->last_received()).value() > std::chrono::nanoseconds(bound).count() &&
-            std::find(held_back_.begin(), held_back_.end(), number) == held_back_.end())
-            idle.push_back(connection.session);
-    }
-    for (const SessionPtr& session : idle) {
-        log_event(LogLevel::info, "connection_idle", {{"peer", session->address()}, {"client", session->client_id}});
-        session->close(/*now=*/true);
+        const auto bound = session->greeted ? limits.idle_timeout : limits.handshake_timeout;
+        if (found->second.held_back) {
+            look_at_later(found->second, now);
+        } else if (!elapsed(session->last_active(), now, bound)) {
+            look_at_later(found->second, session->last_active());
+        } else {
+            log_event(LogLevel::info, "connection_idle", {{"peer", session->address()}, {"client", session->client_id}});
+            session->close(/*now=*/true);
+        }
     }
 }
 
@@ -221,9 +257,11 @@ void Shard::tick() {
     core_.now = wall_now();
     close_idle(now);
     groups_.tick(now);
-    if (passed(now, next_retention_, config_.storage.retention_interval)) retention_.tick(core_.now);
-    if (passed(now, next_expiry_, std::chrono::minutes(1)))
-        core_.producers.expire(core_.now - EpochNanos::distance(std::chrono::nanoseconds(config_.producers.expiry).count()));
+    if (passed(now, next_retention_, config_.storage.retention_interval) && retention_.tick(core_.now))
+        next_retention_ = now;  // there is more to do: at the next tick
+    if (!passed(now, next_expiry_, std::chrono::minutes(1))) return;
+    groups_.forget_unused();
+    core_.producers.expire(core_.now - EpochNanos::distance(std::chrono::nanoseconds(config_.producers.expiry).count()));
 }
 
 // ---- stopping and reloading -------------------------------------------------------------------------------------------
@@ -233,21 +271,37 @@ void Shard::begin_drain() {
     draining_.store(true, std::memory_order_release);
     log_event(LogLevel::info, "draining", {{"connections", connections_.size()}, {"waiting_acks", core_.waits.size()}});
     for (auto& listener : listeners_) listener->close();
+    fetches_.expire_all();  // who waits for events gets what there is
 }
 
 void Shard::continue_drain() {
-    if (stopped_ || (core_.waits.size() != 0 && !failure_)) return;
-    // Nobody is read from any more and every answer is queued: close behind what is queued.
-    std::vector<SessionPtr> open;
-    for (const auto& [number, connection] : connections_) open.push_back(connection.session);
-    for (const SessionPtr& session : open) session->close(/*now=*/!session->open());
-    flush_sessions();
+    if (stopped_) return;
+    const MonoNanos now = mono_now();
+    if (!closing_since_) {
+        const bool answered = core_.waits.size() == 0 && fetches_.count() == 0;
+        if (!answered && !failure_) return;
+        // Nobody is read from any more and every answer is queued: close behind what is queued.
+        closing_since_ = now;
+        close_all(/*now=*/false);
+        flush_sessions();
+    }
+    if (!connections_.empty() && !elapsed(*closing_since_, now, kCloseLinger)) return;
+    if (!connections_.empty())
+        log_event(LogLevel::warn, "answers_not_taken", {{"connections", connections_.size()}});
+    close_all(/*now=*/true);
     stopped_ = true;
     if (failure_) return;
     if (const auto drained = store_->drain(); !drained) {
         failure_ = drained.error();
         log_event(LogLevel::error, "drain_failed", {{"why", failure_->message()}});
     }
+}
+
+void Shard::close_all(bool now) {
+    std::vector<SessionPtr> open;
+    open.reserve(connections_.size());
+    for (const auto& [number, connection] : connections_) open.push_back(connection.session);
+    for (const SessionPtr& session : open) session->close(now);
 }
 
 std::vector<std::string> Shard::reload(const LoadedConfig& loaded) {

@@ -14,6 +14,7 @@
 #include "delivery.hpp"
 #include "fetch_path.hpp"
 #include "group_coordinator.hpp"
+#include "idle_timeouts.hpp"
 #include "listener.hpp"
 #include "node_api.hpp"
 #include "produce_path.hpp"
@@ -60,7 +61,8 @@ public:
 private:
     struct Connection {
         SessionPtr session;
-        bool produces = false;  // held back when the store is congested
+        bool produces = false;   // held back when the store is congested
+        bool held_back = false;  // is, now: its silence is our doing
     };
 
     void accept(Session::Socket socket, std::string address);
@@ -79,7 +81,10 @@ private:
     void schedule_tick();
     void tick();
     void close_idle(MonoNanos now);
+    void look_at_later(const Connection& connection, MonoNanos from);
+    void fail(const Error& why);
     void continue_drain();
+    void close_all(bool now);
     [[nodiscard]] std::vector<std::pair<std::string, double>> figures() const;
 
     boost::asio::io_context io_{1};
@@ -104,7 +109,8 @@ private:
     std::vector<StoreEvent> store_events_;
     boost::asio::steady_timer tick_timer_{io_};
     std::unordered_map<std::uint64_t, Connection> connections_;
-    std::uint64_t last_connection_ = 0;
+    std::uint64_t last_connection_ = 0;  // 0 is the number of those that are turned away
+    IdleTimeouts idle_timeouts_;
     std::vector<SessionPtr> with_output_;
     std::vector<SessionPtr> flushing_;
     std::vector<std::uint64_t> held_back_;
@@ -112,6 +118,7 @@ private:
     std::vector<storage::ReadAnswer> answers_;
     MonoNanos next_retention_;
     MonoNanos next_expiry_;
+    std::optional<MonoNanos> closing_since_;  // while draining: every answer is queued, connections are being closed
     bool stopped_ = false;
     std::optional<Error> failure_;
     // Written by the shard (release), read by anyone (acquire).

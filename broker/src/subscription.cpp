@@ -1,25 +1,11 @@
 #include "subscription.hpp"
 
-#include <casc/wire/batch.hpp>
-
 #include <algorithm>
+
+#include "stored_batch.hpp"
 
 namespace casc::broker {
 namespace {
-
-// What deliver() and the ordering need of a stored batch, without parsing its columns.
-wire::BatchStamp stamp_of(const storage::BatchRef& batch) {
-    wire::BatchStamp stamp;
-    std::memcpy(&stamp, batch.bytes.data(), sizeof stamp);
-    return stamp;
-}
-
-std::uint32_t event_count_of(const storage::BatchRef& batch) {
-    std::uint32_t count;
-    std::memcpy(&count, batch.bytes.data() + sizeof(wire::BatchStamp) + offsetof(wire::BatchHeader, event_count),
-                sizeof count);
-    return count;
-}
 
 constexpr std::uint64_t kNoBound = ~std::uint64_t{0};
 
@@ -56,7 +42,7 @@ void Subscription::add_source(const Topic& topic, LogId log, Offset from) {
     source.fetched.clear();
     ++source.reading_token;
     source.state = State::idle;
-    if (source.next != source.visible_end) set_ready(source);  // behind, or past the end, which fill() reports
+    look_again(source);
 }
 
 void Subscription::remove_source(LogId log) {
@@ -85,8 +71,8 @@ void Subscription::run() {
         if (source == nullptr) return;
         std::uint64_t arrival_bound = kNoBound;
         if (order_ == DeliveryOrder::arrival) {
-            // nullptr: the source that was picked is no longer ready, so the loop ends.
-            source = earliest_sibling(*source, arrival_bound);
+            // nullptr: the source that was picked is no longer ready (or gone), so the loop ends.
+            source = earliest_sibling(source->log, arrival_bound);
             if (source == nullptr) continue;
         }
         if (!source->fetched.empty() || fill(*source)) deliver(*source, arrival_bound);
@@ -111,27 +97,22 @@ Subscription::Source* Subscription::pick() {
     return ready_[chosen].front();
 }
 
-Subscription::Source* Subscription::earliest_sibling(Source& source, std::uint64_t& arrival_bound) {
+Subscription::Source* Subscription::earliest_sibling(const LogId picked, std::uint64_t& arrival_bound) {
     Source* earliest = nullptr;
     std::uint64_t earliest_arrival = kNoBound;
     for (const Lane lane : kLanes) {
-        const auto found = sources_.find(LogId(source.log.topic(), source.log.partition(), lane));
-        if (found == sources_.end()) continue;
+        const auto found = sources_.find(LogId(picked.topic(), picked.partition(), lane));
+        if (found == sources_.end() || found->second->state == State::idle) continue;
         Source& sibling = *found->second;
-        if (sibling.state == State::idle) continue;
-        if (sibling.state == State::reading) {
+        const bool has_batch = sibling.state == State::ready && (!sibling.fetched.empty() || fill(sibling));
+        if (!has_batch) {
+            // fill() may have ended the source; whether it waits for the disk is asked of what is there now.
+            if (!is_reading(picked, lane)) continue;
             // Nobody of this partition may overtake it. The others become ready again with its answer.
-            unready(source);
+            hold_back(picked);
             return nullptr;
         }
-        if (sibling.fetched.empty() && !fill(sibling)) {
-            if (sibling.state == State::reading) {
-                unready(source);
-                return nullptr;
-            }
-            continue;
-        }
-        const std::uint64_t arrival = stamp_of(sibling.fetched.front()).arrival;
+        const std::uint64_t arrival = stored_extent(sibling.fetched.front()).arrival;
         if (arrival < earliest_arrival) {
             arrival_bound = earliest_arrival;
             earliest_arrival = arrival;
@@ -141,6 +122,18 @@ Subscription::Source* Subscription::earliest_sibling(Source& source, std::uint64
         }
     }
     return earliest;
+}
+
+bool Subscription::is_reading(LogId of_partition, Lane lane) const {
+    const auto found = sources_.find(LogId(of_partition.topic(), of_partition.partition(), lane));
+    return found != sources_.end() && found->second->state == State::reading;
+}
+
+void Subscription::hold_back(LogId partition) {
+    for (const Lane lane : kLanes)
+        if (const auto found = sources_.find(LogId(partition.topic(), partition.partition(), lane));
+            found != sources_.end())
+            unready(*found->second);
 }
 
 bool Subscription::fill(Source& source) {
@@ -190,9 +183,7 @@ void Subscription::start_cold_read(Source& source) {
             // Siblings that were held back for this answer are looked at again.
             for (const Lane lane : kLanes) {
                 const auto sibling = self.sources_.find(LogId(log.topic(), log.partition(), lane));
-                if (sibling != self.sources_.end() && sibling->second->state == State::idle &&
-                    (sibling->second->next < sibling->second->visible_end))
-                    self.set_ready(*sibling->second);
+                if (sibling != self.sources_.end()) self.look_again(*sibling->second);
             }
         });
 }
@@ -203,16 +194,15 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
     std::int64_t events = 0;
     while (!source.fetched.empty()) {
         const storage::BatchRef& batch = source.fetched.front();
-        const auto stamp = stamp_of(batch);
+        const StoredExtent extent = stored_extent(batch);
         const bool first = sending_.empty();
         const auto left = credit_bytes_ - static_cast<std::int64_t>(bytes);
         if (!first && (bytes + batch.bytes.size() > deliver_bytes_max_ || left <= 0 || events >= credit_events_ ||
-                       stamp.arrival > arrival_bound))
+                       extent.arrival > arrival_bound))
             break;
-        const std::uint32_t count = event_count_of(batch);
         bytes += batch.bytes.size();
-        events += count;
-        source.next = Offset(stamp.base_offset + count);
+        events += extent.event_count;
+        source.next = extent.end;
         sending_.push_back(batch);
         source.fetched.pop_front();
     }
@@ -231,7 +221,12 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
 
     // To the back of its lane, so that every log of the lane gets its turn.
     unready(source);
-    if (!source.fetched.empty() || source.next < source.visible_end) set_ready(source);
+    look_again(source);
+}
+
+void Subscription::look_again(Source& source) {
+    // Behind the end, or past it, which fill() reports.
+    if (source.state == State::idle && source.next != source.visible_end) set_ready(source);
 }
 
 void Subscription::set_ready(Source& source) {
@@ -269,7 +264,7 @@ void Subscription::on_visible(LogId log, Offset visible_end) {
     if (found == sources_.end()) return;
     Source& source = *found->second;
     source.visible_end = visible_end;
-    if (source.state == State::idle && source.next != visible_end) set_ready(source);
+    look_again(source);
 }
 
 void Subscription::on_removed(LogId log) {
@@ -280,7 +275,9 @@ void Subscription::on_removed(LogId log) {
     source.fetched.clear();
     source.visible_end = Offset(0);
     source.next = Offset(~std::uint64_t{0});  // out of every range
-    if (source.state == State::idle) set_ready(source);
+    ++source.reading_token;                   // what the disk may still answer is of no interest
+    if (source.state == State::reading) source.state = State::idle;
+    look_again(source);
 }
 
 }  // namespace casc::broker

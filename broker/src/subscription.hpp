@@ -65,12 +65,15 @@ private:
     [[nodiscard]] bool may_send() const noexcept;
     // The ready source to serve next: of the highest lane, unless a lower one has been passed over too often.
     [[nodiscard]] Source* pick();
-    // The lane of the same partition whose next batch arrived first.
-    [[nodiscard]] Source* earliest_sibling(Source& source, std::uint64_t& arrival_bound);
+    // The lane of the picked log's partition whose next batch arrived first. May end sources.
+    [[nodiscard]] Source* earliest_sibling(LogId picked, std::uint64_t& arrival_bound);
+    [[nodiscard]] bool is_reading(LogId of_partition, Lane lane) const;
+    void hold_back(LogId partition);
     // Puts something into source.fetched. False: nothing there now (idle, reading, or dropped with an error).
     [[nodiscard]] bool fill(Source& source);
     void start_cold_read(Source& source);
     void deliver(Source& source, std::uint64_t arrival_bound);
+    void look_again(Source& source);  // ready when it is idle and has something to say
     void set_ready(Source& source);
     void unready(Source& source);
     void drop(Source& source, ErrorCode why);

@@ -6,6 +6,7 @@ namespace casc::broker {
 namespace {
 
 constexpr std::uint32_t kListMax = 10'000;
+constexpr std::size_t kDescribedLogsMax = 100'000;  // at about 64 bytes each they fit a body
 
 }  // namespace
 
@@ -67,7 +68,7 @@ void TopicApi::on_alter(const wire::fb::AlterTopicT& request, const Responder& r
     const auto sequence = core_.topics.alter(old.id, *settings);
     if (!sequence) return responder.error(sequence.error());
     responder.reply_when_durable(*sequence, wire::fb::DoneT{});
-    for_each_log(old.id, [&](LogId log, const storage::LogState&) { retention_.on_append(**topic, log); });
+    for_each_log(old.id, [&](LogId log, const storage::LogState&) { retention_.on_bounds_changed(log); });
     if (more_partitions) groups_.on_topics_changed();
 }
 
@@ -103,32 +104,35 @@ void TopicApi::on_list(const wire::fb::ListTopicsT& request, const Responder& re
     responder.reply(reply);
 }
 
-Result<const Topic*> TopicApi::find_or_auto_create(const std::string& name) {
-    if (const Topic* topic = core_.topics.find(name)) return topic;
-    if (!core_.config.topics.auto_create) return core_.topic(name);
+Result<TopicRegistry::Created> TopicApi::find_or_auto_create(const std::string& name) {
+    if (const Topic* topic = core_.topics.find(name)) return TopicRegistry::Created{topic, JournalSequence()};
+    if (!core_.config.topics.auto_create) return Error(ErrorCode::unknown_topic, "'" + name + "'");
     CASC_TRY(const TopicRegistry::Created created,
              core_.topics.create(name, defaults(), core_.now, core_.config.topics.topics_max));
     groups_.on_topics_changed();
-    return created.topic;
+    return created;
 }
 
 void TopicApi::on_describe(const wire::fb::DescribeTopicT& request, const Responder& responder) {
-    const auto topic = find_or_auto_create(request.name);
-    if (!topic) return responder.error(topic.error());
+    const auto found = find_or_auto_create(request.name);
+    if (!found) return responder.error(found.error());
+    const Topic& topic = *found->topic;
     wire::fb::DescribeTopicReplyT reply;
-    reply.topic = summarise(**topic);
-    for_each_log((*topic)->id, [&](LogId log, const storage::LogState& state) {
+    reply.topic = summarise(topic);
+    for_each_log(topic.id, [&](LogId log, const storage::LogState& state) {
+        if (reply.logs.size() == kDescribedLogsMax) return;
         auto info = std::make_unique<wire::fb::LogInfoT>();
         info->partition = log.partition().value();
         info->lane = static_cast<std::uint8_t>(log.lane());
         info->start = state.start.value();
-        info->visible_end = core_.visibility.visible_end(**topic, log).value();
+        info->visible_end = core_.visibility.visible_end(topic, log).value();
         info->bytes = state.bytes;
         info->last_append_ns = state.last_append.value();
         info->epoch = state.epoch;
         reply.logs.push_back(std::move(info));
     });
-    responder.reply(reply);
+    // A number that a client has been told must not come to mean another topic after a crash.
+    responder.reply_when_durable(found->sequence, std::move(reply));
 }
 
 void TopicApi::on_purge(const wire::fb::PurgeTopicT& request, const Responder& responder) {

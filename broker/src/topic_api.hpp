@@ -24,7 +24,7 @@ private:
     [[nodiscard]] TopicSettings defaults() const;
     [[nodiscard]] std::unique_ptr<wire::fb::TopicSummaryT> summarise(const Topic& topic) const;
     // Creates a topic with default settings when the policy allows it.
-    [[nodiscard]] Result<const Topic*> find_or_auto_create(const std::string& name);
+    [[nodiscard]] Result<TopicRegistry::Created> find_or_auto_create(const std::string& name);
     void for_each_log(TopicId topic, const std::function<void(LogId, const storage::LogState&)>& visit) const;
 
     Core& core_;

@@ -12,7 +12,7 @@ using storage::StateTable;
 // The row of the broker table that keeps numbers of removed topics from coming back.
 constexpr std::string_view kNextTopicId = "next_topic_id";
 
-std::string topic_key(TopicId id) { return RowWriter{}.put(id.value()).str(); }
+RowWriter topic_key(TopicId id) { return RowWriter{}.put(id.value()); }
 
 }  // namespace
 
@@ -39,6 +39,15 @@ void TopicRegistry::load() {
     if (by_id_.size() < next) by_id_.resize(next);
 }
 
+Result<void> TopicRegistry::erase_orphans() {
+    std::vector<LogId> orphans;
+    store_.for_each_log(LogId(), LogId(~std::uint64_t{0}), [&](LogId log, const storage::LogState&) {
+        if (find(log.topic()) == nullptr) orphans.push_back(log);
+    });
+    for (const LogId log : orphans) CASC_TRY_VOID(store_.erase_log(log));
+    return {};
+}
+
 Result<TopicRegistry::Created> TopicRegistry::create(std::string_view name, const TopicSettings& settings,
                                                      EpochNanos now, std::size_t topics_max) {
     CASC_TRY_VOID(check_name("a topic name", name));
@@ -50,7 +59,7 @@ Result<TopicRegistry::Created> TopicRegistry::create(std::string_view name, cons
     topic->name = name;
     topic->created = now;
     topic->settings = settings;
-    CASC_TRY_VOID(store_.put(StateTable::broker, kNextTopicId, RowWriter{}.put(topic->id.value() + 1).str()));
+    CASC_TRY_VOID(store_.put(StateTable::broker, kNextTopicId, RowWriter{}.put(topic->id.value() + 1).view()));
     CASC_TRY(const JournalSequence sequence, write_row(*topic));
     by_name_.emplace(topic->name, topic.get());
     by_id_.push_back(std::move(topic));
@@ -67,7 +76,7 @@ Result<JournalSequence> TopicRegistry::alter(TopicId id, const TopicSettings& se
 }
 
 Result<JournalSequence> TopicRegistry::remove(TopicId id) {
-    CASC_TRY(JournalSequence sequence, store_.erase(StateTable::topic, topic_key(id)));
+    CASC_TRY(JournalSequence sequence, store_.erase(StateTable::topic, topic_key(id).view()));
     std::vector<LogId> logs;
     store_.for_each_log(LogId(id, PartitionId(0), Lane::critical), LogId(id, PartitionId(0xFFFFFF), Lane::low),
                         [&](LogId log, const storage::LogState&) { logs.push_back(log); });
@@ -97,7 +106,7 @@ Result<JournalSequence> TopicRegistry::write_row(const Topic& topic) {
     row.created_ns = topic.created.value();
     row.settings = std::make_unique<wire::fb::TopicSettingsT>(topic.settings.to_message());
     const auto bytes = encoder_.encode(row);
-    return store_.put(StateTable::topic, topic_key(topic.id),
+    return store_.put(StateTable::topic, topic_key(topic.id).view(),
                       {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 

@@ -18,6 +18,8 @@ public:
 
     // Reads every row; once, at start.
     void load();
+    // Logs of topics that are gone: a crash came between the entries of a removal. After every load().
+    [[nodiscard]] Result<void> erase_orphans();
 
     struct Created {
         const Topic* topic;
