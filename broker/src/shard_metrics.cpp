@@ -75,9 +75,13 @@ std::vector<MetricFamily> Shard::metrics() const {
 
 std::vector<std::pair<std::string, double>> Shard::figures() const {
     std::vector<std::pair<std::string, double>> list;
-    for (const MetricFamily& family : metrics())
-        if (family.samples.size() == 1 && family.samples.front().labels.empty())
-            list.emplace_back(family.name, family.samples.front().value);
+    for (const MetricFamily& family : metrics()) {
+        const bool single = family.samples.size() == 1 && family.samples.front().labels.empty();
+        if (!single && family.type != "counter") continue;
+        double sum = 0;  // of a counter that is split by lane
+        for (const MetricSample& sample : family.samples) sum += sample.value;
+        list.emplace_back(family.name, sum);
+    }
     return list;
 }
 

@@ -28,15 +28,15 @@ std::vector<const OptionText*> options_of(const CommandText& tree, const Command
     return options;
 }
 
-// Every option that takes a value, over all commands, as shell pattern: "--lane|--acks|-p".
-std::string options_with_value(const CommandText& tree) {
+// Every option that takes a value, over all commands; as a shell pattern "--lane|--acks|-p".
+std::string options_with_value(const CommandText& tree, std::string_view between = "|") {
     std::vector<std::string> names;
     for (const CommandText* command : flattened(tree))
         for (const OptionText& option : command->options)
             if (!option.type.empty())
                 for (const std::string& name : option.names)
                     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-    return joined(names, "|");
+    return joined(names, between);
 }
 
 // Inside single quotes.
@@ -152,32 +152,59 @@ std::string zsh_completion(const CommandText& tree) {
            "compdef _casc-admin casc-admin\n";
 }
 
+namespace {
+
+// Two conditions: exactly at a command (for its verbs), or somewhere behind it (for its options).
+std::string fish_functions(const CommandText& tree) {
+    return "function __casc_admin_words\n"
+           "    set -l skip 0\n"
+           "    for word in (commandline -opc)[2..]\n"
+           "        if test $skip -eq 1\n"
+           "            set skip 0\n"
+           "        else if contains -- $word " + options_with_value(tree, " ") + "\n"
+           "            set skip 1\n"
+           "        else if not string match -q -- '-*' $word\n"
+           "            echo $word\n"
+           "        end\n"
+           "    end\n"
+           "end\n"
+           "function __casc_admin_is\n"
+           "    test (string join ' ' -- (__casc_admin_words)) = \"$argv[1]\"\n"
+           "end\n"
+           "function __casc_admin_in\n"
+           "    string match -q -- \"$argv[1] *\" (string join ' ' -- (__casc_admin_words))' '\n"
+           "end\n";
+}
+
+std::string fish_options(const std::string& at, const CommandText& command) {
+    std::string out;
+    for (const OptionText& option : command.options) {
+        out += at;
+        for (const std::string& name : option.names)
+            out += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
+        const auto words = accepted_words(option);
+        if (!option.type.empty()) out += words.empty() ? " -r" : " -x -a " + shell_quoted(joined(words));
+        out += " -d " + shell_quoted(first_sentence(option.help)) + "\n";
+    }
+    return out;
+}
+
+}  // namespace
+
 std::string fish_completion(const CommandText& tree) {
     std::string out =
         "# fish completion for casc-admin.  casc-admin generate completion fish > "
-        "~/.config/fish/completions/casc-admin.fish\n"
-        "function __casc_admin_at\n"
-        "    set -l words (commandline -opc)\n"
-        "    set -l path\n"
-        "    for word in $words[2..]\n"
-        "        string match -q -- '-*' $word; or set -a path $word\n"
-        "    end\n"
-        "    set -l wanted (string split ' ' -- \"$argv[1]\")\n"
-        "    test -z \"$argv[1]\"; and test (count $path) -eq 0; and return 0\n"
-        "    test -n \"$argv[1]\"; and test \"$path[1..\"(count $wanted)\"]\" = \"$argv[1]\"\n"
-        "end\n";
+        "~/.config/fish/completions/casc-admin.fish\n" +
+        fish_functions(tree) + fish_options("complete -c casc-admin", tree);
+    const auto condition = [](const std::string& function, const CommandText& command) {
+        return "complete -c casc-admin -n " +
+               shell_quoted(function + " " + shell_quoted(path_text(command)));
+    };
     for (const CommandText* command : flattened(tree)) {
-        const std::string at = "complete -c casc-admin -n " + shell_quoted("__casc_admin_at " + shell_quoted(path_text(*command)));
         for (const CommandText& verb : command->verbs)
-            out += at + " -f -a " + verb.path.back() + " -d " + shell_quoted(first_sentence(verb.help)) + "\n";
-        for (const OptionText* option : options_of(tree, *command)) {
-            out += at;
-            for (const std::string& name : option->names)
-                out += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
-            const auto words = accepted_words(*option);
-            if (!option->type.empty()) out += words.empty() ? " -r" : " -x -a " + shell_quoted(joined(words));
-            out += " -d " + shell_quoted(first_sentence(option->help)) + "\n";
-        }
+            out += condition("__casc_admin_is", *command) + " -f -a " + verb.path.back() + " -d " +
+                   shell_quoted(first_sentence(verb.help)) + "\n";
+        if (!command->path.empty()) out += fish_options(condition("__casc_admin_in", *command), *command);
     }
     return out;
 }

@@ -60,7 +60,8 @@ private:
         std::vector<client::Place> places;
         for (const std::string& topic : options_.topics) {
             CASC_TRY(const TopicFacts facts, topic_facts(session_, topic));
-            CASC_TRY(auto logs, log_ends(session_, topic, chosen_partitions(facts)));
+            CASC_TRY(const auto partitions, chosen_partitions(topic, facts));
+            CASC_TRY(auto logs, log_ends(session_, topic, partitions));
             if (options_.lane)
                 std::erase_if(logs, [&](const LogEnd& log) { return log.lane != *options_.lane; });
             CASC_TRY_VOID(add_places(places, facts.id, logs));
@@ -69,9 +70,14 @@ private:
         return consumer_.assign(places);
     }
 
-    std::vector<PartitionId> chosen_partitions(const TopicFacts& facts) const {
-        if (options_.partition) return {PartitionId(static_cast<std::uint32_t>(*options_.partition))};
+    Result<std::vector<PartitionId>> chosen_partitions(const std::string& topic, const TopicFacts& facts) const {
+        if (options_.partition && *options_.partition >= facts.partitions)
+            return Error(ErrorCode::unknown_partition, "'" + topic + "' has " + std::to_string(facts.partitions));
         std::vector<PartitionId> all;
+        if (options_.partition) {
+            all.emplace_back(static_cast<std::uint32_t>(*options_.partition));
+            return all;
+        }
         for (std::uint32_t i = 0; i < facts.partitions; ++i) all.emplace_back(i);
         return all;
     }
