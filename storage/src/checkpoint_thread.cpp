@@ -5,6 +5,8 @@
 
 #include <casc/types/clock.hpp>
 
+#include <pthread.h>
+
 namespace casc::storage {
 
 CheckpointThread::CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, SliceSet& slices,
@@ -26,6 +28,7 @@ CheckpointThread::~CheckpointThread() {
 }
 
 void CheckpointThread::run() {
+    pthread_setname_np(pthread_self(), "casc-checkpoint");
     auto& orders = orders_.consumer;
     while (orders.state() != ring::RingState::closed) {
         const std::size_t obeyed = orders.drain([this](CheckpointOrder&& order) { obey(std::move(order)); }, 1);

@@ -2,6 +2,8 @@
 
 #include <casc/types/assert.hpp>
 
+#include <pthread.h>
+
 namespace casc::storage::detail {
 
 SegmentMaker::~SegmentMaker() {
@@ -34,6 +36,7 @@ std::optional<Result<void>> SegmentMaker::take() {
 }
 
 void SegmentMaker::run() {
+    pthread_setname_np(pthread_self(), "casc-segments");
     for (;;) {
         const auto state = state_.load(std::memory_order_acquire);
         if (state == State::stopping) return;

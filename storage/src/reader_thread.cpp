@@ -2,6 +2,8 @@
 
 #include <casc/types/assert.hpp>
 
+#include <pthread.h>
+
 namespace casc::storage {
 
 ReaderThread::ReaderThread(const Rocks& rocks, const SliceSet& slices, SizedPools& answers,
@@ -18,6 +20,7 @@ ReaderThread::~ReaderThread() {
 }
 
 void ReaderThread::run() {
+    pthread_setname_np(pthread_self(), "casc-reader");
     auto& orders = orders_.consumer;
     const auto obey = [this](ReadOrder&& order) {
         if (order.kind == ReadOrder::Kind::forget) return reader_.forget_dropped();
