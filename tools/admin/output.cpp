@@ -45,7 +45,9 @@ void Output::done(const Document& document, std::string_view sentence) {
 }
 
 void Output::note(std::string_view text) {
-    if (!quiet_) std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
+    if (quiet_) return;
+    std::fflush(stdout);  // a reader of both sees them in order
+    std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
 }
 
 ExitCode Output::fail(const Error& error) {
@@ -54,8 +56,7 @@ ExitCode Output::fail(const Error& error) {
 
 ExitCode Output::fail(const Error& error, ExitCode code, std::string_view hint) {
     const ErrorInfo info = error_info(error.code);
-    // stdout first, so that a reader of both sees them in order.
-    std::fflush(stdout);
+    std::fflush(stdout);  // as in note()
     if (format_ != Format::table) {
         json::object object{
             {"code", static_cast<std::uint16_t>(error.code)},
