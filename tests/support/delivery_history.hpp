@@ -73,6 +73,13 @@ public:
         for (const auto& [key, log] : logs_) sum += log.received.size();
         return sum;
     }
+    // `visit` gets every SentEvent that was acknowledged.
+    template <class Visit>
+    void for_each_acknowledged(Visit&& visit) const {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [key, log] : logs_)
+            for (const std::uint64_t counter : log.acknowledged) visit(SentEvent{key.first, key.second, counter});
+    }
     void forget_received() {
         const std::lock_guard lock(mutex_);
         for (auto& [key, log] : logs_) log.received.clear();
