@@ -48,7 +48,9 @@ bool says_corrupt(const Error& error) { return error.code == ErrorCode::data_cor
 // CURRENT is one name: with another bit it names a file that does not exist.
 bool refuses(const Target& target, const Error& error) {
     if (target.part == "CURRENT" && error.code == ErrorCode::data_missing) return error.detail.find("MANIFEST") != std::string::npos;
-    return says_corrupt(error) && error.detail.find(target.part) != std::string::npos;
+    // RocksDB calls the properties of an SST file those of the MANIFEST that names it.
+    return says_corrupt(error) && (error.detail.find(target.part) != std::string::npos ||
+                                   (target.part == ".sst" && error.detail.find("MANIFEST") != std::string::npos));
 }
 
 struct Outcome {
