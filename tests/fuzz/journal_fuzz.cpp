@@ -127,7 +127,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_run(recovery);
     if (!recovery.result) {
         const auto code = recovery.result.error().code;
-        CASC_ASSERT(code == ErrorCode::data_corrupt || code == ErrorCode::data_missing, to_string(code));
+        CASC_ASSERT(code == ErrorCode::data_corrupt || code == ErrorCode::data_missing, recovery.result.error().message());
         CASC_ASSERT(disk.change_count() == changes_before, changes_before, disk.change_count());
         CASC_ASSERT(code == ErrorCode::data_missing || recovery.sequences.empty(), recovery.sequences.size());
         if (code == ErrorCode::data_missing) check_ends(recovery, damaged);
