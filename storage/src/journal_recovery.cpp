@@ -88,7 +88,7 @@ Result<void> Scanner::list_segments() {
         auto& segment = scan_.segments.emplace_back();
         segment.number = *number;
         segment.name = name;
-        segment.bytes = reader.bytes();
+        segment.bytes = reader.whole_bytes();
         segment.starts_with_entry = first_headers_.back().has_value();
     }
     return {};

@@ -34,14 +34,12 @@ Result<void> SegmentSet::open(const JournalScan& scan) {
 Result<void> SegmentSet::open_chain(const JournalScan& scan) {
     for (const auto index : scan.chain) {
         const auto& scanned = scan.segments[index];
-        // Cut in the middle of a block, by whatever hand: the block is filled up, its entry was found torn.
-        const auto whole_bytes = align_up<std::uint64_t>(scanned.bytes, kBlockAlignment);
-        CASC_TRY(auto file, queue_.open(path_of(scanned.number), whole_bytes));
+        CASC_TRY(auto file, queue_.open(path_of(scanned.number), scanned.bytes));
         // Recovery may have read what the process before wrote and did not live to see complete.
         CASC_TRY_VOID(file->sync());
         live_.push_back(segments_.size());
         segments_.push_back(
-            {scanned.number, whole_bytes, std::move(file), scanned.first, scanned.last, scanned.end});
+            {scanned.number, scanned.bytes, std::move(file), scanned.first, scanned.last, scanned.end});
     }
     return {};
 }
@@ -52,7 +50,7 @@ Result<void> SegmentSet::open_unused(const JournalScan& scan) {
         const auto& scanned = scan.segments[i];
         const bool in_chain = chain.contains(i);
         // Shorter: a crash interrupted its making, or segments were smaller once. It takes less to make it anew.
-        if (!in_chain && (scanned.bytes < options_.segment_bytes || scanned.bytes % kBlockAlignment != 0)) {
+        if (!in_chain && scanned.bytes < options_.segment_bytes) {
             CASC_TRY_VOID(disk_.remove_file(path_of(scanned.number)));
             continue;
         }
