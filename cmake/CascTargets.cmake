@@ -11,8 +11,9 @@ function(casc_warnings target)
     target_compile_options(${target} PRIVATE -Wno-restrict)
   endif()
   if(CASC_SANITIZE)
-    # Instrumented code hides from GCC that an engaged optional or variant was written before it is read.
-    target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
+    # Instrumented code hides from GCC that an engaged optional or variant was written before it is read, and which
+    # allocation function Asio's memory came from.
+    target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized -Wno-mismatched-new-delete)
     if(CASC_SANITIZE MATCHES thread AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
       # Asio's handlers end in fences, which GCC's thread sanitizer does not see. Nothing of ours relies on them.
       target_compile_options(${target} PRIVATE -Wno-tsan)
