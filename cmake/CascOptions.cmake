@@ -14,7 +14,7 @@ option(CASC_TESTS "Build the tests" ON)
 set(CASC_SANITIZE "" CACHE STRING "Sanitizers to build with, for instance address,undefined or thread")
 option(CASC_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 option(CASC_MIMALLOC "Link the executables against mimalloc" ON)
-option(CASC_PRECOMPILE "Precompile the headers that most sources of a target share" ON)
+option(CASC_UNITY "Compile several sources of a target together" ON)
 option(CASC_FAIL_POINTS "Compile in the named crash points that the fault tests arm" ON)
 
 if(CASC_SANITIZE)

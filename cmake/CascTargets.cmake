@@ -27,6 +27,7 @@ function(casc_library target)
   target_include_directories(${target} PUBLIC include PRIVATE src)
   target_link_libraries(${target} PUBLIC ${ARG_PUBLIC_LINK} PRIVATE ${ARG_PRIVATE_LINK})
   casc_warnings(${target})
+  casc_unity(${target})
   string(REPLACE "casc_" "casc::" alias ${target})
   add_library(${alias} ALIAS ${target})
 endfunction()
@@ -40,21 +41,14 @@ function(casc_executable name)
     target_link_libraries(${name} PRIVATE casc_deps_mimalloc)
   endif()
   casc_warnings(${name})
+  casc_unity(${name})
 endfunction()
 
-# casc_precompile(target header ...): parses what nearly every source of the target includes only once; most of the
-# time of a compilation is headers. The preset `dev` goes without, so that a source that leans on it does not compile.
-function(casc_precompile target)
-  if(NOT CASC_PRECOMPILE)
-    return()
-  endif()
-  target_precompile_headers(${target} PRIVATE ${ARGN}
-    <chrono> <filesystem> <functional> <map> <memory> <optional> <span> <sstream> <string> <vector>)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    target_compile_options(${target} PRIVATE -fpch-preprocess)  # lets ccache see through it
-    # GCC 12 forgets which precompiled lines lie in system headers and reports its guesses about inlined library code as
-    # ours. The preset `dev`, without precompiled headers, keeps these warnings.
-    target_compile_options(${target} PRIVATE -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds
-                                             -Wno-maybe-uninitialized -Wno-free-nonheap-object)
+# casc_unity(target): several sources a compilation, since most of the time of one is headers (CLI11, Asio, flatbuffers).
+# The preset `dev` goes without: there a change costs one small file, and a source that leans on its neighbour's includes
+# does not compile.
+function(casc_unity target)
+  if(CASC_UNITY)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
   endif()
 endfunction()

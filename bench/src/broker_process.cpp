@@ -24,7 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // Recovery of a large data folder on a busy machine takes a while.
-constexpr std::chrono::seconds kPatience{300};
+constexpr std::chrono::seconds kStartPatience{300};
 
 std::filesystem::path broker_program() {
     const auto path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "casc-broker";
@@ -98,7 +98,7 @@ void BrokerProcess::spawn() {
 }
 
 void BrokerProcess::wait_until_serving() {
-    const auto deadline = Clock::now() + kPatience;
+    const auto deadline = Clock::now() + kStartPatience;
     const int watch = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     ::inotify_add_watch(watch, folder_.c_str(), IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE);
     bool ended = false;
@@ -128,7 +128,7 @@ bool BrokerProcess::read_ready_file() {
 void BrokerProcess::stop() {
     ::kill(pid_, SIGTERM);
     pollfd source{process_, POLLIN, 0};
-    const auto deadline = Clock::now() + kPatience;
+    const auto deadline = Clock::now() + kStartPatience;
     int ready = 0;
     do {
         ready = ::poll(&source, 1, milliseconds_until(deadline));

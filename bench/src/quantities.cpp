@@ -1,5 +1,6 @@
 #include "quantities.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -62,6 +63,12 @@ std::chrono::nanoseconds parse_duration(std::string_view text) {
 
 std::uint64_t parse_count(std::string_view text) {
     return static_cast<std::uint64_t>(std::llround(parse(text, kCounts, "count")));
+}
+
+double median(std::vector<double> values) {
+    std::ranges::sort(values);
+    const std::size_t middle = values.size() / 2;
+    return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 std::string format_bytes(double bytes) {

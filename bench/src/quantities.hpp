@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace casc::bench {
 
@@ -16,6 +17,9 @@ namespace casc::bench {
 [[nodiscard]] std::chrono::nanoseconds parse_duration(std::string_view text);
 // "1000", "10k", "2.5M", "1G". Throws std::invalid_argument.
 [[nodiscard]] std::uint64_t parse_count(std::string_view text);
+
+// The middle one of `values`, or halfway between the two in the middle; `values` is not empty.
+[[nodiscard]] double median(std::vector<double> values);
 
 [[nodiscard]] std::string format_bytes(double bytes);     // "1.21 GB" (powers of ten, as rates are compared)
 [[nodiscard]] std::string format_count(double count);     // "8.02 M"

@@ -15,7 +15,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr std::chrono::seconds kPatience{30};  // without any event, before the rest counts as missing
+constexpr std::chrono::seconds kReadPatience{30};  // without any event, before the rest counts as missing
 constexpr milliseconds kLookAgain{100};
 
 // Equal sums over two sets of events mean, together with equal counts, equal sets (but for chance).
@@ -159,7 +159,7 @@ void consume(const Target& target, const ReadPlan& plan, Shared& shared) try {
     begin(consumer, plan);
     Follower follower(plan, shared);
     auto last_event = Clock::now();
-    while (!shared.done.load(std::memory_order_acquire) && Clock::now() - last_event < kPatience) {
+    while (!shared.done.load(std::memory_order_acquire) && Clock::now() - last_event < kReadPatience) {
         const auto events = need(consumer.poll_batches(kLookAgain), "polling");
         if (events.empty()) continue;
         follower.take(events);

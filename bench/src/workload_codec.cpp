@@ -3,6 +3,7 @@
 
 #include "host.hpp"
 #include "progress.hpp"
+#include "quantities.hpp"
 #include "workload.hpp"
 
 #include <casc/wire/batch.hpp>
@@ -27,7 +28,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kRounds = 15;  // odd: the median is one of them
+constexpr std::size_t kCodecRounds = 15;  // odd: the median is one of them
 
 // Text-like payloads: LZ4 makes them about half as long, as it does with JSON.
 std::vector<std::byte> make_payloads(std::size_t bytes) {
@@ -49,15 +50,12 @@ double thread_cpu_seconds() {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
-struct Pass {
+struct CodecPass {
     std::string name;
     std::function<bool()> run;     // the whole input once; false when something did not check
     std::vector<double> seconds;
 
-    [[nodiscard]] double median_seconds() {
-        std::ranges::sort(seconds);
-        return seconds[seconds.size() / 2];
-    }
+    [[nodiscard]] double median_seconds() const { return median(seconds); }
 };
 
 // One batch of the shape asked for, and everything the passes need; nothing allocates once it has run.
@@ -144,32 +142,32 @@ void run_codec(const Options& options, Report& report) {
     const std::uint64_t total_bytes = options.total_bytes.value_or(64 << 20);
     const std::uint64_t batch_count = std::max<std::uint64_t>(1, total_bytes / batch_bytes);
     report.parameters = {{"payload_bytes", event_bytes}, {"batch_bytes", batch_bytes}, {"bytes_per_round", batch_count * batch_bytes},
-                         {"rounds", kRounds}, {"crc32c", wire::crc32c_path()}};
+                         {"rounds", kCodecRounds}, {"crc32c", wire::crc32c_path()}};
     print_banner(report);
 
     CodecWork work(event_bytes, batch_bytes, batch_count);
-    std::vector<Pass> passes{{"memcpy", [&] { return work.copy(); }, {}},
+    std::vector<CodecPass> passes{{"memcpy", [&] { return work.copy(); }, {}},
                              {"encode", [&] { return work.encode(); }, {}},
                              {"decode", [&] { return work.decode(); }, {}},
                              {"crc32c", [&] { return work.checksum(); }, {}},
                              {"lz4", [&] { return work.compress(); }, {}}};
     {
         Progress progress("codec");
-        for (std::size_t round = 0; round < kRounds; ++round) {
+        for (std::size_t round = 0; round < kCodecRounds; ++round) {
             for (std::size_t turn = 0; turn < passes.size(); ++turn) {
-                Pass& pass = passes[(round + turn) % passes.size()];
+                CodecPass& pass = passes[(round + turn) % passes.size()];
                 const double began = thread_cpu_seconds();
                 report.error_count += pass.run() ? 0 : 1;
                 pass.seconds.push_back(thread_cpu_seconds() - began);
             }
-            progress.show(static_cast<double>(round + 1) / kRounds);
+            progress.show(static_cast<double>(round + 1) / kCodecRounds);
         }
     }
 
     const auto events = static_cast<double>(work.event_count());
     const double bytes = events * static_cast<double>(event_bytes);
     json::array cases;
-    for (Pass& pass : passes) {
+    for (CodecPass& pass : passes) {
         cases.push_back(json::object{{"pass", pass.name}, {"bytes_per_second", bytes / pass.median_seconds()},
                                      {"events_per_second", events / pass.median_seconds()},
                                      {"share_of_memcpy", passes[0].median_seconds() / pass.median_seconds()}});
@@ -185,11 +183,11 @@ void run_codec(const Options& options, Report& report) {
     report.cpu_seconds.client = own_cpu_seconds();
 }
 
-constexpr std::array<std::string_view, 3> kFlags{"--size", "--batch-bytes", "--total"};
+constexpr std::array<std::string_view, 3> kCodecFlags{"--size", "--batch-bytes", "--total"};
 
 }  // namespace
 
 extern const Workload kCodecWorkload;
-const Workload kCodecWorkload{"codec", "How fast does a core encode, check, compress and decode batches?", kFlags, run_codec};
+const Workload kCodecWorkload{"codec", "How fast does a core encode, check, compress and decode batches?", kCodecFlags, run_codec};
 
 }  // namespace casc::bench

@@ -7,6 +7,7 @@
 #include "load.hpp"
 #include "need.hpp"
 #include "progress.hpp"
+#include "quantities.hpp"
 #include "reading.hpp"
 #include "target.hpp"
 #include "workload.hpp"
@@ -54,12 +55,6 @@ json::object describe(const Pass& pass, const char* kind) {
                         {"cpu_seconds_broker", pass.cpu_seconds.broker}};
     if (!pass.outcome.trouble.empty()) object["trouble"] = pass.outcome.trouble;
     return object;
-}
-
-double median(std::vector<double> values) {
-    std::ranges::sort(values);
-    const std::size_t middle = values.size() / 2;
-    return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 ReadPlan fill(const Target& target, const Options& options, Report& report) {
@@ -155,13 +150,13 @@ void run_consume(const Options& options, Report& report) {
     report.rss_bytes_max = target.broker_rss_bytes_max();
 }
 
-constexpr std::array<std::string_view, 13> kFlags{
+constexpr std::array<std::string_view, 13> kConsumeFlags{
     "--size", "--events", "--consumers", "--group", "--batch-bytes", "--topics", "--partitions", "--lane",
     "--compression", "--passes", "--address", "--data-dir", "--set"};
 
 }  // namespace
 
 extern const Workload kConsumeWorkload;
-const Workload kConsumeWorkload{"consume", "How fast does a group catch up after a restart, cold and warm?", kFlags, run_consume};
+const Workload kConsumeWorkload{"consume", "How fast does a group catch up after a restart, cold and warm?", kConsumeFlags, run_consume};
 
 }  // namespace casc::bench

@@ -33,7 +33,7 @@ using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC, the same for both 
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
-constexpr std::chrono::seconds kPatience{30};
+constexpr std::chrono::seconds kEventPatience{30};
 
 struct Plan {
     std::string topic;
@@ -72,7 +72,7 @@ void send_all(client::Producer& producer, const Plan& plan, Histogram& lateness)
 
 void receive_all(client::Consumer& consumer, const Plan& plan, Outcome& outcome) {
     auto last_event = Clock::now();
-    while (outcome.received < plan.event_count && Clock::now() - last_event < kPatience) {
+    while (outcome.received < plan.event_count && Clock::now() - last_event < kEventPatience) {
         const auto events = need(consumer.poll_batches(milliseconds(100)), "polling");
         if (events.empty()) continue;
         last_event = Clock::now();
@@ -200,12 +200,12 @@ void run_e2e(const Options& options, Report& report) {
     report.rss_bytes_max = target.broker_rss_bytes_max();
 }
 
-constexpr std::array<std::string_view, 9> kFlags{"--size", "--rate", "--duration", "--events", "--batch-bytes", "--linger",
+constexpr std::array<std::string_view, 9> kE2eFlags{"--size", "--rate", "--duration", "--events", "--batch-bytes", "--linger",
                                                  "--address", "--data-dir", "--set"};
 
 }  // namespace
 
 extern const Workload kE2eWorkload;
-const Workload kE2eWorkload{"e2e", "How long does an event take to its consumer, at a steady rate?", kFlags, run_e2e};
+const Workload kE2eWorkload{"e2e", "How long does an event take to its consumer, at a steady rate?", kE2eFlags, run_e2e};
 
 }  // namespace casc::bench

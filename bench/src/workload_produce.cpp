@@ -233,13 +233,13 @@ void run_produce(const Options& options, Report& report) {
     read_back(target, options, plan, load, report);
 }
 
-constexpr std::array<std::string_view, 18> kFlags{
+constexpr std::array<std::string_view, 18> kProduceFlags{
     "--size", "--acks", "--producers", "--batch-bytes", "--linger", "--rate", "--duration", "--events", "--total",
     "--in-flight", "--topics", "--partitions", "--lane", "--compression", "--retention-bytes", "--address", "--data-dir", "--set"};
 
 }  // namespace
 
 extern const Workload kProduceWorkload;
-const Workload kProduceWorkload{"produce", "How many events does a broker acknowledge, and how soon?", kFlags, run_produce};
+const Workload kProduceWorkload{"produce", "How many events does a broker acknowledge, and how soon?", kProduceFlags, run_produce};
 
 }  // namespace casc::bench

@@ -26,16 +26,11 @@ namespace json = boost::json;
 
 constexpr std::size_t kCapacity = 4096;
 constexpr std::size_t kBatchCount = 64;
-constexpr std::size_t kRounds = 21;  // odd: the median is one of them
+constexpr std::size_t kRingRounds = 21;  // odd: the median is one of them
 
 constexpr std::string_view pattern_name(RingPattern pattern) {
     constexpr std::array<std::string_view, 3> names{"batched", "single", "round_trip"};
     return names[static_cast<std::size_t>(pattern)];
-}
-
-double median(std::vector<double> values) {
-    std::ranges::sort(values);
-    return values[values.size() / 2];
 }
 
 // A warm queue: made and run through once, so that its memory has been touched and it is in the caches like the others.
@@ -101,10 +96,10 @@ Contest run_contest(RingPattern pattern, std::uint64_t item_count, Progress& pro
         contest.seconds[index].push_back(sample.seconds);
         contest.error_count += sample.intact ? 0 : 1;
     };
-    for (std::size_t round = 0; round < kRounds; ++round) {
+    for (std::size_t round = 0; round < kRingRounds; ++round) {
         // Another one begins each time, so that none always follows the same neighbour.
         for (std::size_t turn = 0; turn < 3; ++turn) run_one((round + turn) % 3);
-        progress.show(done + share * static_cast<double>(round + 1) / kRounds, pattern_name(pattern));
+        progress.show(done + share * static_cast<double>(round + 1) / kRingRounds, pattern_name(pattern));
     }
     return contest;
 }
@@ -131,7 +126,7 @@ json::object describe(const Contest& contest) {
 
 void run_ring(const Options& options, Report& report) {
     const std::uint64_t batched_count = options.event_count.value_or(2'000'000);
-    report.parameters = {{"rounds", kRounds}, {"capacity", kCapacity}, {"batch", kBatchCount},
+    report.parameters = {{"rounds", kRingRounds}, {"capacity", kCapacity}, {"batch", kBatchCount},
                          {"item_bytes", json::array{8, 64}}, {"batched_items", batched_count},
                          {"single_items", batched_count / 4}, {"round_trips", batched_count / 100},
                          {"processors", json::array{0, 1 % cpu_count()}}};
@@ -173,11 +168,11 @@ void run_ring(const Options& options, Report& report) {
     report.cpu_seconds.client = own_cpu_seconds();
 }
 
-constexpr std::array<std::string_view, 1> kFlags{"--events"};
+constexpr std::array<std::string_view, 1> kRingFlags{"--events"};
 
 }  // namespace
 
 extern const Workload kRingWorkload;
-const Workload kRingWorkload{"ring", "Is casc::ring as fast as the best queues between two threads?", kFlags, run_ring};
+const Workload kRingWorkload{"ring", "Is casc::ring as fast as the best queues between two threads?", kRingFlags, run_ring};
 
 }  // namespace casc::bench

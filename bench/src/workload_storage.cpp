@@ -36,7 +36,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kRocksdbBytes = 512u << 20;
 constexpr std::uint64_t kRawBytes = 2ull << 30;
-constexpr std::uint64_t kWarmUpBytes = 1ull << 30;
+constexpr std::uint64_t kStoreWarmUpBytes = 1ull << 30;
 constexpr std::size_t kDifferentBatches = 64;
 constexpr std::size_t kReadBytes = 1u << 20;
 const LogId kLog(TopicId(1), PartitionId(0), Lane::normal);
@@ -192,7 +192,7 @@ struct Written {
 Written write_rows(Driver& driver, const Rows& rows, std::uint64_t row_count, Report& report) {
     Progress progress("storage");
     Histogram warming;
-    const std::uint64_t warm_rows = std::min(kWarmUpBytes / rows.batch_bytes(), row_count / 4);
+    const std::uint64_t warm_rows = std::min(kStoreWarmUpBytes / rows.batch_bytes(), row_count / 4);
     driver.append(rows, warm_rows, true, warming, [](double) {});
     Written written;
     written.before = driver.store().stats();
@@ -272,11 +272,11 @@ void run_storage(const Options& options, Report& report) {
     report.cpu_seconds.client = own_cpu_seconds();
 }
 
-constexpr std::array<std::string_view, 5> kFlags{"--size", "--acks", "--batch-bytes", "--total", "--data-dir"};
+constexpr std::array<std::string_view, 5> kStorageFlags{"--size", "--acks", "--batch-bytes", "--total", "--data-dir"};
 
 }  // namespace
 
 extern const Workload kStorageWorkload;
-const Workload kStorageWorkload{"storage", "How fast is the log itself, beside the bare device?", kFlags, run_storage};
+const Workload kStorageWorkload{"storage", "How fast is the log itself, beside the bare device?", kStorageFlags, run_storage};
 
 }  // namespace casc::bench

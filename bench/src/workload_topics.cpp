@@ -239,11 +239,11 @@ void run_topics(const Options& options, Report& report) {
     report.cpu_seconds = {own_cpu_seconds() - client_cpu, target.broker_cpu_seconds()};
 }
 
-constexpr std::array<std::string_view, 5> kFlags{"--topics", "--size", "--address", "--data-dir", "--set"};
+constexpr std::array<std::string_view, 5> kTopicsFlags{"--topics", "--size", "--address", "--data-dir", "--set"};
 
 }  // namespace
 
 extern const Workload kTopicsWorkload;
-const Workload kTopicsWorkload{"topics", "What do a hundred thousand topics cost?", kFlags, run_topics};
+const Workload kTopicsWorkload{"topics", "What do a hundred thousand topics cost?", kTopicsFlags, run_topics};
 
 }  // namespace casc::bench

@@ -58,7 +58,7 @@ Log& the_log() {
     return log;
 }
 
-std::string number(double value) {
+std::string number_text(double value) {
     std::array<char, 32> text;
     const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
     return {text.data(), end};
@@ -66,7 +66,7 @@ std::string number(double value) {
 
 struct TextOf {
     std::string operator()(bool value) const { return value ? "true" : "false"; }
-    std::string operator()(double value) const { return number(value); }
+    std::string operator()(double value) const { return number_text(value); }
     std::string operator()(std::int64_t value) const { return std::to_string(value); }
     std::string operator()(std::uint64_t value) const { return std::to_string(value); }
     std::string operator()(std::string_view value) const {
@@ -84,7 +84,7 @@ struct TextOf {
 struct JsonOf : TextOf {
     using TextOf::operator();
     std::string operator()(double value) const {
-        return value - value == 0 ? number(value) : "null";
+        return value - value == 0 ? number_text(value) : "null";
     }
     std::string operator()(std::string_view value) const { return json_string(value); }
 };

@@ -64,7 +64,7 @@ constexpr std::size_t kShortStride = 128;
 
 using Matrix = std::array<std::uint32_t, 32>;  // column i: what bit i becomes
 
-constexpr std::uint32_t apply(const Matrix& matrix, std::uint32_t vector) {
+constexpr std::uint32_t transformed(const Matrix& matrix, std::uint32_t vector) {
     std::uint32_t sum = 0;
     for (unsigned bit = 0; bit < 32; ++bit)
         if ((vector >> bit & 1u) != 0) sum ^= matrix[bit];
@@ -73,25 +73,25 @@ constexpr std::uint32_t apply(const Matrix& matrix, std::uint32_t vector) {
 
 constexpr Matrix multiply(const Matrix& a, const Matrix& b) {
     Matrix product{};
-    for (unsigned bit = 0; bit < 32; ++bit) product[bit] = apply(a, b[bit]);
+    for (unsigned bit = 0; bit < 32; ++bit) product[bit] = transformed(a, b[bit]);
     return product;
 }
 
 template <std::size_t stride>
-constexpr auto kShift = [] {
+constexpr auto kShiftTable = [] {
     static_assert(std::has_single_bit(stride), "the matrix is made by squaring");
     Matrix matrix{};
     for (unsigned bit = 0; bit < 32; ++bit) matrix[bit] = advance_one_byte(1u << bit);
     for (std::size_t bytes = 1; bytes < stride; bytes *= 2) matrix = multiply(matrix, matrix);
     std::array<std::array<std::uint32_t, 256>, 4> table{};
     for (unsigned row = 0; row < 4; ++row)
-        for (std::uint32_t byte = 0; byte < 256; ++byte) table[row][byte] = apply(matrix, byte << (8 * row));
+        for (std::uint32_t byte = 0; byte < 256; ++byte) table[row][byte] = transformed(matrix, byte << (8 * row));
     return table;
 }();
 
 template <std::size_t stride>
-std::uint32_t shift(std::uint32_t state) noexcept {
-    constexpr auto& table = kShift<stride>;
+std::uint32_t shift_state(std::uint32_t state) noexcept {
+    constexpr auto& table = kShiftTable<stride>;
     return table[0][state & 0xFF] ^ table[1][state >> 8 & 0xFF] ^ table[2][state >> 16 & 0xFF] ^ table[3][state >> 24];
 }
 
@@ -107,8 +107,8 @@ __attribute__((target("sse4.2"), always_inline)) inline std::uint64_t advance_bl
             b = _mm_crc32_u64(b, load64(at + stride + i));
             c = _mm_crc32_u64(c, load64(at + 2 * stride + i));
         }
-        const auto ab = shift<stride>(static_cast<std::uint32_t>(a)) ^ static_cast<std::uint32_t>(b);
-        a = shift<stride>(ab) ^ static_cast<std::uint32_t>(c);
+        const auto ab = shift_state<stride>(static_cast<std::uint32_t>(a)) ^ static_cast<std::uint32_t>(b);
+        a = shift_state<stride>(ab) ^ static_cast<std::uint32_t>(c);
     }
     return a;
 }

@@ -1,5 +1,7 @@
 #include "store_rocks.hpp"
 
+#include "fail_stop_file_system.hpp"
+
 #include <rocksdb/cache.h>
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/file_system.h>
@@ -126,15 +128,14 @@ Result<std::unique_ptr<Rocks>> Rocks::open(Disk& disk, const std::filesystem::pa
     auto rocks = std::unique_ptr<Rocks>(new Rocks);
     rocks->directory_ = directory;
     rocks->direct_io_ = disk.name() == "io_uring";  // the other implementations stand in where O_DIRECT is missing
-    rocks->file_system_ = disk.rocksdb_file_system();
-    if (rocks->file_system_ != nullptr)
-        rocks->env_ = rocksdb::NewCompositeEnv(std::static_pointer_cast<rocksdb::FileSystem>(rocks->file_system_));
+    const auto simulated = std::static_pointer_cast<rocksdb::FileSystem>(disk.rocksdb_file_system());
+    rocks->env_ = rocksdb::NewCompositeEnv(
+        make_fail_stop_file_system(simulated ? simulated : rocksdb::FileSystem::Default(), directory));
     rocks->listener_ = std::make_shared<ErrorListener>();
     rocks->dead_rows_ = std::make_shared<DeadRowTest>();
 
-    rocksdb::Env* const env = rocks->env_ ? rocks->env_.get() : rocksdb::Env::Default();
-    rocks->options_ = database_options(env, rocks->direct_io_);
-    if (rocks->env_) rocks->options_.info_log = std::make_shared<SilentLogger>();
+    rocks->options_ = database_options(rocks->env_.get(), rocks->direct_io_);
+    if (simulated) rocks->options_.info_log = std::make_shared<SilentLogger>();
     rocks->options_.create_if_missing = mode == Mode::create;
     rocks->options_.listeners.push_back(rocks->listener_);
     const auto cache = rocksdb::NewLRUCache(block_cache_bytes);

@@ -76,8 +76,7 @@ private:
 
     std::filesystem::path directory_;
     bool direct_io_ = false;
-    std::shared_ptr<void> file_system_;
-    std::unique_ptr<rocksdb::Env> env_;  // null: RocksDB's own
+    std::unique_ptr<rocksdb::Env> env_;
     std::shared_ptr<ErrorListener> listener_;
     std::shared_ptr<DeadRowTest> dead_rows_;  // set while rewrite() runs, asked only by the compaction it starts
     rocksdb::Options options_;

@@ -6,6 +6,8 @@
 
 #include <casc/wire/batch_builder.hpp>
 
+#include <text.hpp>
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -72,11 +74,7 @@ std::string changes_in(const std::filesystem::path& folder, const Snapshot& befo
     return names;
 }
 
-bool contains(std::string_view text, std::string_view part) {
-    return text.find(part) != text.npos;
-}
-
-std::vector<std::byte> batch_of(std::string_view payload, std::size_t count) {
+std::vector<std::byte> repeated_batch(std::string_view payload, std::size_t count) {
     wire::BatchBuilder builder(Lane::normal);
     for (std::size_t i = 0; i < count; ++i)
         builder.add_payload(std::as_bytes(std::span(payload)), EpochNanos(1));
@@ -96,7 +94,7 @@ void fill(const TestBroker& broker, std::size_t batches) {
     fb::ProduceT produce;
     produce.topic_id = topic->topic_id;
     produce.acks = static_cast<std::uint8_t>(Acks::durable);
-    const std::vector<std::byte> batch = batch_of(std::string(100, 'x'), 1000);
+    const std::vector<std::byte> batch = repeated_batch(std::string(100, 'x'), 1000);
     for (std::size_t i = 0; i < batches; ++i) {
         const auto stored = raw.call(produce, batch);
         REQUIRE_MESSAGE(stored.has_value(), stored.error().message());

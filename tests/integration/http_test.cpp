@@ -6,6 +6,8 @@
 
 #include <casc/wire/batch_builder.hpp>
 
+#include <text.hpp>
+
 #include <doctest/doctest.h>
 
 #include <fstream>
@@ -18,10 +20,6 @@ using namespace casc::test;
 namespace fb = casc::wire::fb;
 
 namespace {
-
-bool contains(std::string_view text, std::string_view part) {
-    return text.find(part) != text.npos;
-}
 
 // The sum of a metric over all its labels, or -1 when it is not there.
 double metric(const std::string& page, const std::string& name) {

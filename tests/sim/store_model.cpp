@@ -44,7 +44,7 @@ void ModelState::restart(Ending ending) {
 
 namespace {
 
-std::string name_of(LogId log) {
+std::string model_name_of(LogId log) {
     return "log " + std::to_string(log.topic().value()) + "/" + std::string(to_string(log.lane()));
 }
 
@@ -59,14 +59,14 @@ std::string difference(const ModelState& expected, const Observed& found) {
     for (const auto& [id, log] : expected.logs) {
         const auto at = found.logs.find(id);
         if (at == found.logs.end())
-            out << name_of(id) << " is not there; ";
+            out << model_name_of(id) << " is not there; ";
         else if (!at->second.fits(log))
-            out << name_of(id) << " is "
+            out << model_name_of(id) << " is "
                 << range_of(at->second.start, at->second.events_end.value_or(at->second.end), at->second.end)
                 << " and not " << range_of(log.start, log.events_end(), log.end) << "; ";
     }
     for (const auto& [id, log] : found.logs)
-        if (!expected.logs.contains(id)) out << name_of(id) << " should not be there; ";
+        if (!expected.logs.contains(id)) out << model_name_of(id) << " should not be there; ";
     for (const auto& [key, value] : expected.rows) {
         const auto at = found.rows.find(key);
         if (at == found.rows.end())

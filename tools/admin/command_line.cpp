@@ -107,7 +107,7 @@ std::string path_of(const CLI::App* app) {
     return path;
 }
 
-std::string joined(const std::vector<std::string>& words) {
+std::string comma_joined(const std::vector<std::string>& words) {
     std::string text;
     for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
     return text;
@@ -124,11 +124,11 @@ std::pair<std::string, std::string> explain(const CLI::App& root, const CLI::Par
         const std::string near = nearest(reached.stranger, known);
         if (!near.empty()) hint = "did you mean '" + path + " " + near + "'?";
         return {"'" + reached.stranger + "' is not a command of " + path + "; there are: " +
-                    joined(known),
+                    comma_joined(known),
                 hint};
     }
     if (!reached.app->get_subcommands({}).empty())
-        return {path + " needs one of: " + joined(names_of_verbs(*reached.app)), hint};
+        return {path + " needs one of: " + comma_joined(names_of_verbs(*reached.app)), hint};
     for (const std::string& word : arguments) {
         const std::string name = word.substr(0, word.find('='));
         const auto known = names_of_options(*reached.app);

@@ -16,6 +16,9 @@
 
 namespace casc::test {
 
+// A port that nobody may listen on.
+inline constexpr const char* kNobody = "127.0.0.1:1";
+
 struct AdminRun {
     int code = -1;
     std::string out;

@@ -10,8 +10,6 @@ using namespace casc::test;
 
 namespace {
 
-constexpr const char* kNobody = "127.0.0.1:1";  // a port that nobody may listen on
-
 }  // namespace
 
 TEST_CASE_FIXTURE(AdminFixture, "admin/node: info describes the broker, with all figures in JSON") {

@@ -33,8 +33,6 @@ struct LocalFixture {
     }
 };
 
-constexpr const char* kNobody = "127.0.0.1:1";
-
 }  // namespace
 
 TEST_CASE_FIXTURE(LocalFixture, "admin/usage: a mistyped word is met with the nearest one, and exit 2") {

@@ -2,6 +2,8 @@
 
 #include <casc/broker/config.hpp>
 
+#include <text.hpp>
+
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -11,6 +13,7 @@
 
 using namespace casc;
 using namespace casc::broker;
+using casc::test::contains;
 
 namespace {
 
@@ -73,10 +76,6 @@ std::string uncommented(std::string_view example) {
         if (!key_line) out += example[i];
     }
     return out;
-}
-
-bool contains(std::string_view text, std::string_view part) {
-    return text.find(part) != text.npos;
 }
 
 }  // namespace

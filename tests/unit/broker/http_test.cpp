@@ -2,6 +2,8 @@
 
 #include <casc/broker/http.hpp>
 
+#include <text.hpp>
+
 #include <doctest/doctest.h>
 
 #include <arpa/inet.h>
@@ -16,6 +18,7 @@
 
 using namespace casc;
 using namespace casc::broker;
+using casc::test::contains;
 
 namespace {
 
@@ -108,10 +111,6 @@ struct HttpFixture {
         return ask("GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     }
 };
-
-bool contains(std::string_view text, std::string_view part) {
-    return text.find(part) != text.npos;
-}
 
 }  // namespace
 

@@ -9,6 +9,9 @@
 
 namespace casc::test {
 
+// So long a case waits for what must come.
+inline constexpr std::chrono::milliseconds kPatience{10'000};
+
 struct ClientFixture {
     FakeBroker broker;
     std::uint32_t topic = broker.add_topic("orders", 4);

@@ -8,8 +8,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr milliseconds kPatience{10'000};
-
 struct GroupFixture : ClientFixture {
     std::vector<std::string> calls;
     RebalanceCallbacks callbacks = recording();

@@ -9,8 +9,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr milliseconds kPatience{10'000};
-
 Place place(std::uint32_t partition, std::uint64_t offset, Lane lane = Lane::normal) {
     return {"orders", PartitionId(partition), lane, Offset(offset)};
 }

@@ -16,7 +16,7 @@
 namespace casc::test {
 namespace {
 
-constexpr std::chrono::seconds kPatience{10};
+constexpr std::chrono::seconds kAnswerPatience{10};
 
 int listen_unix(const std::string& path) {
     sockaddr_un address{};
@@ -413,7 +413,7 @@ void FakeBroker::on_request(Hook before, Hook after) {
 }
 
 bool FakeBroker::wait_until(const std::function<bool()>& condition) {
-    const auto until = std::chrono::steady_clock::now() + kPatience;
+    const auto until = std::chrono::steady_clock::now() + kAnswerPatience;
     std::unique_lock lock(mutex_);
     for (;;) {
         lock.unlock();

@@ -20,7 +20,7 @@ using testing::Memory;
 using testing::ModelSync;
 using testing::Program;
 
-constexpr std::array kMemories{Memory::sequential, Memory::store_buffers};
+constexpr std::array kWakeMemories{Memory::sequential, Memory::store_buffers};
 
 // How the reader goes to sleep. Only the first is right.
 template <class Sync>
@@ -99,7 +99,7 @@ Exploration explore_reader(std::size_t writers, int pushes, Memory memory) {
 }
 
 TEST_CASE("gpu/waker explored: a reader that sleeps loses no wake-up in any order of operations") {
-    for (const Memory memory : kMemories) {
+    for (const Memory memory : kWakeMemories) {
         for (const int pushes : {0, 1, 2}) {
             const Exploration found = explore_reader<ModelSync, Waits>(1, pushes, memory);
             CAPTURE(pushes);
@@ -137,7 +137,7 @@ private:
 };
 
 TEST_CASE("gpu/waker explored: wake() is heard whatever order its news were stored with") {
-    for (const Memory memory : kMemories) {
+    for (const Memory memory : kWakeMemories) {
         const Exploration found = testing::explore([] { return std::make_unique<StopFlag>(); }, memory);
         CAPTURE(found.runs);
         CAPTURE(found.first_failure);

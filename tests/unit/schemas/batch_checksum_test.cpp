@@ -8,7 +8,7 @@ using namespace casc::wire::test;
 
 namespace {
 
-Bytes example() {
+Bytes checksum_example() {
     Event event{.payload = bytes_of("a payload of some length"), .key = bytes_of("key")};
     event.headers = {{"name", "value"}};
     return batch_of({event, {.payload = bytes_of("another")}});
@@ -23,7 +23,7 @@ bool is_intact(std::span<const std::byte> bytes) {
 }  // namespace
 
 TEST_CASE("schemas/batch checksum: a flip of any bit of a stamped batch is found") {
-    Bytes batch = example();
+    Bytes batch = checksum_example();
     stamp_batch(batch, Offset(42), EpochNanos(43), 44, 45);
     REQUIRE(is_intact(batch));
     for (std::size_t bit = 0; bit < batch.size() * 8; ++bit) {
@@ -35,7 +35,7 @@ TEST_CASE("schemas/batch checksum: a flip of any bit of a stamped batch is found
 }
 
 TEST_CASE("schemas/batch checksum: a flip of any bit that the producer wrote is found before the stamp") {
-    Bytes batch = example();
+    Bytes batch = checksum_example();
     for (std::size_t bit = sizeof(BatchStamp) * 8; bit < batch.size() * 8; ++bit) {
         batch[bit / 8] ^= std::byte{1} << (bit % 8);
         const auto parsed = BatchView::parse(batch);
@@ -46,7 +46,7 @@ TEST_CASE("schemas/batch checksum: a flip of any bit that the producer wrote is 
 }
 
 TEST_CASE("schemas/batch checksum: stamping, once or again, leaves the producer's part and its checksum alone") {
-    const Bytes produced = example();
+    const Bytes produced = checksum_example();
     Bytes batch = produced;
     for (std::uint64_t round = 0; round < 3; ++round) {
         stamp_batch(batch, Offset(round * 1000), EpochNanos(5), round, 7);
@@ -57,7 +57,7 @@ TEST_CASE("schemas/batch checksum: stamping, once or again, leaves the producer'
 }
 
 TEST_CASE("schemas/batch checksum: a stamp does not depend on what stood there before") {
-    Bytes clean = example();
+    Bytes clean = checksum_example();
     Bytes dirty = patched(patched(clean, 8, std::uint64_t{0xDEAD}), 40, std::uint32_t{0xBEEF});
     stamp_batch(clean, Offset(1), EpochNanos(2), 3, 4);
     stamp_batch(dirty, Offset(1), EpochNanos(2), 3, 4);
@@ -65,5 +65,5 @@ TEST_CASE("schemas/batch checksum: a stamp does not depend on what stood there b
 }
 
 TEST_CASE("schemas/batch checksum: a batch that was never stamped does not pass for a stamped one") {
-    CHECK_FALSE(BatchView::parse(example()).value().verify_stamp());
+    CHECK_FALSE(BatchView::parse(checksum_example()).value().verify_stamp());
 }

@@ -16,7 +16,7 @@ ErrorCode refusal(const Bytes& batch) {
 }
 
 // Three events: payload ends 5, 10, 15; keys "ab", absent, "cde"; one header on the second.
-Bytes example() {
+Bytes malformed_example() {
     Event second{.payload = bytes_of("bbbbb")};
     second.headers = {{"name", "value"}};
     return batch_of({{.payload = bytes_of("aaaaa"), .key = bytes_of("ab")},
@@ -32,13 +32,13 @@ constexpr std::size_t kHeaderBytes = kHeaderEnds + 16;             // 2 + 4 + 4 
 
 template <class T>
 ErrorCode refusal_with(std::size_t at, T value) {
-    return refusal(sealed(patched(example(), at, value)));
+    return refusal(sealed(patched(malformed_example(), at, value)));
 }
 
 }  // namespace
 
 TEST_CASE("schemas/batch malformed: the example itself is accepted and lies as the cases below assume") {
-    const Bytes batch = example();
+    const Bytes batch = malformed_example();
     REQUIRE(refusal(batch) == ErrorCode::ok);
     CHECK(loaded<std::uint32_t>(batch, kPayloadEnds + 8) == 15);
     CHECK(loaded<std::uint32_t>(batch, kKeyEnds + 4) == (2 | 0x80000000));
@@ -47,7 +47,7 @@ TEST_CASE("schemas/batch malformed: the example itself is accepted and lies as t
 }
 
 TEST_CASE("schemas/batch malformed: cut at any byte, or longer than it says") {
-    const Bytes batch = example();
+    const Bytes batch = malformed_example();
     for (std::size_t length = 0; length < batch.size(); ++length) {
         const Bytes cut(batch.begin(), batch.begin() + static_cast<std::ptrdiff_t>(length));
         CHECK(refusal(cut) == ErrorCode::batch_malformed);
@@ -66,10 +66,10 @@ TEST_CASE("schemas/batch malformed: magic and total length") {
 }
 
 TEST_CASE("schemas/batch malformed: a length that is no multiple of eight, or over the limit, whatever came with it") {
-    Bytes odd = example();
+    Bytes odd = malformed_example();
     odd.resize(odd.size() + 1);
     CHECK(refusal(patched(odd, 4, static_cast<std::uint32_t>(odd.size()))) == ErrorCode::batch_malformed);
-    Bytes huge = example();
+    Bytes huge = malformed_example();
     huge.resize(kBatchBytesMax + 8);
     CHECK(refusal(patched(huge, 4, static_cast<std::uint32_t>(huge.size()))) == ErrorCode::batch_malformed);
 }
@@ -85,7 +85,7 @@ TEST_CASE("schemas/batch malformed: a count that only the padding of a column co
 }
 
 TEST_CASE("schemas/batch malformed: section lengths") {
-    const Bytes batch = example();
+    const Bytes batch = malformed_example();
     for (const auto field : {offsetof(BatchHeader, columns_bytes), offsetof(BatchHeader, payload_bytes),
                              offsetof(BatchHeader, stored_payload_bytes)}) {
         const auto right = loaded<std::uint32_t>(batch, in_header(field));
@@ -98,7 +98,7 @@ TEST_CASE("schemas/batch malformed: section lengths") {
 }
 
 TEST_CASE("schemas/batch malformed: payload and stored length changed together still disagree with the positions") {
-    Bytes batch = example();
+    Bytes batch = malformed_example();
     for (const std::uint32_t bytes : {14u, 16u}) {  // both pad to the same batch length as 15
         batch = patched(batch, in_header(offsetof(BatchHeader, payload_bytes)), bytes);
         batch = patched(batch, in_header(offsetof(BatchHeader, stored_payload_bytes)), bytes);
@@ -146,21 +146,21 @@ TEST_CASE("schemas/batch malformed: header lists that do not end where they say"
         CHECK(refusal_with(kHeaderBytes + 6, value) == ErrorCode::batch_malformed);
     // The list cut short by its position: too short for a name's length, then for a value's.
     for (const std::uint32_t bytes : {1u, 2u, 9u, 14u}) {
-        Bytes batch = patched(example(), kHeaderEnds + 4, bytes);
+        Bytes batch = patched(malformed_example(), kHeaderEnds + 4, bytes);
         batch = patched(batch, kHeaderEnds + 8, bytes | 0x80000000u);
         CHECK(refusal(sealed(batch)) == ErrorCode::batch_malformed);
     }
 }
 
 TEST_CASE("schemas/batch malformed: without the column of payload positions") {
-    const auto columns = loaded<std::uint16_t>(example(), in_header(offsetof(BatchHeader, columns)));
+    const auto columns = loaded<std::uint16_t>(malformed_example(), in_header(offsetof(BatchHeader, columns)));
     CHECK(refusal_with(in_header(offsetof(BatchHeader, columns)), static_cast<std::uint16_t>(columns & ~1)) ==
           ErrorCode::batch_malformed);
     CHECK(refusal_with(in_header(offsetof(BatchHeader, columns)), std::uint16_t{0}) == ErrorCode::batch_malformed);
 }
 
 TEST_CASE("schemas/batch malformed: columns added or taken away in the header alone") {
-    const auto columns = loaded<std::uint16_t>(example(), in_header(offsetof(BatchHeader, columns)));
+    const auto columns = loaded<std::uint16_t>(malformed_example(), in_header(offsetof(BatchHeader, columns)));
     for (unsigned column = 1; column < kColumnCount; ++column) {
         CAPTURE(column);
         CHECK(refusal_with(in_header(offsetof(BatchHeader, columns)), static_cast<std::uint16_t>(columns ^ 1u << column)) ==

@@ -24,12 +24,12 @@ Bytes frame_of(std::size_t body_bytes, std::size_t attachment_bytes = 0) {
 }
 
 template <class T>
-Bytes patched(Bytes frame, std::size_t at, T value) {
+Bytes patched_frame(Bytes frame, std::size_t at, T value) {
     std::memcpy(frame.data() + at, &value, sizeof value);
     return frame;
 }
 
-ErrorCode refusal(const Bytes& frame, std::size_t limit = kFrameBytesMax) {
+ErrorCode frame_refusal(const Bytes& frame, std::size_t limit = kFrameBytesMax) {
     const auto header = peek_frame(frame, limit);
     return header ? ErrorCode::ok : header.error().code;
 }
@@ -72,33 +72,33 @@ TEST_CASE("schemas/frame: another protocol is recognised from its fifth byte") {
     CHECK(peek_frame(std::as_bytes(std::span(http.substr(0, 4))), kFrameBytesMax).has_value());
     CHECK(peek_frame(std::as_bytes(std::span(http.substr(0, 5))), kFrameBytesMax).error().code ==
           ErrorCode::bad_magic);
-    CHECK(refusal(patched(frame_of(8), 4, std::uint8_t{0xCB})) == ErrorCode::bad_magic);
+    CHECK(frame_refusal(patched_frame(frame_of(8), 4, std::uint8_t{0xCB})) == ErrorCode::bad_magic);
 }
 
 TEST_CASE("schemas/frame: a version or kind that this side does not speak is refused") {
-    CHECK(refusal(patched(frame_of(8), 5, std::uint8_t{0})) == ErrorCode::unsupported_version);
-    CHECK(refusal(patched(frame_of(8), 5, std::uint8_t{2})) == ErrorCode::unsupported_version);
-    CHECK(refusal(patched(frame_of(8), 6, std::uint8_t{0})) == ErrorCode::malformed_message);
-    CHECK(refusal(patched(frame_of(8), 6, std::uint8_t{6})) == ErrorCode::malformed_message);
-    CHECK(refusal(patched(frame_of(8), 6, std::uint8_t{255})) == ErrorCode::malformed_message);
+    CHECK(frame_refusal(patched_frame(frame_of(8), 5, std::uint8_t{0})) == ErrorCode::unsupported_version);
+    CHECK(frame_refusal(patched_frame(frame_of(8), 5, std::uint8_t{2})) == ErrorCode::unsupported_version);
+    CHECK(frame_refusal(patched_frame(frame_of(8), 6, std::uint8_t{0})) == ErrorCode::malformed_message);
+    CHECK(frame_refusal(patched_frame(frame_of(8), 6, std::uint8_t{6})) == ErrorCode::malformed_message);
+    CHECK(frame_refusal(patched_frame(frame_of(8), 6, std::uint8_t{255})) == ErrorCode::malformed_message);
 }
 
 TEST_CASE("schemas/frame: a frame over the receiver's limit is refused from its header alone") {
     const Bytes bytes = frame_of(8, 4096);
-    CHECK(refusal(bytes, bytes.size()) == ErrorCode::ok);
-    CHECK(refusal(bytes, bytes.size() - 1) == ErrorCode::frame_too_large);
-    CHECK(refusal(patched(bytes, 0, std::uint32_t{0xFFFFFFF8})) == ErrorCode::frame_too_large);
+    CHECK(frame_refusal(bytes, bytes.size()) == ErrorCode::ok);
+    CHECK(frame_refusal(bytes, bytes.size() - 1) == ErrorCode::frame_too_large);
+    CHECK(frame_refusal(patched_frame(bytes, 0, std::uint32_t{0xFFFFFFF8})) == ErrorCode::frame_too_large);
 }
 
 TEST_CASE("schemas/frame: lengths that disagree are refused") {
     const Bytes bytes = frame_of(20);  // 48 bytes
     for (const std::uint32_t frame_bytes : {0u, 8u, 16u, 23u, 41u, 47u, 49u, 40u})
-        CHECK(refusal(patched(bytes, 0, frame_bytes)) == ErrorCode::malformed_message);
+        CHECK(frame_refusal(patched_frame(bytes, 0, frame_bytes)) == ErrorCode::malformed_message);
     for (const std::uint32_t body_bytes : {25u, 26u, 4096u, 0x7FFFFFFFu, 0xFFFFFFF8u, 0xFFFFFFFFu})
-        CHECK(refusal(patched(bytes, 16, body_bytes)) == ErrorCode::malformed_message);
+        CHECK(frame_refusal(patched_frame(bytes, 16, body_bytes)) == ErrorCode::malformed_message);
     const auto body_over_limit = static_cast<std::uint32_t>(kBodyBytesMax + 1);
-    const Bytes large = patched(patched(bytes, 0, std::uint32_t{16u << 20}), 16, body_over_limit);
-    CHECK(refusal(large) == ErrorCode::malformed_message);
+    const Bytes large = patched_frame(patched_frame(bytes, 0, std::uint32_t{16u << 20}), 16, body_over_limit);
+    CHECK(frame_refusal(large) == ErrorCode::malformed_message);
 }
 
 TEST_CASE("schemas/frame: opening any cut of a frame fails without reading past its end") {
