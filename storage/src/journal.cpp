@@ -225,6 +225,13 @@ Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const JournalOptions&
     return std::unique_ptr<Journal>(new Journal(std::move(impl)));
 }
 
+Result<void> Journal::examine(Disk& disk, const std::filesystem::path& directory, const BodyCheck& check,
+                              RecoveryReport& report) {
+    CASC_TRY(const auto scan, detail::scan_journal(disk, directory, check));
+    fill_report(scan, report);
+    return {};
+}
+
 Result<void> Journal::verify(Disk& disk, const std::filesystem::path& directory, const BodyCheck& check,
                              const std::function<Result<void>(const RecoveredEntry&)>& visit,
                              RecoveryReport& report) {

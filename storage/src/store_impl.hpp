@@ -83,6 +83,11 @@ private:
         JournalSequence touched{};  // the newest entry that changes it
         std::size_t change = 0;     // its place in that entry's changes
     };
+    // How far the slices are, and those that are further than the state rows.
+    struct Applied {
+        Checkpointer::AppliedByClass by_class;
+        std::vector<SliceRef> ahead;
+    };
     struct PendingRead {
         ReadRequest request;
         std::optional<std::uint64_t> cache_front;  // when it was posted
@@ -90,10 +95,15 @@ private:
 
     // Recovery, in order.
     [[nodiscard]] Result<bool> claim_folder();  // true: it is new
+    [[nodiscard]] bool was_never_opened() const;
+    [[nodiscard]] Result<void> examine();
+    [[nodiscard]] Result<void> examine_slices();
+    [[nodiscard]] Result<void> examine_journal();
     [[nodiscard]] Result<void> open_rocks(bool is_new);
     [[nodiscard]] Result<void> clear_ingest_folder();
-    [[nodiscard]] Result<Checkpointer::AppliedByClass> load_applied();
+    [[nodiscard]] Result<Applied> load_applied();
     [[nodiscard]] Result<void> repair_directory(const SliceRef& slice);
+    [[nodiscard]] Result<void> read_directory(const SliceRef& slice, rocksdb::WriteBatch& rows);
     [[nodiscard]] Result<void> load_logs();
     [[nodiscard]] Result<void> replay();
     [[nodiscard]] Result<void> replay_entry(const RecoveredEntry& recovered);

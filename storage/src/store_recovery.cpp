@@ -12,8 +12,8 @@ namespace casc::storage {
 
 Result<void> Store::Impl::recover() {
     CASC_TRY(const bool is_new, claim_folder());
+    if (!is_new) CASC_TRY_VOID(examine());
     CASC_TRY_VOID(open_rocks(is_new));
-    CASC_TRY_VOID(load_logs());
     CASC_TRY_VOID(replay());
     CASC_TRY_VOID(continue_logs());
     check_space();
@@ -35,7 +35,7 @@ Result<bool> Store::Impl::claim_folder() {
     const auto format = StoreFormat::read(disk_, paths_.format);
     if (format) {
         restored_ = format->restored;
-        return false;
+        return was_never_opened();
     }
     if (format.error().code != ErrorCode::data_missing) return format.error();
     CASC_TRY(const auto names, disk_.list(paths_.root));
@@ -50,18 +50,38 @@ Result<bool> Store::Impl::claim_folder() {
     return true;
 }
 
+// Whoever is killed during the very first start has a FORMAT and maybe half a database, but never a journal.
+bool Store::Impl::was_never_opened() const {
+    if (restored_) return false;
+    if (const auto journal = disk_.list(paths_.journal); journal && !journal->empty()) return false;
+    const auto rows = disk_.list(paths_.rocks);
+    return !rows || std::find(rows->begin(), rows->end(), "CURRENT") == rows->end();
+}
+
+// Reads all that a start depends on before anything is changed: opening a RocksDB database to write begins with a new
+// MANIFEST, and a folder that is refused stays as it was found.
+Result<void> Store::Impl::examine() {
+    std::vector<Rocks::Opened> opened;
+    CASC_TRY(rocks_, Rocks::open(disk_, paths_.rocks, options_.block_cache_bytes, Rocks::Mode::read_only, opened));
+    CASC_TRY(slices_, SliceSet::adopt(*rocks_, std::move(opened)));
+    CASC_TRY_VOID(examine_slices());
+    CASC_TRY_VOID(load_logs());
+    CASC_TRY_VOID(examine_journal());
+    slices_.reset();
+    rocks_.reset();
+    return {};
+}
+
+Result<void> Store::Impl::examine_slices() {
+    CASC_TRY(const auto applied, load_applied());
+    rocksdb::WriteBatch rows;  // what repair_directory() is going to read
+    for (const SliceRef& slice : applied.ahead) CASC_TRY_VOID(read_directory(slice, rows));
+    return {};
+}
+
 // --- RocksDB ----------------------------------------------------------------------------------------------------------
 
 Result<void> Store::Impl::open_rocks(bool is_new) {
-    // Whoever is killed during the very first start has a FORMAT and maybe half a database, but never a journal.
-    if (!is_new) {
-        const auto journal = disk_.list(paths_.journal);
-        is_new = !restored_ && (!journal || journal->empty());
-        if (is_new) {
-            const auto rows = disk_.list(paths_.rocks);
-            is_new = !rows || std::find(rows->begin(), rows->end(), "CURRENT") == rows->end();
-        }
-    }
     CASC_TRY_VOID(disk_.make_directories(paths_.rocks));
     CASC_TRY_VOID(disk_.make_directories(paths_.ingest));
     std::vector<Rocks::Opened> opened;
@@ -70,8 +90,9 @@ Result<void> Store::Impl::open_rocks(bool is_new) {
     CASC_TRY(slices_, SliceSet::adopt(*rocks_, std::move(opened)));
     CASC_TRY_VOID(clear_ingest_folder());
     CASC_TRY(const auto applied, load_applied());
+    for (const SliceRef& slice : applied.ahead) CASC_TRY_VOID(repair_directory(slice));
     checkpointer_ = std::make_unique<Checkpointer>(*rocks_, *slices_, paths_.ingest, options_.slice_bytes,
-                                                   flushed_through_, applied);
+                                                   flushed_through_, applied.by_class);
     return {};
 }
 
@@ -95,11 +116,11 @@ Result<JournalSequence> sequence_row(const std::optional<std::string>& value, co
 }
 }  // namespace
 
-Result<Checkpointer::AppliedByClass> Store::Impl::load_applied() {
+Result<Store::Impl::Applied> Store::Impl::load_applied() {
     CASC_TRY(const auto stored, rocks_->get(meta_key(kAppliedKey)));
     CASC_TRY(flushed_through_, sequence_row(stored, "the applied sequence"));
-    Checkpointer::AppliedByClass applied;
-    applied.fill(flushed_through_);
+    Applied applied;
+    applied.by_class.fill(flushed_through_);
     // The newest slice of a class that has anything says how far the class is; one made just before a crash may be
     // empty. Older ones are not looked at, so that damage in them does not keep the store from starting.
     std::array<bool, kRetentionClassCount> known{};
@@ -114,9 +135,9 @@ Result<Checkpointer::AppliedByClass> Store::Impl::load_applied() {
         CASC_TRY_ROCKS(status, "reading the applied sequence of a slice");
         CASC_TRY(const auto sequence, sequence_row(value, "the applied sequence of a slice"));
         known[index] = true;
-        if (sequence <= applied[index]) continue;
-        applied[index] = sequence;
-        CASC_TRY_VOID(repair_directory(slice));
+        if (sequence <= applied.by_class[index]) continue;
+        applied.by_class[index] = sequence;
+        applied.ahead.push_back(slice);
     }
     return applied;
 }
@@ -125,6 +146,12 @@ Result<Checkpointer::AppliedByClass> Store::Impl::load_applied() {
 // state column family are not, but each SST file has those that it changed.
 Result<void> Store::Impl::repair_directory(const SliceRef& slice) {
     rocksdb::WriteBatch rows;
+    CASC_TRY_VOID(read_directory(slice, rows));
+    CASC_TRY_ROCKS(rocks_->db().Write(Rocks::write_options(), &rows), "repairing the slice directory");
+    return rocks_->flush_state();
+}
+
+Result<void> Store::Impl::read_directory(const SliceRef& slice, rocksdb::WriteBatch& rows) {
     const std::string end = first_batch_key();
     const rocksdb::Slice upper(end);
     auto options = Rocks::read_options();
@@ -135,8 +162,7 @@ Result<void> Store::Impl::repair_directory(const SliceRef& slice) {
         rows.Put(rocks_->state(), directory_key(log, slice->id), at->value());
     }
     CASC_TRY_ROCKS(at->status(), "reading the directory of a slice");
-    CASC_TRY_ROCKS(rocks_->db().Write(Rocks::write_options(), &rows), "repairing the slice directory");
-    return rocks_->flush_state();
+    return {};
 }
 
 Result<void> Store::Impl::load_logs() {
@@ -156,25 +182,29 @@ Result<void> Store::Impl::load_logs() {
 
 // --- the journal ------------------------------------------------------------------------------------------------------
 
+// A restored backup may come without journal.
+Result<void> Store::Impl::examine_journal() {
+    RecoveryReport found;
+    const auto names = disk_.list(paths_.journal);
+    if (names && !names->empty()) CASC_TRY_VOID(Journal::examine(disk_, paths_.journal, check_entry_body, found));
+    if (found.entries == 0 && (restored_ || flushed_through_ == JournalSequence())) return {};
+    if (found.entries > 0 && found.first <= flushed_through_.next() && found.last >= flushed_through_) return {};
+    return Error(ErrorCode::data_missing,
+                 "the journal in '" + paths_.journal.string() + "' does not continue where RocksDB ends (entry " +
+                     std::to_string(flushed_through_.value()) +
+                     "): segments are missing or damaged where they begin, restore them");
+}
+
 Result<void> Store::Impl::replay() {
     JournalOptions options = options_.journal;
     options.directory = paths_.journal;
     options.continue_after = flushed_through_;
-    const Error lost(ErrorCode::data_missing,
-                     "the journal in '" + paths_.journal.string() + "' does not continue where RocksDB ends (entry " +
-                         std::to_string(flushed_through_.value()) + "): segments are missing, restore them");
-    if (flushed_through_ > JournalSequence() && !restored_) {
-        const auto names = disk_.list(paths_.journal);
-        if (!names || names->empty()) return lost;
-    }
     RecoveryReport report;
     const auto visit = [&](const RecoveredEntry& entry) -> Result<void> {
-        if (report.first > flushed_through_.next() || report.last < flushed_through_) return lost;
         if (entry.sequence <= flushed_through_ || entry.record_count == 0) return {};
         return replay_entry(entry);
     };
     CASC_TRY(journal_, Journal::open(disk_, options, check_entry_body, visit, report));
-    if (report.entries == 0 && flushed_through_ > JournalSequence() && !restored_) return lost;
     durable_ = journal_->durable_through();
     stats_.torn_entries = report.torn_entries;
     return {};

@@ -79,8 +79,12 @@ Result<void> World::try_open() {
 }
 
 void World::open() {
+    if (const auto opened = open_or_say(); !opened) violated("it does not open: " + opened.error().message());
+}
+
+Result<void> World::open_or_say() {
     if (auto reused = entries_.look(disk_, options_.directory / "journal")) violated(*std::move(reused));
-    if (const auto opened = try_open(); !opened) return violated("it does not open: " + opened.error().message());
+    CASC_TRY_VOID(try_open());
     if (auto reused = entries_.look(disk_, options_.directory / "journal")) violated(*std::move(reused));
     if (auto same = entries_.opened()) violated(*std::move(same));
     const auto stats = store_->stats();
@@ -92,6 +96,7 @@ void World::open() {
     judged_ = true;
     newest_ = {};
     endings_ = {Ending::crash};
+    return {};
 }
 
 void World::close() {

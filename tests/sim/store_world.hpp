@@ -39,7 +39,9 @@ public:
 
     // Opens the store and finds out which entry it is at; everything that does not fit is a violation.
     void open();
-    // Opens it, and reports instead of judging when that fails.
+    // The same, but a store that does not open is reported, not judged.
+    [[nodiscard]] Result<void> open_or_say();
+    // Opens it without looking at what it found.
     [[nodiscard]] Result<void> try_open();
     // `steps` random things to do; ends early when the power goes or the store freezes.
     void work(int steps);

@@ -91,6 +91,10 @@ public:
         const std::function<Result<void>(const RecoveredEntry&)>& visit, RecoveryReport& report);
     ~Journal();  // waits for the writes in flight
 
+    // What open() would find, before anything is visited: fails with data_corrupt as open() does, changes nothing.
+    [[nodiscard]] static Result<void> examine(Disk& disk, const std::filesystem::path& directory, const BodyCheck& check,
+                                              RecoveryReport& report);
+
     // The reading half of open(), for offline verification: same arguments and failures, changes nothing.
     // report.generation is that of the newest entry.
     [[nodiscard]] static Result<void> verify(Disk& disk, const std::filesystem::path& directory,
