@@ -22,7 +22,10 @@
 #pragma GCC diagnostic pop
 #endif
 
+#include <cstdint>
+#include <cstring>
 #include <span>
+#include <vector>
 
 namespace casc::wire {
 
@@ -51,8 +54,15 @@ struct TextBytes final : flatbuffers::IterationVisitor {
 
 // The message as a struct. A body that refers to the same string again and again would unpack to its square (8 MiB to
 // terabytes), so the strings together may not be longer than the largest body. Fails with malformed_message.
+// `body` may begin anywhere: rows of the store lie as RocksDB has them.
 template <class Table>
 [[nodiscard]] Result<typename Table::NativeTableType> decode(std::span<const std::byte> body) {
+    std::vector<std::uint64_t> aligned;
+    if (reinterpret_cast<std::uintptr_t>(body.data()) % alignof(std::uint64_t) != 0) {
+        aligned.resize(body.size() / sizeof(std::uint64_t) + 1);
+        std::memcpy(aligned.data(), body.data(), body.size());
+        body = std::as_bytes(std::span(aligned)).first(body.size());
+    }
     CASC_TRY(const Table* table, view<Table>(body));
     detail::TextBytes text;
     flatbuffers::IterateObject(reinterpret_cast<const std::uint8_t*>(table), Table::MiniReflectTypeTable(), &text);

@@ -23,6 +23,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 
 namespace casc::client {
 
@@ -40,7 +41,8 @@ public:
     // Exactly once.
     void operator()(Result<Value> result) const {
         auto state = state_;
-        const Executor executor = state->work.get_executor();
+        const auto busy = state->work;  // the handler may end its context before dispatch() has let go of it
+        const Executor executor = busy.get_executor();
         boost::asio::dispatch(executor, [state, result = std::move(result)]() mutable {
             Handler handler = std::move(state->handler);
             state->work.reset();
@@ -49,6 +51,8 @@ public:
         });
     }
     [[nodiscard]] Executor executor() const { return state_->work.get_executor(); }
+    // Keeps the executor busy; only before the completion.
+    [[nodiscard]] auto busy() const { return state_->work; }
 
 private:
     struct State {
@@ -57,6 +61,29 @@ private:
         boost::asio::executor_work_guard<Executor> work;
     };
     std::shared_ptr<State> state_;
+};
+
+// What the I/O thread holds of an operation that waits: it may come late, when the operation and even its context are
+// gone, so it reaches them only in the round it was given to.
+template <class Operation>
+struct Bell {
+    std::mutex mutex;  // of round, which the operation moves on before it does anything that may end it
+    std::uint64_t round = 0;
+    Operation* operation = nullptr;
+
+    void ring(std::uint64_t of_round) {
+        std::unique_lock lock(mutex);
+        if (of_round != round) return;
+        const auto busy = operation->busy();  // the context may not end before post() has let go of it
+        auto waiting = operation->shared_from_this();
+        lock.unlock();
+        boost::asio::post(busy.get_executor(),
+                          [waiting = std::move(waiting), of_round] { waiting->again(of_round); });
+    }
+    [[nodiscard]] std::uint64_t next_round() {
+        const std::lock_guard lock(mutex);
+        return ++round;
+    }
 };
 
 // Waits until a poll finds something or the time is over, whichever comes first, without holding a thread.
@@ -68,7 +95,9 @@ public:
           max_events_(max_events),
           until_(std::chrono::steady_clock::now() + timeout),
           done_(std::move(handler)),
-          timer_(done_.executor()) {}
+          timer_(done_.executor()) {
+        bell_->operation = this;
+    }
 
     void start() {
         boost::asio::dispatch(done_.executor(), [self = this->shared_from_this()] { self->attempt(); });
@@ -78,25 +107,23 @@ public:
     void attempt() {
         auto events = consumer_.poll(max_events_, milliseconds(0));
         if (!events || !events->empty() || std::chrono::steady_clock::now() >= until_) return done_(std::move(events));
-        const std::uint64_t round = ++round_;
+        const std::uint64_t round = bell_->next_round();
         // Also without news now and then: rejoining and auto commit have their own times.
         timer_.expires_at(std::min(until_, std::chrono::steady_clock::now() + kLookAgain));
         timer_.async_wait(boost::asio::bind_executor(
             done_.executor(), [self = this->shared_from_this(), round](boost::system::error_code) { self->again(round); }));
-        consumer_.when_ready([self = this->shared_from_this(), round] {
-            boost::asio::post(self->done_.executor(), [self, round] { self->again(round); });
-        });
+        consumer_.when_ready([bell = bell_, round] { bell->ring(round); });
     }
-
-private:
-    static constexpr milliseconds kLookAgain{50};
-
     void again(std::uint64_t round) {
-        if (round != round_) return;  // the other of the two was first
-        ++round_;
+        if (round != bell_->round) return;  // the other of the two was first
+        static_cast<void>(bell_->next_round());
         timer_.cancel();
         attempt();
     }
+    [[nodiscard]] auto busy() const { return done_.busy(); }
+
+private:
+    static constexpr milliseconds kLookAgain{50};
 
     using Executor = boost::asio::associated_executor_t<Handler>;
     Consumer& consumer_;
@@ -105,7 +132,7 @@ private:
     const Completion<Handler, EventBatch> done_;
     boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, Executor>
         timer_;
-    std::uint64_t round_ = 0;
+    const std::shared_ptr<Bell<PollOperation>> bell_ = std::make_shared<Bell<PollOperation>>();
 };
 
 }  // namespace detail
