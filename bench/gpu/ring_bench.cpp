@@ -1,5 +1,6 @@
-// What one operation on a ring costs a thread that nobody disturbs: the instructions alone, without the travel of
-// cache lines between processors (that is `casc-bench ring`), and what a waker adds to them.
+// What one operation on a ring costs a thread that nobody disturbs: the instructions alone, without
+// the travel of cache lines between processors (that is `casc-bench ring`), and what a waker adds
+// to them.
 
 #include <casc/ring/ring.hpp>
 

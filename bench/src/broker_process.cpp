@@ -5,18 +5,17 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <fstream>
+#include <poll.h>
 #include <sstream>
 #include <stdexcept>
-#include <utility>
-
-#include <fcntl.h>
-#include <poll.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 namespace casc::bench {
 namespace {
@@ -29,20 +28,23 @@ constexpr std::chrono::seconds kStartPatience{300};
 std::filesystem::path broker_program() {
     const auto path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "casc-broker";
     if (!std::filesystem::exists(path)) {
-        throw std::runtime_error("there is no casc-broker beside casc-bench; build it, or give --address");
+        throw std::runtime_error(
+            "there is no casc-broker beside casc-bench; build it, or give --address");
     }
     return path;
 }
 
 int milliseconds_until(Clock::time_point deadline) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000));
 }
 
 // Pointers for execv(); `texts` must outlive them.
 std::vector<char*> pointers(std::vector<std::string>& texts) {
     std::vector<char*> all;
-    for (std::string& text : texts) all.push_back(text.data());
+    for (std::string& text : texts)
+        all.push_back(text.data());
     all.push_back(nullptr);
     return all;
 }
@@ -68,9 +70,16 @@ void BrokerProcess::start() {
 
 void BrokerProcess::spawn() {
     std::filesystem::remove(folder_ / "ready");
-    // Everything that allocates happens before fork(): behind it only async-signal-safe calls are allowed.
-    std::vector<std::string> arguments{broker_program().string(), "--data", data_folder().string(),
-                                       "--listen", "127.0.0.1:0", "--http", "", "--ready-file",
+    // Everything that allocates happens before fork(): behind it only async-signal-safe calls are
+    // allowed.
+    std::vector<std::string> arguments{broker_program().string(),
+                                       "--data",
+                                       data_folder().string(),
+                                       "--listen",
+                                       "127.0.0.1:0",
+                                       "--http",
+                                       "",
+                                       "--ready-file",
                                        (folder_ / "ready").string()};
     for (const std::string& setting : settings_) {
         arguments.emplace_back("--set");

@@ -2,20 +2,20 @@
 // A casc-broker of our own, from the folder that casc-bench is in, on a free port.
 //
 // Thread:   one at a time. The process dies with the thread that started it.
-// Lifetime: owns the process; whatever happens it is gone when the object is. Its data stays in `folder`.
+// Lifetime: owns the process; whatever happens it is gone when the object is. Its data stays in
+// `folder`.
 
 #include <filesystem>
 #include <string>
-#include <vector>
-
 #include <sys/types.h>
+#include <vector>
 
 namespace casc::bench {
 
 class BrokerProcess {
 public:
-    // Starts it with the shipped defaults and `settings` ("limits.connections=5") on top, and waits until it serves.
-    // Throws std::runtime_error with the end of its log.
+    // Starts it with the shipped defaults and `settings` ("limits.connections=5") on top, and waits
+    // until it serves. Throws std::runtime_error with the end of its log.
     BrokerProcess(std::filesystem::path folder, std::vector<std::string> settings);
     ~BrokerProcess();
     BrokerProcess(const BrokerProcess&) = delete;

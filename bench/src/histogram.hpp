@@ -1,8 +1,10 @@
 #pragma once
-// A histogram of times with a relative error below 0.1 % from one nanosecond to hours, in fixed memory.
+// A histogram of times with a relative error below 0.1 % from one nanosecond to hours, in fixed
+// memory.
 //
-// Log-linear: values below 2048 are counted exactly; above, every power of two is cut into 1024 equal parts, so a part
-// is at most 1/1024 of its value wide. 42 powers of two reach 2^52 ns (52 days); 344 KiB.
+// Log-linear: values below 2048 are counted exactly; above, every power of two is cut into 1024
+// equal parts, so a part is at most 1/1024 of its value wide. 42 powers of two reach 2^52 ns (52
+// days); 344 KiB.
 //
 // Thread: one. Each thread records into its own; merge() them afterwards.
 
@@ -24,7 +26,8 @@ public:
     }
 
     void merge(const Histogram& other) {
-        for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+        for (std::size_t i = 0; i < counts_.size(); ++i)
+            counts_[i] += other.counts_[i];
         count_ += other.count_;
         max_ = std::max(max_, other.max_);
     }
@@ -32,11 +35,12 @@ public:
     [[nodiscard]] std::uint64_t count() const { return count_; }
     [[nodiscard]] std::uint64_t max() const { return max_; }  // exact
 
-    // The smallest value that at least `percent` of all recorded ones do not exceed, rounded up to the end of its part
-    // (but never above the maximum). 0 when nothing was recorded.
+    // The smallest value that at least `percent` of all recorded ones do not exceed, rounded up to
+    // the end of its part (but never above the maximum). 0 when nothing was recorded.
     [[nodiscard]] std::uint64_t percentile(double percent) const {
         if (count_ == 0) return 0;
-        const double rank = std::ceil(std::clamp(percent, 0.0, 100.0) / 100.0 * static_cast<double>(count_));
+        const double rank =
+            std::ceil(std::clamp(percent, 0.0, 100.0) / 100.0 * static_cast<double>(count_));
         const auto wanted = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(rank));
         std::uint64_t seen = 0;
         for (std::size_t i = 0; i < counts_.size(); ++i) {
@@ -54,7 +58,8 @@ private:
 
     // The first 2 * kParts values have an index each; then every power of two has kParts.
     static std::size_t index_of(std::uint64_t value) {
-        const unsigned shift = value < 2 * kParts ? 0 : static_cast<unsigned>(std::bit_width(value)) - kPartBits - 1;
+        const unsigned shift =
+            value < 2 * kParts ? 0 : static_cast<unsigned>(std::bit_width(value)) - kPartBits - 1;
         return static_cast<std::size_t>(shift * kParts + (value >> shift));
     }
     // The largest value that has this index.

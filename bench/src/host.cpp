@@ -1,12 +1,11 @@
 #include "host.hpp"
 
 #include <fstream>
-#include <thread>
-
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
+#include <thread>
 #include <unistd.h>
 
 namespace casc::bench {
@@ -18,7 +17,9 @@ rusage own_usage() {
     return usage;
 }
 
-double seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; }
+double seconds(const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
 
 }  // namespace
 
@@ -30,10 +31,13 @@ std::string cpu_name() {
     return "unknown";
 }
 
-std::uint32_t cpu_count() { return std::thread::hardware_concurrency(); }
+std::uint32_t cpu_count() {
+    return std::thread::hardware_concurrency();
+}
 
 std::uint64_t memory_bytes() {
-    return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+           static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 std::string kernel_name() {
@@ -42,9 +46,13 @@ std::string kernel_name() {
     return std::string(name.sysname) + ' ' + name.release;
 }
 
-std::string commit_name() { return CASC_COMMIT; }
+std::string commit_name() {
+    return CASC_COMMIT;
+}
 
-std::uint64_t own_rss_bytes_max() { return static_cast<std::uint64_t>(own_usage().ru_maxrss) * 1024; }
+std::uint64_t own_rss_bytes_max() {
+    return static_cast<std::uint64_t>(own_usage().ru_maxrss) * 1024;
+}
 
 double own_cpu_seconds() {
     const rusage usage = own_usage();

@@ -12,7 +12,8 @@ namespace casc::bench {
 [[nodiscard]] std::uint32_t cpu_count();
 [[nodiscard]] std::uint64_t memory_bytes();
 [[nodiscard]] std::string kernel_name();
-// The commit that the program was configured from; "-dirty" is appended when there were changes on top.
+// The commit that the program was configured from; "-dirty" is appended when there were changes on
+// top.
 [[nodiscard]] std::string commit_name();
 
 // Of this process so far: the most memory it had, and the processor time it took.

@@ -10,13 +10,12 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <memory>
 #include <optional>
 #include <random>
-#include <vector>
-
-#include <fcntl.h>
 #include <unistd.h>
+#include <vector>
 
 namespace casc::bench {
 namespace {
@@ -31,9 +30,11 @@ struct Free {
 };
 using AlignedBytes = std::unique_ptr<std::byte, Free>;
 
-// Random, because some hosts store zeros for nothing; written, because a page that was never touched is slow.
+// Random, because some hosts store zeros for nothing; written, because a page that was never
+// touched is slow.
 AlignedBytes make_aligned(std::size_t bytes) {
-    AlignedBytes memory(static_cast<std::byte*>(std::aligned_alloc(storage::kBlockAlignment, bytes)));
+    AlignedBytes memory(
+        static_cast<std::byte*>(std::aligned_alloc(storage::kBlockAlignment, bytes)));
     std::mt19937_64 random(1);
     for (std::size_t at = 0; at < bytes; at += sizeof(std::uint64_t)) {
         const std::uint64_t value = random();
@@ -42,12 +43,16 @@ AlignedBytes make_aligned(std::size_t bytes) {
     return memory;
 }
 
-double seconds_since(Clock::time_point began) { return std::chrono::duration<double>(Clock::now() - began).count(); }
+double seconds_since(Clock::time_point began) {
+    return std::chrono::duration<double>(Clock::now() - began).count();
+}
 
-std::vector<std::filesystem::path> files_below(const std::filesystem::path& folder, std::string_view extension) {
+std::vector<std::filesystem::path> files_below(const std::filesystem::path& folder,
+                                               std::string_view extension) {
     std::vector<std::filesystem::path> files;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-        if (entry.is_regular_file() && entry.path().extension() == extension) files.push_back(entry.path());
+        if (entry.is_regular_file() && entry.path().extension() == extension)
+            files.push_back(entry.path());
     }
     std::ranges::sort(files);
     return files;
@@ -62,7 +67,8 @@ std::optional<RawRead> read_all(const std::vector<std::filesystem::path>& files,
         if (file < 0) return std::nullopt;
         if (!direct) ::posix_fadvise(file, 0, 0, POSIX_FADV_SEQUENTIAL);
         ssize_t got = 0;
-        while ((got = ::read(file, buffer.get(), kReadBytes)) > 0) result.bytes += static_cast<std::uint64_t>(got);
+        while ((got = ::read(file, buffer.get(), kReadBytes)) > 0)
+            result.bytes += static_cast<std::uint64_t>(got);
         ::close(file);
         if (got < 0) return std::nullopt;
     }
@@ -72,10 +78,12 @@ std::optional<RawRead> read_all(const std::vector<std::filesystem::path>& files,
 
 }  // namespace
 
-RawWrites raw_durable_writes(storage::Disk& disk, const std::filesystem::path& folder, std::size_t write_bytes,
-                             unsigned in_flight, std::uint64_t total_bytes) {
+RawWrites raw_durable_writes(storage::Disk& disk, const std::filesystem::path& folder,
+                             std::size_t write_bytes, unsigned in_flight,
+                             std::uint64_t total_bytes) {
     const auto queue = need(disk.make_write_queue(in_flight), "raw writes");
-    const std::uint64_t file_bytes = std::min<std::uint64_t>(kFileBytes, total_bytes) / write_bytes * write_bytes;
+    const std::uint64_t file_bytes =
+        std::min<std::uint64_t>(kFileBytes, total_bytes) / write_bytes * write_bytes;
     const auto file = need(queue->open(folder / "raw-writes", file_bytes), "raw writes");
     const AlignedBytes data = make_aligned(write_bytes * in_flight);
 
@@ -90,14 +98,16 @@ RawWrites raw_durable_writes(storage::Disk& disk, const std::filesystem::path& f
                            std::span(data.get() + slot * write_bytes, write_bytes), slot);
     };
     const auto began = Clock::now();
-    for (std::uint64_t slot = 0; slot < in_flight && next < count; ++slot) submit(slot);
+    for (std::uint64_t slot = 0; slot < in_flight && next < count; ++slot)
+        submit(slot);
     for (std::uint64_t done = 0; done < count;) {
         completed.clear();
         queue->wait(completed);
         const auto now = Clock::now();
         for (auto& completion : completed) {
             need(std::move(completion.result), "raw writes");
-            result.latency_ns.record(static_cast<std::uint64_t>((now - submitted[completion.token]).count()));
+            result.latency_ns.record(
+                static_cast<std::uint64_t>((now - submitted[completion.token]).count()));
             ++done;
             if (next < count) submit(completion.token);
         }

@@ -2,20 +2,19 @@
 
 #include "host.hpp"
 
+#include <arpa/inet.h>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <netinet/tcp.h>
 #include <stdexcept>
 #include <string>
-#include <thread>
-#include <vector>
-
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
+#include <vector>
 
 namespace casc::bench {
 namespace {
@@ -49,7 +48,8 @@ public:
         check(far_ >= 0, "accept");
         ::close(listener);
         const int on = 1;
-        for (const int end : {near_, far_}) ::setsockopt(end, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        for (const int end : {near_, far_})
+            ::setsockopt(end, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
     ~LoopbackPair() {
         ::close(near_);
@@ -94,7 +94,8 @@ double tcp_stream_bytes_per_second(std::chrono::nanoseconds duration) {
     std::uint64_t received = 0;
     std::thread receiver([&] {
         std::vector<std::byte> buffer(kReceiveBytes);
-        for (ssize_t got = 0; (got = ::recv(pair.far_end(), buffer.data(), buffer.size(), 0)) > 0;) {
+        for (ssize_t got = 0;
+             (got = ::recv(pair.far_end(), buffer.data(), buffer.size(), 0)) > 0;) {
             received += static_cast<std::uint64_t>(got);
         }
     });
@@ -104,7 +105,8 @@ double tcp_stream_bytes_per_second(std::chrono::nanoseconds duration) {
     }
     pair.close_near();
     receiver.join();
-    return static_cast<double>(received) / std::chrono::duration<double>(Clock::now() - began).count();
+    return static_cast<double>(received) /
+           std::chrono::duration<double>(Clock::now() - began).count();
 }
 
 Histogram tcp_round_trips_ns(std::chrono::nanoseconds duration, Ends ends) {

@@ -1,4 +1,5 @@
-// The one file outside storage/src that includes RocksDB: a baseline must not run through the code it is held against.
+// The one file outside storage/src that includes RocksDB: a baseline must not run through the code
+// it is held against.
 #include "limits_rocksdb.hpp"
 
 #include <rocksdb/db.h>
@@ -30,7 +31,8 @@ rocksdb::Options like_the_store() {
     options.max_background_jobs = 2;
     options.use_direct_io_for_flush_and_compaction = true;
     options.writable_file_max_buffer_size = 4u << 20;
-    options.recycle_log_file_num = 4;  // an overwritten log needs no new blocks, as our journal's segments
+    options.recycle_log_file_num =
+        4;  // an overwritten log needs no new blocks, as our journal's segments
     rocksdb::BlockBasedTableOptions table;
     table.block_size = 32u << 10;
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
@@ -40,14 +42,16 @@ rocksdb::Options like_the_store() {
 // Big-endian, so that rows lie in the order in which they are written.
 std::array<char, 16> key_of(std::uint64_t number) {
     std::array<char, 16> key{};
-    for (std::size_t i = 0; i < sizeof number; ++i) key[15 - i] = static_cast<char>(number >> (8 * i));
+    for (std::size_t i = 0; i < sizeof number; ++i)
+        key[15 - i] = static_cast<char>(number >> (8 * i));
     return key;
 }
 
 }  // namespace
 
 double rocksdb_wal_bytes_per_second(const std::filesystem::path& folder,
-                                    const std::vector<std::span<const std::byte>>& values, std::uint64_t total_bytes) {
+                                    const std::vector<std::span<const std::byte>>& values,
+                                    std::uint64_t total_bytes) {
     rocksdb::DB* raw = nullptr;
     check(rocksdb::DB::Open(like_the_store(), (folder / "rocksdb-wal").string(), &raw));
     const std::unique_ptr<rocksdb::DB> db(raw);

@@ -11,11 +11,12 @@
 
 namespace casc::bench {
 
-// Puts rows of `values`, in turn, under rising 16-byte keys until `total_bytes` of them are written, each synced before
-// the next; then flushes, and returns bytes per second until everything is in table files. RocksDB is set up as the
-// store sets up its own (no compaction, no compression, direct flushes), so that the log is the difference.
-[[nodiscard]] double rocksdb_wal_bytes_per_second(const std::filesystem::path& folder,
-                                                  const std::vector<std::span<const std::byte>>& values,
-                                                  std::uint64_t total_bytes);
+// Puts rows of `values`, in turn, under rising 16-byte keys until `total_bytes` of them are
+// written, each synced before the next; then flushes, and returns bytes per second until everything
+// is in table files. RocksDB is set up as the store sets up its own (no compaction, no compression,
+// direct flushes), so that the log is the difference.
+[[nodiscard]] double rocksdb_wal_bytes_per_second(
+    const std::filesystem::path& folder, const std::vector<std::span<const std::byte>>& values,
+    std::uint64_t total_bytes);
 
 }  // namespace casc::bench

@@ -23,7 +23,8 @@ client::ProducerOptions producer_options(const Options& options) {
     client::ProducerOptions result;
     result.acks = acks_of(options.acks);
     if (options.batch_bytes) result.batch_bytes = *options.batch_bytes;
-    if (options.linger) result.linger = std::chrono::duration_cast<std::chrono::microseconds>(*options.linger);
+    if (options.linger)
+        result.linger = std::chrono::duration_cast<std::chrono::microseconds>(*options.linger);
     if (options.in_flight_count) {
         result.in_flight_batches = *options.in_flight_count;
         result.in_flight_bytes = *options.in_flight_count * result.batch_bytes;
@@ -63,22 +64,28 @@ Load::Load(const Target& target, LoadPlan plan) : plan_(std::move(plan)) {
     for (std::uint32_t number = 0; number < plan_.producer_count; ++number) {
         auto sender = std::make_unique<Sender>(plan_.payload_bytes);
         sender->number = number;
-        if (plan_.event_count) sender->event_count = share_of(*plan_.event_count, plan_.producer_count, number);
+        if (plan_.event_count)
+            sender->event_count = share_of(*plan_.event_count, plan_.producer_count, number);
         sender->client = target.connect();
         client::ProducerOptions options = plan_.producer;
-        options.on_batch = [raw = sender.get()](const client::Delivery&, std::uint32_t count, const Result<void>& outcome) {
+        options.on_batch = [raw = sender.get()](const client::Delivery&, std::uint32_t count,
+                                                const Result<void>& outcome) {
             (outcome ? raw->acknowledged : raw->failed).fetch_add(count, std::memory_order_relaxed);
-            raw->last_acknowledged.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+            raw->last_acknowledged.store(Clock::now().time_since_epoch().count(),
+                                         std::memory_order_relaxed);
             if (!outcome) raw->note(outcome.error());
         };
         for (const std::string& topic : plan_.topics) {
-            sender->producers.push_back(need(sender->client->make_producer(topic, options), "a producer for " + topic));
+            sender->producers.push_back(
+                need(sender->client->make_producer(topic, options), "a producer for " + topic));
         }
         senders_.push_back(std::move(sender));
     }
 }
 
-Load::~Load() { finish(); }
+Load::~Load() {
+    finish();
+}
 
 void Load::start() {
     running_.store(static_cast<std::uint32_t>(senders_.size()), std::memory_order_relaxed);
@@ -92,11 +99,13 @@ void Load::start() {
 
 void Load::run(Sender& sender) {
     const auto began = Clock::now();
-    const double gap_ns = plan_.rate ? 1e9 * plan_.producer_count / static_cast<double>(*plan_.rate) : 0;
+    const double gap_ns =
+        plan_.rate ? 1e9 * plan_.producer_count / static_cast<double>(*plan_.rate) : 0;
     for (std::uint64_t sequence = 0; !stopping_.load(std::memory_order_relaxed); ++sequence) {
         if (sender.event_count && sequence == *sender.event_count) break;
         if (plan_.rate) {
-            const auto due = began + std::chrono::nanoseconds(static_cast<std::int64_t>(static_cast<double>(sequence) * gap_ns));
+            const auto due = began + std::chrono::nanoseconds(static_cast<std::int64_t>(
+                                         static_cast<double>(sequence) * gap_ns));
             if (due > Clock::now()) std::this_thread::sleep_until(due);
         }
         client::Event event;
@@ -106,7 +115,9 @@ void Load::run(Sender& sender) {
         if (sequence % kTimedEvery == 0 && measuring_.load(std::memory_order_relaxed)) {
             // Two words, so that std::function keeps it in place.
             done = [raw = &sender, sent = Clock::now()](const Result<client::Delivery>& outcome) {
-                if (outcome) raw->latency_ns.record(static_cast<std::uint64_t>((Clock::now() - sent).count()));
+                if (outcome)
+                    raw->latency_ns.record(
+                        static_cast<std::uint64_t>((Clock::now() - sent).count()));
             };
         }
         client::Producer& producer = sender.producers[sequence % sender.producers.size()];
@@ -134,31 +145,36 @@ void Load::finish() {
 
 std::uint64_t Load::acknowledged() const {
     std::uint64_t sum = 0;
-    for (const auto& sender : senders_) sum += sender->acknowledged.load(std::memory_order_relaxed);
+    for (const auto& sender : senders_)
+        sum += sender->acknowledged.load(std::memory_order_relaxed);
     return sum;
 }
 
 std::uint64_t Load::failed() const {
     std::uint64_t sum = 0;
-    for (const auto& sender : senders_) sum += sender->failed.load(std::memory_order_relaxed);
+    for (const auto& sender : senders_)
+        sum += sender->failed.load(std::memory_order_relaxed);
     return sum;
 }
 
 Clock::time_point Load::last_acknowledged() const {
     Clock::rep latest = 0;
-    for (const auto& sender : senders_) latest = std::max(latest, sender->last_acknowledged.load(std::memory_order_relaxed));
+    for (const auto& sender : senders_)
+        latest = std::max(latest, sender->last_acknowledged.load(std::memory_order_relaxed));
     return Clock::time_point(Clock::duration(latest));
 }
 
 std::vector<std::uint64_t> Load::acknowledged_by_producer() const {
     std::vector<std::uint64_t> counts;
-    for (const auto& sender : senders_) counts.push_back(sender->acknowledged.load(std::memory_order_relaxed));
+    for (const auto& sender : senders_)
+        counts.push_back(sender->acknowledged.load(std::memory_order_relaxed));
     return counts;
 }
 
 Histogram Load::latency_ns() const {
     Histogram all;
-    for (const auto& sender : senders_) all.merge(sender->latency_ns);
+    for (const auto& sender : senders_)
+        all.merge(sender->latency_ns);
     return all;
 }
 

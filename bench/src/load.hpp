@@ -1,5 +1,6 @@
 #pragma once
-// Producers at work: each a thread with a connection of its own, sending as fast as it goes or at a rate.
+// Producers at work: each a thread with a connection of its own, sending as fast as it goes or at a
+// rate.
 //
 // Thread:   one at a time; the producers have their own.
 // Lifetime: `target` must outlive it.
@@ -21,13 +22,13 @@
 namespace casc::bench {
 
 struct LoadPlan {
-    std::vector<std::string> topics;          // events go to them in turn
+    std::vector<std::string> topics;  // events go to them in turn
     std::size_t payload_bytes = 100;
     std::uint32_t producer_count = 1;
-    std::optional<std::uint64_t> event_count; // over all producers; unset: until stop()
-    std::optional<std::uint64_t> rate;        // events per second over all producers
+    std::optional<std::uint64_t> event_count;  // over all producers; unset: until stop()
+    std::optional<std::uint64_t> rate;         // events per second over all producers
     Lane lane = Lane::normal;
-    std::uint32_t run = 0;                    // marks the payloads
+    std::uint32_t run = 0;  // marks the payloads
     client::ProducerOptions producer;
 };
 
@@ -47,17 +48,20 @@ public:
     // No event is sent any more; returns when each has been acknowledged or has failed.
     void finish();
     // Every producer has sent what it was to send.
-    [[nodiscard]] bool has_sent_everything() const { return running_.load(std::memory_order_acquire) == 0; }
+    [[nodiscard]] bool has_sent_everything() const {
+        return running_.load(std::memory_order_acquire) == 0;
+    }
 
     [[nodiscard]] std::uint64_t acknowledged() const;
     [[nodiscard]] std::uint64_t failed() const;
     // When the latest acknowledgement came.
     [[nodiscard]] std::chrono::steady_clock::time_point last_acknowledged() const;
 
-    // What each producer got acknowledged, that is what a reader must find: its events 0 ... count - 1 when none failed.
+    // What each producer got acknowledged, that is what a reader must find: its events 0 ... count
+    // - 1 when none failed.
     [[nodiscard]] std::vector<std::uint64_t> acknowledged_by_producer() const;
-    // After finish(): of every 256th event, from the call of send() (any wait for room included) until its
-    // acknowledgement.
+    // After finish(): of every 256th event, from the call of send() (any wait for room included)
+    // until its acknowledgement.
     [[nodiscard]] Histogram latency_ns() const;
     [[nodiscard]] const std::string& first_error() const { return first_error_; }
 

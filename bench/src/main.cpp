@@ -13,12 +13,15 @@
 
 int main(int argc, char** argv) {
     using namespace casc::bench;
-    CLI::App app("Measures casc, and in the same run what limits it.\n"
-                 "Every workload prints its parameters, its result, the limit and the share of it that was reached.");
+    CLI::App app(
+        "Measures casc, and in the same run what limits it.\n"
+        "Every workload prints its parameters, its result, the limit and the share of it that was "
+        "reached.");
     app.require_subcommand(1);
     Options options;
     for (const Workload& workload : workloads()) {
-        auto* command = app.add_subcommand(std::string(workload.name), std::string(workload.question));
+        auto* command =
+            app.add_subcommand(std::string(workload.name), std::string(workload.question));
         add_flags(*command, options, workload.flags);
     }
     CLI11_PARSE(app, argc, argv);

@@ -1,5 +1,6 @@
 #pragma once
-// The value of a Result, or an exception that says what was being done: a benchmark that cannot go on has no result.
+// The value of a Result, or an exception that says what was being done: a benchmark that cannot go
+// on has no result.
 //
 // Thread: any.
 

@@ -11,9 +11,11 @@
 namespace casc::bench {
 namespace {
 
-// A flag whose text `parse` turns into a value of `target`; what it throws becomes CLI11's usage error.
+// A flag whose text `parse` turns into a value of `target`; what it throws becomes CLI11's usage
+// error.
 template <class Target, class Parse>
-CLI::Option* add_parsed(CLI::App& app, const std::string& name, Target& target, Parse parse, const std::string& help) {
+CLI::Option* add_parsed(CLI::App& app, const std::string& name, Target& target, Parse parse,
+                        const std::string& help) {
     return app.add_option_function<std::string>(
         name,
         [&target, parse, name](const std::string& text) {
@@ -42,71 +44,111 @@ using Adder = std::function<void(CLI::App&, Options&, const std::string&)>;
 
 const std::map<std::string_view, Adder>& adders() {
     static const std::map<std::string_view, Adder> all{
-        {"--size", [](auto& app, auto& o, const auto& n) {
-             add_parsed(app, n, o.size_bytes, parse_bytes, "payload bytes of one event, as 100 or 64KiB");
+        {"--size",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.size_bytes, parse_bytes,
+                        "payload bytes of one event, as 100 or 64KiB");
          }},
-        {"--acks", [](auto& app, auto& o, const auto& n) {
+        {"--acks",
+         [](auto& app, auto& o, const auto& n) {
              app.add_option(n, o.acks, "when the producer is told")
-                 ->check(CLI::IsMember({"none", "memory", "durable", "replicated"}))->capture_default_str();
+                 ->check(CLI::IsMember({"none", "memory", "durable", "replicated"}))
+                 ->capture_default_str();
          }},
-        {"--producers", [](auto& app, auto& o, const auto& n) {
-             add_parsed(app, n, o.producer_count, parse_small_count, "producers, one thread and connection each");
+        {"--producers",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.producer_count, parse_small_count,
+                        "producers, one thread and connection each");
          }},
-        {"--consumers", [](auto& app, auto& o, const auto& n) {
-             add_parsed(app, n, o.consumer_count, parse_small_count, "consumers, one thread and connection each");
+        {"--consumers",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.consumer_count, parse_small_count,
+                        "consumers, one thread and connection each");
          }},
-        {"--group", [](auto& app, auto& o, const auto& n) {
-             app.add_option(n, o.group, "consumer group; without it every consumer reads everything");
+        {"--group",
+         [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.group,
+                            "consumer group; without it every consumer reads everything");
          }},
-        {"--batch-bytes", [](auto& app, auto& o, const auto& n) {
-             add_parsed(app, n, o.batch_bytes, parse_bytes, "a producer sends a batch when it has this many bytes");
+        {"--batch-bytes",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.batch_bytes, parse_bytes,
+                        "a producer sends a batch when it has this many bytes");
          }},
-        {"--linger", [](auto& app, auto& o, const auto& n) {
-             add_parsed(app, n, o.linger, parse_duration, "... or when its first event is this old, as 250us");
+        {"--linger",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.linger, parse_duration,
+                        "... or when its first event is this old, as 250us");
          }},
-        {"--rate", [](auto& app, auto& o, const auto& n) {
-             add_parsed(app, n, o.rate, parse_count, "events per second over all producers; default: as fast as it goes");
+        {"--rate",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.rate, parse_count,
+                        "events per second over all producers; default: as fast as it goes");
          }},
-        {"--duration", [](auto& app, auto& o, const auto& n) {
+        {"--duration",
+         [](auto& app, auto& o, const auto& n) {
              add_parsed(app, n, o.duration, parse_duration, "stop after this time, as 10s");
          }},
-        {"--events", [](auto& app, auto& o, const auto& n) {
+        {"--events",
+         [](auto& app, auto& o, const auto& n) {
              add_parsed(app, n, o.event_count, parse_count, "stop after this many events, as 10M");
          }},
-        {"--total", [](auto& app, auto& o, const auto& n) {
-             add_parsed(app, n, o.total_bytes, parse_bytes, "stop after this much payload, as 8GiB");
+        {"--total",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.total_bytes, parse_bytes,
+                        "stop after this much payload, as 8GiB");
          }},
-        {"--in-flight", [](auto& app, auto& o, const auto& n) {
-             add_parsed(app, n, o.in_flight_count, parse_positive_count, "batches sent and not acknowledged, per producer");
+        {"--in-flight",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.in_flight_count, parse_positive_count,
+                        "batches sent and not acknowledged, per producer");
          }},
-        {"--topics", [](auto& app, auto& o, const auto& n) {
+        {"--topics",
+         [](auto& app, auto& o, const auto& n) {
              add_parsed(app, n, o.topic_count, parse_positive_count, "topics to spread over");
          }},
-        {"--partitions", [](auto& app, auto& o, const auto& n) {
-             add_parsed(app, n, o.partition_count, parse_positive_count, "partitions of each topic");
+        {"--partitions",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.partition_count, parse_positive_count,
+                        "partitions of each topic");
          }},
-        {"--lane", [](auto& app, auto& o, const auto& n) {
+        {"--lane",
+         [](auto& app, auto& o, const auto& n) {
              app.add_option(n, o.lane, "priority lane to produce into")
-                 ->check(CLI::IsMember({"critical", "high", "normal", "low"}))->capture_default_str();
+                 ->check(CLI::IsMember({"critical", "high", "normal", "low"}))
+                 ->capture_default_str();
          }},
-        {"--compression", [](auto& app, auto& o, const auto& n) {
+        {"--compression",
+         [](auto& app, auto& o, const auto& n) {
              app.add_option(n, o.compression, "how producers compress batches")
-                 ->check(CLI::IsMember({"none", "lz4"}))->capture_default_str();
+                 ->check(CLI::IsMember({"none", "lz4"}))
+                 ->capture_default_str();
          }},
-        {"--retention-bytes", [](auto& app, auto& o, const auto& n) {
-             add_parsed(app, n, o.retention_bytes, parse_bytes, "keep about this much of each log; default: everything");
+        {"--retention-bytes",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.retention_bytes, parse_bytes,
+                        "keep about this much of each log; default: everything");
          }},
-        {"--passes", [](auto& app, auto& o, const auto& n) {
-             add_parsed(app, n, o.pass_count, parse_positive_count, "how often everything is read, the cold pass included");
+        {"--passes",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.pass_count, parse_positive_count,
+                        "how often everything is read, the cold pass included");
          }},
-        {"--address", [](auto& app, auto& o, const auto& n) {
-             app.add_option(n, o.address, "a running broker, as host:port or unix:///path; default: one of its own");
+        {"--address",
+         [](auto& app, auto& o, const auto& n) {
+             app.add_option(
+                 n, o.address,
+                 "a running broker, as host:port or unix:///path; default: one of its own");
          }},
-        {"--data-dir", [](auto& app, auto& o, const auto& n) {
-             app.add_option(n, o.data_folder, "where its own broker keeps its data; default: $TMPDIR, or here");
+        {"--data-dir",
+         [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.data_folder,
+                            "where its own broker keeps its data; default: $TMPDIR, or here");
          }},
-        {"--set", [](auto& app, auto& o, const auto& n) {
-             app.add_option(n, o.settings, "a setting of its own broker, as limits.connections=5; may be repeated")
+        {"--set",
+         [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.settings,
+                            "a setting of its own broker, as limits.connections=5; may be repeated")
                  ->allow_extra_args(false);
          }},
     };
@@ -116,7 +158,8 @@ const std::map<std::string_view, Adder>& adders() {
 }  // namespace
 
 void add_flags(CLI::App& app, Options& options, std::span<const std::string_view> names) {
-    for (const std::string_view name : names) adders().at(name)(app, options, std::string(name));
+    for (const std::string_view name : names)
+        adders().at(name)(app, options, std::string(name));
     const std::map<std::string, Output> outputs{{"text", Output::text}, {"json", Output::json}};
     app.add_option("-o,--output", options.output, "text, or json: one object on standard output")
         ->transform(CLI::CheckedTransformer(outputs, CLI::ignore_case));

@@ -1,6 +1,6 @@
 #pragma once
-// The flags that all workloads share, so that `--size 64KiB` means the same in each. A workload says which ones it
-// reads; the others are refused rather than ignored.
+// The flags that all workloads share, so that `--size 64KiB` means the same in each. A workload
+// says which ones it reads; the others are refused rather than ignored.
 
 #include <chrono>
 #include <cstdint>
@@ -20,37 +20,58 @@ enum class Output : std::uint8_t { text, json };
 
 // Times in nanoseconds; unset means: the workload's own default.
 struct Options {
-    std::optional<std::uint64_t> size_bytes;         // payload of one event
-    std::string acks = "durable";                    // none, memory, durable, replicated
+    std::optional<std::uint64_t> size_bytes;  // payload of one event
+    std::string acks = "durable";             // none, memory, durable, replicated
     std::uint32_t producer_count = 1;
     std::uint32_t consumer_count = 1;
-    std::string group;                               // consumer group; empty: independent consumers
+    std::string group;  // consumer group; empty: independent consumers
     std::optional<std::uint64_t> batch_bytes;
     std::optional<std::chrono::nanoseconds> linger;
-    std::optional<std::uint64_t> rate;               // events per second over all producers; unset: as fast as it goes
+    std::optional<std::uint64_t>
+        rate;  // events per second over all producers; unset: as fast as it goes
     std::optional<std::chrono::nanoseconds> duration;
     std::optional<std::uint64_t> event_count;
-    std::optional<std::uint64_t> total_bytes;        // stop after this much payload
-    std::optional<std::uint32_t> in_flight_count;    // batches sent and not yet acknowledged, per producer
+    std::optional<std::uint64_t> total_bytes;  // stop after this much payload
+    std::optional<std::uint32_t>
+        in_flight_count;  // batches sent and not yet acknowledged, per producer
     std::uint32_t topic_count = 1;
     std::uint32_t partition_count = 1;
     std::string lane = "normal";
-    std::string compression = "none";                // none, lz4
-    std::optional<std::uint64_t> retention_bytes;    // per log; unset: everything is kept
-    std::uint32_t pass_count = 6;                    // how often everything is read
-    std::string address;                             // empty: a broker of our own
-    std::string data_folder;                         // of our own broker; empty: $TMPDIR or the current folder
-    std::vector<std::string> settings;               // "key=value" of our own broker, on top of the shipped defaults
+    std::string compression = "none";              // none, lz4
+    std::optional<std::uint64_t> retention_bytes;  // per log; unset: everything is kept
+    std::uint32_t pass_count = 6;                  // how often everything is read
+    std::string address;                           // empty: a broker of our own
+    std::string data_folder;  // of our own broker; empty: $TMPDIR or the current folder
+    std::vector<std::string>
+        settings;  // "key=value" of our own broker, on top of the shipped defaults
     Output output = Output::text;
 };
 
 // The names of the shared flags, as in `--batch-bytes`, for a workload's list of those it reads.
-inline constexpr std::string_view kFlagNames[] = {
-    "--size", "--acks", "--producers", "--consumers", "--group", "--batch-bytes", "--linger", "--rate", "--duration",
-    "--events", "--total", "--in-flight", "--topics", "--partitions", "--lane", "--compression", "--retention-bytes",
-    "--passes", "--address", "--data-dir", "--set"};
+inline constexpr std::string_view kFlagNames[] = {"--size",
+                                                  "--acks",
+                                                  "--producers",
+                                                  "--consumers",
+                                                  "--group",
+                                                  "--batch-bytes",
+                                                  "--linger",
+                                                  "--rate",
+                                                  "--duration",
+                                                  "--events",
+                                                  "--total",
+                                                  "--in-flight",
+                                                  "--topics",
+                                                  "--partitions",
+                                                  "--lane",
+                                                  "--compression",
+                                                  "--retention-bytes",
+                                                  "--passes",
+                                                  "--address",
+                                                  "--data-dir",
+                                                  "--set"};
 
-// Adds `-o` and those of the shared flags that are in `names` to `app`; they fill in `options`, which must outlive it.
+// Adds `-o` and those of the shared flags that are in `names` to `app`; they fill in `options`,
+// which must outlive it.
 void add_flags(CLI::App& app, Options& options, std::span<const std::string_view> names);
 
 }  // namespace casc::bench

@@ -1,6 +1,6 @@
 #pragma once
-// What the workloads send: payloads that say who sent them and as which one, so that a reader can prove that nothing
-// is missing, doubled or out of place.
+// What the workloads send: payloads that say who sent them and as which one, so that a reader can
+// prove that nothing is missing, doubled or out of place.
 //
 // Thread: one at a time.
 
@@ -16,8 +16,9 @@ namespace casc::bench {
 struct PayloadHead {
     std::uint64_t sequence;  // counted per producer, from 0
     std::uint32_t producer;
-    std::uint32_t run;       // the same for all of one run, so that leftovers of another one are seen
-    std::int64_t intended;   // when it should have been sent, CLOCK_MONOTONIC nanoseconds; only workloads that measure it
+    std::uint32_t run;  // the same for all of one run, so that leftovers of another one are seen
+    std::int64_t intended;  // when it should have been sent, CLOCK_MONOTONIC nanoseconds; only
+                            // workloads that measure it
 };
 // Payloads that small leave out `intended`.
 inline constexpr std::size_t kPayloadBytesMin = offsetof(PayloadHead, intended);
@@ -25,12 +26,13 @@ inline constexpr std::size_t kTimedPayloadBytesMin = sizeof(PayloadHead);
 
 inline PayloadHead head_of(std::span<const std::byte> payload) {
     PayloadHead head{};
-    std::memcpy(&head, payload.data(), payload.size() < sizeof head ? kPayloadBytesMin : sizeof head);
+    std::memcpy(&head, payload.data(),
+                payload.size() < sizeof head ? kPayloadBytesMin : sizeof head);
     return head;
 }
 
-// A supply of different payloads of one size, about a MiB of them, handed out in turn. Behind the head they look like
-// JSON, which LZ4 makes about half as long.
+// A supply of different payloads of one size, about a MiB of them, handed out in turn. Behind the
+// head they look like JSON, which LZ4 makes about half as long.
 class Payloads {
 public:
     explicit Payloads(std::size_t payload_bytes);

@@ -5,13 +5,14 @@
 #include <iterator>
 #include <sstream>
 #include <string>
-
 #include <unistd.h>
 
 namespace casc::bench {
 namespace {
 
-std::string proc_path(pid_t process, const char* file) { return "/proc/" + std::to_string(process) + '/' + file; }
+std::string proc_path(pid_t process, const char* file) {
+    return "/proc/" + std::to_string(process) + '/' + file;
+}
 
 }  // namespace
 
@@ -19,10 +20,12 @@ double cpu_seconds_of(pid_t process) {
     std::ifstream in(proc_path(process, "stat"));
     std::string line;
     if (!std::getline(in, line)) return 0;
-    // The second field is the name in parentheses and may hold anything; the fourteenth and fifteenth are the times.
+    // The second field is the name in parentheses and may hold anything; the fourteenth and
+    // fifteenth are the times.
     std::istringstream fields(line.substr(std::min(line.size(), line.rfind(')') + 1)));
     std::string skipped;
-    for (int field = 3; field < 14; ++field) fields >> skipped;
+    for (int field = 3; field < 14; ++field)
+        fields >> skipped;
     double user = 0;
     double system = 0;
     fields >> user >> system;
@@ -76,7 +79,8 @@ void RssWatch::watch() {
     std::unique_lock lock(mutex_);
     do {
         const std::uint64_t now = rss_bytes_of(process_);
-        if (now > bytes_max_.load(std::memory_order_relaxed)) bytes_max_.store(now, std::memory_order_relaxed);
+        if (now > bytes_max_.load(std::memory_order_relaxed))
+            bytes_max_.store(now, std::memory_order_relaxed);
     } while (!stop_.wait_for(lock, std::chrono::milliseconds(100), [this] { return stopping_; }));
 }
 

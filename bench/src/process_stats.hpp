@@ -8,20 +8,19 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
-#include <thread>
-
 #include <sys/types.h>
+#include <thread>
 
 namespace casc::bench {
 
 // All are 0 when there is no such process (any more) or it may not be looked at.
-[[nodiscard]] double cpu_seconds_of(pid_t process);               // user and system, all threads, up to now
+[[nodiscard]] double cpu_seconds_of(pid_t process);  // user and system, all threads, up to now
 [[nodiscard]] std::uint64_t rss_bytes_of(pid_t process);
 [[nodiscard]] std::uint64_t open_files_of(pid_t process);
-[[nodiscard]] std::uint64_t own_disk_bytes_written();             // handed to the block layer by this process
+[[nodiscard]] std::uint64_t own_disk_bytes_written();  // handed to the block layer by this process
 
-// Empties the page cache, so that the next read comes from the device. False when we may not, or when it has no effect
-// here; then a "cold" read is only as cold as the process that reads.
+// Empties the page cache, so that the next read comes from the device. False when we may not, or
+// when it has no effect here; then a "cold" read is only as cold as the process that reads.
 [[nodiscard]] bool drop_page_cache();
 
 // Looks at a process's memory ten times a second.
@@ -33,7 +32,9 @@ public:
     RssWatch(const RssWatch&) = delete;
     RssWatch& operator=(const RssWatch&) = delete;
 
-    [[nodiscard]] std::uint64_t bytes_max() const { return bytes_max_.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t bytes_max() const {
+        return bytes_max_.load(std::memory_order_relaxed);
+    }
 
 private:
     void watch();

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <utility>
-
 #include <unistd.h>
+#include <utility>
 
 namespace casc::bench {
 
-Progress::Progress(std::string title) : title_(std::move(title)), visible_(::isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(std::string title)
+    : title_(std::move(title)), visible_(::isatty(STDERR_FILENO) == 1) {}
 
 Progress::~Progress() {
     if (visible_) std::fputs("\r\033[K", stderr);
@@ -23,8 +23,8 @@ void Progress::show(double share, std::string_view note) {
     const std::string bar = std::string(static_cast<std::size_t>(filled), '#') +
                             std::string(static_cast<std::size_t>(kWidth - filled), '.');
     const double elapsed = std::chrono::duration<double>(now - started_).count();
-    std::fprintf(stderr, "\r\033[K%s [%s] %3.0f %%  %.1f s  %.*s", title_.c_str(), bar.c_str(), share * 100, elapsed,
-                 static_cast<int>(note.size()), note.data());
+    std::fprintf(stderr, "\r\033[K%s [%s] %3.0f %%  %.1f s  %.*s", title_.c_str(), bar.c_str(),
+                 share * 100, elapsed, static_cast<int>(note.size()), note.data());
     std::fflush(stderr);
 }
 

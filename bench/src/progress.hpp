@@ -1,5 +1,6 @@
 #pragma once
-// A line that shows how far a run is, for somebody who watches. Nothing at all when standard error is not a terminal.
+// A line that shows how far a run is, for somebody who watches. Nothing at all when standard error
+// is not a terminal.
 //
 // Thread: one; it rewrites its line at most ten times a second, so it may be called often.
 

@@ -16,12 +16,14 @@ struct Unit {
     double factor;
 };
 
-constexpr std::array kBytes{Unit{"", 1},          Unit{"B", 1},         Unit{"KiB", 0x1p10},  Unit{"MiB", 0x1p20},
-                            Unit{"GiB", 0x1p30},  Unit{"TiB", 0x1p40},  Unit{"KB", 1e3},      Unit{"MB", 1e6},
-                            Unit{"GB", 1e9},      Unit{"TB", 1e12}};
-constexpr std::array kNanos{Unit{"ns", 1}, Unit{"us", 1e3}, Unit{"ms", 1e6}, Unit{"s", 1e9}, Unit{"m", 60e9},
-                            Unit{"h", 3600e9}};
-constexpr std::array kCounts{Unit{"", 1}, Unit{"k", 1e3}, Unit{"K", 1e3}, Unit{"M", 1e6}, Unit{"G", 1e9}};
+constexpr std::array kBytes{Unit{"", 1},         Unit{"B", 1},        Unit{"KiB", 0x1p10},
+                            Unit{"MiB", 0x1p20}, Unit{"GiB", 0x1p30}, Unit{"TiB", 0x1p40},
+                            Unit{"KB", 1e3},     Unit{"MB", 1e6},     Unit{"GB", 1e9},
+                            Unit{"TB", 1e12}};
+constexpr std::array kNanos{Unit{"ns", 1},  Unit{"us", 1e3}, Unit{"ms", 1e6},
+                            Unit{"s", 1e9}, Unit{"m", 60e9}, Unit{"h", 3600e9}};
+constexpr std::array kCounts{Unit{"", 1}, Unit{"k", 1e3}, Unit{"K", 1e3}, Unit{"M", 1e6},
+                             Unit{"G", 1e9}};
 
 double parse(std::string_view text, std::span<const Unit> units, std::string_view what) {
     double number = 0;
@@ -47,7 +49,8 @@ std::string scaled(double value, std::span<const char* const> units, double step
     std::array<char, 48> text{};
     std::snprintf(text.data(), text.size(), "%.3g %s", value, units[i]);
     std::string result(text.data());
-    while (result.ends_with(' ')) result.pop_back();
+    while (result.ends_with(' '))
+        result.pop_back();
     return result;
 }
 

@@ -11,7 +11,8 @@
 
 namespace casc::bench {
 
-// "512", "64KiB", "8GiB", "1.5MB" (KB, MB, GB are powers of ten). Throws std::invalid_argument naming the text.
+// "512", "64KiB", "8GiB", "1.5MB" (KB, MB, GB are powers of ten). Throws std::invalid_argument
+// naming the text.
 [[nodiscard]] std::uint64_t parse_bytes(std::string_view text);
 // "250us", "10s", "1.5m", "0". Throws std::invalid_argument; a number other than 0 needs its unit.
 [[nodiscard]] std::chrono::nanoseconds parse_duration(std::string_view text);
@@ -21,8 +22,9 @@ namespace casc::bench {
 // The middle one of `values`, or halfway between the two in the middle; `values` is not empty.
 [[nodiscard]] double median(std::vector<double> values);
 
-[[nodiscard]] std::string format_bytes(double bytes);     // "1.21 GB" (powers of ten, as rates are compared)
-[[nodiscard]] std::string format_count(double count);     // "8.02 M"
+[[nodiscard]] std::string format_bytes(
+    double bytes);  // "1.21 GB" (powers of ten, as rates are compared)
+[[nodiscard]] std::string format_count(double count);                          // "8.02 M"
 [[nodiscard]] std::string format_duration(std::chrono::nanoseconds duration);  // "12.5 ms"
 
 }  // namespace casc::bench

@@ -15,7 +15,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr std::chrono::seconds kReadPatience{30};  // without any event, before the rest counts as missing
+constexpr std::chrono::seconds kReadPatience{
+    30};  // without any event, before the rest counts as missing
 constexpr milliseconds kLookAgain{100};
 
 // Equal sums over two sets of events mean, together with equal counts, equal sets (but for chance).
@@ -29,7 +30,8 @@ std::uint64_t mixed(std::uint32_t producer, std::uint64_t sequence) {
 std::uint64_t expected_sum(const std::vector<std::uint64_t>& acknowledged) {
     std::uint64_t sum = 0;
     for (std::uint32_t producer = 0; producer < acknowledged.size(); ++producer) {
-        for (std::uint64_t sequence = 0; sequence < acknowledged[producer]; ++sequence) sum += mixed(producer, sequence);
+        for (std::uint64_t sequence = 0; sequence < acknowledged[producer]; ++sequence)
+            sum += mixed(producer, sequence);
     }
     return sum;
 }
@@ -63,7 +65,9 @@ struct Shared {
 class Follower {
 public:
     Follower(const ReadPlan& plan, Shared& shared)
-        : plan_(plan), shared_(shared), single_log_(plan.topics.size() * plan.partition_count == 1) {}
+        : plan_(plan),
+          shared_(shared),
+          single_log_(plan.topics.size() * plan.partition_count == 1) {}
 
     void take(const client::EventBatch& events) {
         std::uint64_t sum = 0;
@@ -81,32 +85,38 @@ public:
     }
 
 private:
-    bool take_event(std::span<const std::byte> payload, std::vector<std::uint64_t>& next, std::uint64_t& sum) {
+    bool take_event(std::span<const std::byte> payload, std::vector<std::uint64_t>& next,
+                    std::uint64_t& sum) {
         if (payload.size() != plan_.payload_bytes) return false;
         const PayloadHead head = head_of(payload);
         if (head.run != plan_.run || head.producer >= next.size()) return false;
         std::uint64_t& due = next[head.producer];
-        // In one log nothing may be left out; where a producer feeds several, each has a rising part of its events.
-        // Retention may have taken the first ones.
-        const bool in_place = single_log_ && (due != 0 || !plan_.retained_tail_only) && !plan_.only_some_acknowledged
-                                  ? head.sequence == due
-                                  : head.sequence >= due;
+        // In one log nothing may be left out; where a producer feeds several, each has a rising
+        // part of its events. Retention may have taken the first ones.
+        const bool in_place =
+            single_log_ && (due != 0 || !plan_.retained_tail_only) && !plan_.only_some_acknowledged
+                ? head.sequence == due
+                : head.sequence >= due;
         due = head.sequence + 1;
         sum += mixed(head.producer, head.sequence);
-        if (due == plan_.acknowledged[head.producer]) shared_.finished_producers.fetch_add(1, std::memory_order_relaxed);
+        if (due == plan_.acknowledged[head.producer])
+            shared_.finished_producers.fetch_add(1, std::memory_order_relaxed);
         return in_place;
     }
 
-    void count(std::uint64_t events, std::uint64_t sum, std::uint64_t bytes, std::uint64_t misplaced) {
+    void count(std::uint64_t events, std::uint64_t sum, std::uint64_t bytes,
+               std::uint64_t misplaced) {
         const auto now = (Clock::now() - shared_.began).count();
         std::int64_t none = 0;
         shared_.first_ns.compare_exchange_strong(none, now, std::memory_order_relaxed);
         shared_.sum.fetch_add(sum, std::memory_order_relaxed);
         shared_.bytes.fetch_add(bytes, std::memory_order_relaxed);
         shared_.misplaced.fetch_add(misplaced, std::memory_order_relaxed);
-        const std::uint64_t all = shared_.events.fetch_add(events, std::memory_order_relaxed) + events;
+        const std::uint64_t all =
+            shared_.events.fetch_add(events, std::memory_order_relaxed) + events;
         const bool complete = plan_.retained_tail_only
-                                  ? shared_.finished_producers.load(std::memory_order_relaxed) >= plan_.acknowledged.size()
+                                  ? shared_.finished_producers.load(std::memory_order_relaxed) >=
+                                        plan_.acknowledged.size()
                                   : all >= shared_.wanted;
         if (!complete || shared_.done.load(std::memory_order_relaxed)) return;
         shared_.last_ns.store(now, std::memory_order_relaxed);
@@ -146,8 +156,10 @@ void check_positions(client::Consumer& consumer, const ReadPlan& plan, Shared& s
     need(consumer.commit(), "committing");
     if (plan.consumer_count != 1 || plan.retained_tail_only) return;
     std::uint64_t sum = 0;
-    for (const client::Place& place : need(consumer.committed(), "reading the positions")) sum += place.offset.value();
-    if (sum != shared.events.load()) shared.note("the group has committed " + std::to_string(sum) + " events");
+    for (const client::Place& place : need(consumer.committed(), "reading the positions"))
+        sum += place.offset.value();
+    if (sum != shared.events.load())
+        shared.note("the group has committed " + std::to_string(sum) + " events");
 }
 
 void consume(const Target& target, const ReadPlan& plan, Shared& shared) try {
@@ -159,7 +171,8 @@ void consume(const Target& target, const ReadPlan& plan, Shared& shared) try {
     begin(consumer, plan);
     Follower follower(plan, shared);
     auto last_event = Clock::now();
-    while (!shared.done.load(std::memory_order_acquire) && Clock::now() - last_event < kReadPatience) {
+    while (!shared.done.load(std::memory_order_acquire) &&
+           Clock::now() - last_event < kReadPatience) {
         const auto events = need(consumer.poll_batches(kLookAgain), "polling");
         if (events.empty()) continue;
         follower.take(events);
@@ -179,14 +192,16 @@ void consume(const Target& target, const ReadPlan& plan, Shared& shared) try {
 
 ReadOutcome read_all(const Target& target, const ReadPlan& plan) {
     std::uint64_t wanted = 0;
-    for (const std::uint64_t count : plan.acknowledged) wanted += count;
+    for (const std::uint64_t count : plan.acknowledged)
+        wanted += count;
     Shared shared(wanted);
     if (wanted > 0) {
         std::vector<std::thread> threads;
         for (std::uint32_t i = 0; i < plan.consumer_count; ++i) {
             threads.emplace_back([&] { consume(target, plan, shared); });
         }
-        for (std::thread& thread : threads) thread.join();
+        for (std::thread& thread : threads)
+            thread.join();
     }
     ReadOutcome outcome;
     outcome.event_count = shared.events;
@@ -196,13 +211,17 @@ ReadOutcome read_all(const Target& target, const ReadPlan& plan) {
     outcome.misplaced_count = shared.misplaced;
     outcome.trouble = shared.trouble;
     if (plan.retained_tail_only) {
-        // Each producer's last event is there; in one log, with everything between it and the first one left.
-        outcome.missing_count = plan.acknowledged.size() - std::min<std::size_t>(plan.acknowledged.size(), shared.finished_producers);
+        // Each producer's last event is there; in one log, with everything between it and the first
+        // one left.
+        outcome.missing_count =
+            plan.acknowledged.size() -
+            std::min<std::size_t>(plan.acknowledged.size(), shared.finished_producers);
         return outcome;
     }
     if (outcome.event_count < wanted) outcome.missing_count = wanted - outcome.event_count;
     const bool exact = !plan.only_some_acknowledged;
-    if (exact && outcome.event_count > wanted) outcome.misplaced_count += outcome.event_count - wanted;
+    if (exact && outcome.event_count > wanted)
+        outcome.misplaced_count += outcome.event_count - wanted;
     if (exact && outcome.event_count == wanted && shared.sum != expected_sum(plan.acknowledged)) {
         outcome.trouble += "; the events read are not those that were sent";
     }

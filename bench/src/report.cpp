@@ -14,7 +14,9 @@ namespace {
 
 namespace json = boost::json;
 
-double micros(std::uint64_t nanos) { return static_cast<double>(nanos) / 1000.0; }
+double micros(std::uint64_t nanos) {
+    return static_cast<double>(nanos) / 1000.0;
+}
 
 json::object latency_object(const Histogram& latency_ns) {
     if (latency_ns.count() == 0) return {};
@@ -37,7 +39,9 @@ json::object to_json(const Report& report) {
     json::object object{
         {"workload", report.workload},
         {"parameters", report.parameters},
-        {"host", json::object{{"cpu", cpu_name()}, {"cpus", cpu_count()}, {"memory_bytes", memory_bytes()},
+        {"host", json::object{{"cpu", cpu_name()},
+                              {"cpus", cpu_count()},
+                              {"memory_bytes", memory_bytes()},
                               {"kernel", kernel_name()}}},
         {"commit", commit_name()},
         {"events_per_second", report.events_per_second},
@@ -47,7 +51,8 @@ json::object to_json(const Report& report) {
         {"limit", limit_object(report.limit)},
         {"share_of_limit", report.share_of_limit},
         {"rss_bytes_max", report.rss_bytes_max},
-        {"cpu_seconds", json::object{{"client", report.cpu_seconds.client}, {"broker", report.cpu_seconds.broker}}},
+        {"cpu_seconds", json::object{{"client", report.cpu_seconds.client},
+                                     {"broker", report.cpu_seconds.broker}}},
     };
     if (!report.details.empty()) object["details"] = report.details;
     return object;
@@ -62,7 +67,8 @@ void print_details(const json::value& value, const std::string& indent) {
         return true;
     };
     if (const auto* list = value.if_array()) {
-        for (const json::value& element : *list) print_details(element, indent);
+        for (const json::value& element : *list)
+            print_details(element, indent);
         return;
     }
     const auto& object = value.as_object();
@@ -77,7 +83,10 @@ void print_details(const json::value& value, const std::string& indent) {
             std::snprintf(number.data(), number.size(), "%.4g", inner->as_double());
             line += key + ' ' + number.data() + "  ";
         } else {
-            line += key + ' ' + (inner->is_string() ? std::string(inner->as_string()) : json::serialize(*inner)) + "  ";
+            line +=
+                key + ' ' +
+                (inner->is_string() ? std::string(inner->as_string()) : json::serialize(*inner)) +
+                "  ";
         }
     }
     if (flat(object) || line.size() > indent.size()) std::cout << line << '\n';
@@ -102,21 +111,24 @@ void print_text(const Report& report) {
     std::array<char, 32> share{};
     std::snprintf(share.data(), share.size(), "%.3f", report.share_of_limit);
     std::cout << "limit         " << report.limit.name;
-    if (report.limit.events_per_second) std::cout << ", " << format_count(*report.limit.events_per_second) << " events/s";
-    if (report.limit.bytes_per_second) std::cout << ", " << format_bytes(*report.limit.bytes_per_second) << "/s";
+    if (report.limit.events_per_second)
+        std::cout << ", " << format_count(*report.limit.events_per_second) << " events/s";
+    if (report.limit.bytes_per_second)
+        std::cout << ", " << format_bytes(*report.limit.bytes_per_second) << "/s";
     if (report.limit.latency_us) std::cout << ", " << *report.limit.latency_us << " us";
     std::cout << "; reached " << share.data() << " of it\n";
-    std::cout << "memory        " << format_bytes(static_cast<double>(report.rss_bytes_max)) << " resident at most\n"
-              << "cpu           " << report.cpu_seconds.client << " s client, " << report.cpu_seconds.broker
-              << " s broker\n";
+    std::cout << "memory        " << format_bytes(static_cast<double>(report.rss_bytes_max))
+              << " resident at most\n"
+              << "cpu           " << report.cpu_seconds.client << " s client, "
+              << report.cpu_seconds.broker << " s broker\n";
     if (!report.details.empty()) print_details(report.details, "");
 }
 
 }  // namespace
 
 void print_banner(const Report& report) {
-    std::cerr << "casc-bench " << report.workload << " on " << cpu_name() << " (" << cpu_count() << " cpus), commit "
-              << commit_name() << '\n';
+    std::cerr << "casc-bench " << report.workload << " on " << cpu_name() << " (" << cpu_count()
+              << " cpus), commit " << commit_name() << '\n';
     for (const auto& parameter : report.parameters) {
         std::cerr << "  " << parameter.key() << " = " << json::serialize(parameter.value()) << '\n';
     }

@@ -12,7 +12,8 @@
 
 namespace casc::bench {
 
-// The fastest that this machine could have been, measured in the same run: a raw disk, a memcpy, the best peer.
+// The fastest that this machine could have been, measured in the same run: a raw disk, a memcpy,
+// the best peer.
 struct Limit {
     std::string name;
     std::optional<double> events_per_second;
@@ -31,16 +32,17 @@ struct Report {
     boost::json::object parameters;  // everything that the numbers depend on, defaults included
     double events_per_second = 0;
     double bytes_per_second = 0;
-    Histogram latency_ns;            // printed only when something was recorded
+    Histogram latency_ns;  // printed only when something was recorded
     std::uint64_t error_count = 0;
     Limit limit;
-    double share_of_limit = 0;       // 1 is the limit itself
-    std::uint64_t rss_bytes_max = 0; // of the process that does the work: the broker's, else ours
+    double share_of_limit = 0;        // 1 is the limit itself
+    std::uint64_t rss_bytes_max = 0;  // of the process that does the work: the broker's, else ours
     CpuSeconds cpu_seconds;
-    boost::json::object details;     // what is particular to the workload
+    boost::json::object details;  // what is particular to the workload
 };
 
-// The parameters, one per line, before the run. On standard error, so that -o json stays one object.
+// The parameters, one per line, before the run. On standard error, so that -o json stays one
+// object.
 void print_banner(const Report& report);
 void print(const Report& report, Output output);
 

@@ -1,17 +1,17 @@
 #pragma once
-// The queues that the `ring` workload compares, behind one shape. Each uses the fastest calls it has: where a queue
-// has no batch operation, a batch is a loop.
+// The queues that the `ring` workload compares, behind one shape. Each uses the fastest calls it
+// has: where a queue has no batch operation, a batch is a loop.
 //
 // Thread: push*() one thread, pop*() one thread.
 
 #include <casc/ring/ring.hpp>
 
 #include <boost/lockfree/spsc_queue.hpp>
-#include <readerwriterqueue/readerwriterqueue.h>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <readerwriterqueue/readerwriterqueue.h>
 #include <span>
 
 namespace casc::bench {
@@ -68,13 +68,15 @@ public:
     bool pop(Item& item) { return queue_.try_dequeue(item); }
     std::size_t push_many(std::span<Item> items) {
         std::size_t count = 0;
-        while (count < items.size() && queue_.try_enqueue(items[count])) ++count;
+        while (count < items.size() && queue_.try_enqueue(items[count]))
+            ++count;
         return count;
     }
     template <class Use>
     std::size_t use_many(std::size_t max, Use&& use) {
         std::size_t count = 0;
-        for (Item item; count < max && queue_.try_dequeue(item); ++count) use(item);
+        for (Item item; count < max && queue_.try_dequeue(item); ++count)
+            use(item);
         return count;
     }
 

@@ -38,11 +38,13 @@ private:
     std::atomic<int> waiting_{0};
 };
 
-// Runs `near` here on processor 0 and `far` on processor 1; the time is from the common start to the end of both.
+// Runs `near` here on processor 0 and `far` on processor 1; the time is from the common start to
+// the end of both.
 template <class Near, class Far>
 double time_both(Near&& near, Far&& far) {
     Start start;
-    // The new thread inherits its place. Were it born on ours, it would have to wait for us to stop spinning.
+    // The new thread inherits its place. Were it born on ours, it would have to wait for us to stop
+    // spinning.
     pin_this_thread(1 % cpu_count());
     std::thread other([&] {
         start.arrive_and_wait();
@@ -73,9 +75,12 @@ RingSample measure_batched(Queue& queue, std::uint64_t item_count, std::size_t b
     const auto push = [&] {
         std::vector<Item> batch(batch_count);
         for (std::uint64_t sent = 0; sent < item_count;) {
-            const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(batch_count, item_count - sent));
-            for (std::size_t i = 0; i < wanted; ++i) batch[i] = detail::numbered<Item>(sent + i);
-            for (std::size_t done = 0; done < wanted;) done += queue.push_many(std::span(batch).subspan(done, wanted - done));
+            const std::size_t wanted =
+                static_cast<std::size_t>(std::min<std::uint64_t>(batch_count, item_count - sent));
+            for (std::size_t i = 0; i < wanted; ++i)
+                batch[i] = detail::numbered<Item>(sent + i);
+            for (std::size_t done = 0; done < wanted;)
+                done += queue.push_many(std::span(batch).subspan(done, wanted - done));
             sent += wanted;
         }
     };
@@ -87,7 +92,8 @@ RingSample measure_batched(Queue& queue, std::uint64_t item_count, std::size_t b
             bad |= item.words.back() ^ next;
             ++next;
         };
-        while (next < item_count) queue.use_many(batch_count, check);
+        while (next < item_count)
+            queue.use_many(batch_count, check);
         wrong = bad;
     };
     const double seconds = detail::time_both(push, pop);

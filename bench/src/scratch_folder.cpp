@@ -4,12 +4,11 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <linux/magic.h>
 #include <stdexcept>
+#include <sys/vfs.h>
 #include <utility>
 #include <vector>
-
-#include <linux/magic.h>
-#include <sys/vfs.h>
 
 namespace casc::bench {
 namespace {
@@ -36,7 +35,8 @@ std::string disk_file_system(const std::filesystem::path& folder) {
             return "overlayfs";
         default: {
             std::array<char, 32> text{};
-            std::snprintf(text.data(), text.size(), "file system %#lx", static_cast<unsigned long>(info.f_type));
+            std::snprintf(text.data(), text.size(), "file system %#lx",
+                          static_cast<unsigned long>(info.f_type));
             return text.data();
         }
     }
@@ -49,7 +49,8 @@ ScratchFolder::ScratchFolder(const std::filesystem::path& asked) {
     if (!asked.empty()) {
         candidates.emplace_back(asked, "--data-dir");
     } else {
-        if (const char* folder = std::getenv("TMPDIR"); folder != nullptr) candidates.emplace_back(folder, "$TMPDIR");
+        if (const char* folder = std::getenv("TMPDIR"); folder != nullptr)
+            candidates.emplace_back(folder, "$TMPDIR");
         candidates.emplace_back(std::filesystem::current_path(), "the current folder");
     }
     for (const auto& [folder, origin] : candidates) {
@@ -57,14 +58,16 @@ ScratchFolder::ScratchFolder(const std::filesystem::path& asked) {
         if (kind.empty()) continue;
         std::string name = (folder / "casc-bench-XXXXXX").string();
         if (::mkdtemp(name.data()) == nullptr) {
-            throw std::runtime_error("cannot make a folder in " + folder.string() + ": " + std::strerror(errno));
+            throw std::runtime_error("cannot make a folder in " + folder.string() + ": " +
+                                     std::strerror(errno));
         }
         path_ = name;
         description_ = kind + ", " + origin;
         return;
     }
-    throw std::runtime_error("the data folder would be in memory (tmpfs), which says nothing about a durable log; "
-                             "name one on a disk with --data-dir");
+    throw std::runtime_error(
+        "the data folder would be in memory (tmpfs), which says nothing about a durable log; "
+        "name one on a disk with --data-dir");
 }
 
 ScratchFolder::~ScratchFolder() {

@@ -8,9 +8,9 @@
 
 namespace casc::bench {
 
-// Made inside the first of these that is there and is not memory: `asked` (which must do), $TMPDIR, the current
-// folder. A log on tmpfs is durable in no sense and would make every number a lie; throws std::runtime_error then.
-// Lifetime: the folder and all that is in it goes with the object.
+// Made inside the first of these that is there and is not memory: `asked` (which must do), $TMPDIR,
+// the current folder. A log on tmpfs is durable in no sense and would make every number a lie;
+// throws std::runtime_error then. Lifetime: the folder and all that is in it goes with the object.
 class ScratchFolder {
 public:
     explicit ScratchFolder(const std::filesystem::path& asked);

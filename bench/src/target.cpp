@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-
 #include <unistd.h>
 
 namespace casc::bench {
@@ -20,7 +19,8 @@ Target::Target(const Options& options, boost::json::object& parameters)
     if (!options.settings.empty()) {
         parameters["broker"] = "its own";
         boost::json::array settings;
-        for (const std::string& setting : options.settings) settings.emplace_back(setting);
+        for (const std::string& setting : options.settings)
+            settings.emplace_back(setting);
         parameters["settings"] = std::move(settings);
     }
     broker_ = std::make_unique<BrokerProcess>(folder_.path(), options.settings);
@@ -52,13 +52,17 @@ double Target::broker_cpu_seconds() const {
     return broker_ ? ended_cpu_seconds_ + cpu_seconds_of(broker_->pid()) : 0;
 }
 
-std::uint64_t Target::broker_rss_bytes() const { return broker_ ? rss_bytes_of(broker_->pid()) : 0; }
+std::uint64_t Target::broker_rss_bytes() const {
+    return broker_ ? rss_bytes_of(broker_->pid()) : 0;
+}
 
 std::uint64_t Target::broker_rss_bytes_max() const {
     return rss_ ? std::max(ended_rss_bytes_max_, rss_->bytes_max()) : 0;
 }
 
-std::uint64_t Target::broker_open_files() const { return broker_ ? open_files_of(broker_->pid()) : 0; }
+std::uint64_t Target::broker_open_files() const {
+    return broker_ ? open_files_of(broker_->pid()) : 0;
+}
 
 std::vector<std::string> create_topics(client::Client& client, const TopicPlan& plan) {
     std::vector<std::string> names;
@@ -78,7 +82,8 @@ std::vector<std::string> create_topics(client::Client& client, const TopicPlan& 
 }
 
 Lane lane_of(const std::string& name) {
-    return kLanes[static_cast<std::size_t>(std::ranges::find(kLaneNames, name) - kLaneNames.begin())];
+    return kLanes[static_cast<std::size_t>(std::ranges::find(kLaneNames, name) -
+                                           kLaneNames.begin())];
 }
 
 Acks acks_of(const std::string& name) {

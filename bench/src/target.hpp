@@ -31,12 +31,13 @@ public:
     // Of our own broker only: drains it, starts it again, and returns how long the start took.
     double restart_seconds();
 
-    // Where our own broker keeps its data; with --address a folder on the same disk as far as we know, for the limits.
+    // Where our own broker keeps its data; with --address a folder on the same disk as far as we
+    // know, for the limits.
     [[nodiscard]] const std::filesystem::path& folder() const { return folder_.path(); }
     [[nodiscard]] std::filesystem::path data_folder() const { return broker_->data_folder(); }
 
     // All of our own broker, 0 with --address: it may not even be on this machine.
-    [[nodiscard]] double broker_cpu_seconds() const;     // of all that were started
+    [[nodiscard]] double broker_cpu_seconds() const;           // of all that were started
     [[nodiscard]] std::uint64_t broker_rss_bytes() const;      // now
     [[nodiscard]] std::uint64_t broker_rss_bytes_max() const;  // since the first start
     [[nodiscard]] std::uint64_t broker_open_files() const;     // now
@@ -59,7 +60,8 @@ struct TopicPlan {
     std::optional<std::uint64_t> retention_bytes{};
 };
 
-// Creates them and returns their names. With --address they stay when the run ends, as an operator's data would.
+// Creates them and returns their names. With --address they stay when the run ends, as an
+// operator's data would.
 [[nodiscard]] std::vector<std::string> create_topics(client::Client& client, const TopicPlan& plan);
 
 [[nodiscard]] Lane lane_of(const std::string& name);

@@ -14,7 +14,7 @@ extern const Workload kStorageWorkload;
 extern const Workload kTopicsWorkload;
 
 std::span<const Workload> workloads() {
-    static const std::array all{kProduceWorkload, kConsumeWorkload, kE2eWorkload, kStorageWorkload,
+    static const std::array all{kProduceWorkload, kConsumeWorkload, kE2eWorkload,  kStorageWorkload,
                                 kTopicsWorkload,  kRingWorkload,    kCodecWorkload};
     return all;
 }

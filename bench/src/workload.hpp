@@ -11,10 +11,10 @@ namespace casc::bench {
 
 struct Workload {
     std::string_view name;
-    std::string_view question;                  // what it answers, for --help
-    std::span<const std::string_view> flags;    // the shared flags that it reads
-    // Measures and fills in `report`, calling print_banner() once its parameters are known. Throws what an operator
-    // can act on.
+    std::string_view question;                // what it answers, for --help
+    std::span<const std::string_view> flags;  // the shared flags that it reads
+    // Measures and fills in `report`, calling print_banner() once its parameters are known. Throws
+    // what an operator can act on.
     void (*run)(const Options& options, Report& report);
 };
 

@@ -1,5 +1,6 @@
-// The `codec` workload: what a core can encode, check, compress and decode, beside a memcpy of the same bytes. The
-// passes take turns, so that whatever else happens on the machine happens to all of them; medians over the rounds.
+// The `codec` workload: what a core can encode, check, compress and decode, beside a memcpy of the
+// same bytes. The passes take turns, so that whatever else happens on the machine happens to all of
+// them; medians over the rounds.
 
 #include "host.hpp"
 #include "progress.hpp"
@@ -35,7 +36,8 @@ std::vector<std::byte> make_payloads(std::size_t bytes) {
     std::mt19937 random(1);
     std::vector<std::byte> result;
     while (result.size() < bytes) {
-        const std::string field = "\"field_" + std::to_string(random() % 16) + "\":" + std::to_string(random()) + ',';
+        const std::string field =
+            "\"field_" + std::to_string(random() % 16) + "\":" + std::to_string(random()) + ',';
         const auto* first = reinterpret_cast<const std::byte*>(field.data());
         result.insert(result.end(), first, first + field.size());
     }
@@ -52,13 +54,14 @@ double thread_cpu_seconds() {
 
 struct CodecPass {
     std::string name;
-    std::function<bool()> run;     // the whole input once; false when something did not check
+    std::function<bool()> run;  // the whole input once; false when something did not check
     std::vector<double> seconds;
 
     [[nodiscard]] double median_seconds() const { return median(seconds); }
 };
 
-// One batch of the shape asked for, and everything the passes need; nothing allocates once it has run.
+// One batch of the shape asked for, and everything the passes need; nothing allocates once it has
+// run.
 class CodecWork {
 public:
     CodecWork(std::size_t event_bytes, std::size_t batch_bytes, std::uint64_t batch_count)
@@ -84,7 +87,8 @@ public:
         return each([&] {
             builder_.reset();
             for (std::size_t i = 0; i < events_per_batch_; ++i) {
-                builder_.add_payload(std::span(payloads_).subspan(i * event_bytes_, event_bytes_), EpochNanos(1));
+                builder_.add_payload(std::span(payloads_).subspan(i * event_bytes_, event_bytes_),
+                                     EpochNanos(1));
             }
             encoded_bytes_ = builder_.finish({}, encoded_).size();
             return encoded_bytes_ > payloads_.size();
@@ -118,7 +122,8 @@ private:
     template <class OneBatch>
     bool each(OneBatch&& one) {
         bool ok = true;
-        for (std::uint64_t i = 0; i < batch_count_; ++i) ok &= one();
+        for (std::uint64_t i = 0; i < batch_count_; ++i)
+            ok &= one();
         return ok;
     }
 
@@ -136,21 +141,26 @@ private:
 void run_codec(const Options& options, Report& report) {
     const std::uint64_t event_bytes = std::max<std::uint64_t>(1, options.size_bytes.value_or(100));
     const std::uint64_t batch_bytes = options.batch_bytes.value_or(256 * 1024);
-    if (batch_bytes > wire::kBatchBytesMax / 2 || batch_bytes / event_bytes > wire::kBatchEventsMax || event_bytes > batch_bytes) {
-        throw std::runtime_error("an event must fit a batch, and a batch 8 MiB and a million events");
+    if (batch_bytes > wire::kBatchBytesMax / 2 ||
+        batch_bytes / event_bytes > wire::kBatchEventsMax || event_bytes > batch_bytes) {
+        throw std::runtime_error(
+            "an event must fit a batch, and a batch 8 MiB and a million events");
     }
     const std::uint64_t total_bytes = options.total_bytes.value_or(64 << 20);
     const std::uint64_t batch_count = std::max<std::uint64_t>(1, total_bytes / batch_bytes);
-    report.parameters = {{"payload_bytes", event_bytes}, {"batch_bytes", batch_bytes}, {"bytes_per_round", batch_count * batch_bytes},
-                         {"rounds", kCodecRounds}, {"crc32c", wire::crc32c_path()}};
+    report.parameters = {{"payload_bytes", event_bytes},
+                         {"batch_bytes", batch_bytes},
+                         {"bytes_per_round", batch_count * batch_bytes},
+                         {"rounds", kCodecRounds},
+                         {"crc32c", wire::crc32c_path()}};
     print_banner(report);
 
     CodecWork work(event_bytes, batch_bytes, batch_count);
     std::vector<CodecPass> passes{{"memcpy", [&] { return work.copy(); }, {}},
-                             {"encode", [&] { return work.encode(); }, {}},
-                             {"decode", [&] { return work.decode(); }, {}},
-                             {"crc32c", [&] { return work.checksum(); }, {}},
-                             {"lz4", [&] { return work.compress(); }, {}}};
+                                  {"encode", [&] { return work.encode(); }, {}},
+                                  {"decode", [&] { return work.decode(); }, {}},
+                                  {"crc32c", [&] { return work.checksum(); }, {}},
+                                  {"lz4", [&] { return work.compress(); }, {}}};
     {
         Progress progress("codec");
         for (std::size_t round = 0; round < kCodecRounds; ++round) {
@@ -168,9 +178,11 @@ void run_codec(const Options& options, Report& report) {
     const double bytes = events * static_cast<double>(event_bytes);
     json::array cases;
     for (CodecPass& pass : passes) {
-        cases.push_back(json::object{{"pass", pass.name}, {"bytes_per_second", bytes / pass.median_seconds()},
-                                     {"events_per_second", events / pass.median_seconds()},
-                                     {"share_of_memcpy", passes[0].median_seconds() / pass.median_seconds()}});
+        cases.push_back(
+            json::object{{"pass", pass.name},
+                         {"bytes_per_second", bytes / pass.median_seconds()},
+                         {"events_per_second", events / pass.median_seconds()},
+                         {"share_of_memcpy", passes[0].median_seconds() / pass.median_seconds()}});
     }
     report.details["cases"] = std::move(cases);
     // The headline is encoding: the checksum is part of it.
@@ -188,6 +200,8 @@ constexpr std::array<std::string_view, 3> kCodecFlags{"--size", "--batch-bytes",
 }  // namespace
 
 extern const Workload kCodecWorkload;
-const Workload kCodecWorkload{"codec", "How fast does a core encode, check, compress and decode batches?", kCodecFlags, run_codec};
+const Workload kCodecWorkload{"codec",
+                              "How fast does a core encode, check, compress and decode batches?",
+                              kCodecFlags, run_codec};
 
 }  // namespace casc::bench

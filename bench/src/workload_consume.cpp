@@ -1,6 +1,6 @@
-// The `consume` workload: how fast a group catches up. Events are loaded, the broker is started again, and everything
-// is read several times by a new group each, committing every second: first cold, then from whatever the broker and
-// the kernel have kept.
+// The `consume` workload: how fast a group catches up. Events are loaded, the broker is started
+// again, and everything is read several times by a new group each, committing every second: first
+// cold, then from whatever the broker and the kernel have kept.
 
 #include "host.hpp"
 #include "limits_disk.hpp"
@@ -30,7 +30,9 @@ namespace json = boost::json;
 struct Pass {
     ReadOutcome outcome;
     CpuSeconds cpu_seconds;
-    [[nodiscard]] double events_per_second() const { return static_cast<double>(outcome.event_count) / outcome.seconds; }
+    [[nodiscard]] double events_per_second() const {
+        return static_cast<double>(outcome.event_count) / outcome.seconds;
+    }
 };
 
 Pass one_pass(const Target& target, ReadPlan plan, std::uint32_t number) {
@@ -39,14 +41,16 @@ Pass one_pass(const Target& target, ReadPlan plan, std::uint32_t number) {
     const double client_before = own_cpu_seconds();
     const double broker_before = target.broker_cpu_seconds();
     pass.outcome = read_all(target, plan);
-    pass.cpu_seconds = {own_cpu_seconds() - client_before, target.broker_cpu_seconds() - broker_before};
+    pass.cpu_seconds = {own_cpu_seconds() - client_before,
+                        target.broker_cpu_seconds() - broker_before};
     return pass;
 }
 
 json::object describe(const Pass& pass, const char* kind) {
     json::object object{{"pass", kind},
                         {"events_per_second", pass.events_per_second()},
-                        {"bytes_per_second", static_cast<double>(pass.outcome.payload_bytes) / pass.outcome.seconds},
+                        {"bytes_per_second",
+                         static_cast<double>(pass.outcome.payload_bytes) / pass.outcome.seconds},
                         {"seconds", pass.outcome.seconds},
                         {"seconds_to_first", pass.outcome.seconds_to_first},
                         {"missing", pass.outcome.missing_count},
@@ -65,14 +69,17 @@ ReadPlan fill(const Target& target, const Options& options, Report& report) {
     plan.run = std::random_device{}();
     plan.producer = producer_options(options);
     const auto client = target.connect();
-    plan.topics = create_topics(*client, {.prefix = "consume", .topic_count = options.topic_count,
+    plan.topics = create_topics(*client, {.prefix = "consume",
+                                          .topic_count = options.topic_count,
                                           .partition_count = options.partition_count});
     Load load(target, plan);
     Progress progress("consume: filling");
     load.start();
     while (!load.has_sent_everything()) {
-        progress.show(static_cast<double>(load.acknowledged()) / static_cast<double>(*plan.event_count));
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));  // a watcher's pace; finish() is what waits
+        progress.show(static_cast<double>(load.acknowledged()) /
+                      static_cast<double>(*plan.event_count));
+        std::this_thread::sleep_for(
+            std::chrono::milliseconds(10));  // a watcher's pace; finish() is what waits
     }
     load.finish();
     if (load.failed() > 0) throw std::runtime_error("filling the topic: " + load.first_error());
@@ -90,19 +97,21 @@ ReadPlan fill(const Target& target, const Options& options, Report& report) {
     return reading;
 }
 
-// A broker of our own starts again, with nothing in its memory and, where we may, nothing in the kernel's.
+// A broker of our own starts again, with nothing in its memory and, where we may, nothing in the
+// kernel's.
 void make_cold(Target& target, Report& report) {
     if (!target.is_own()) return;
     report.details["restart_seconds"] = target.restart_seconds();
     report.details["page_cache_dropped"] = drop_page_cache();
 }
 
-// The same bytes as the cold pass: everything that the broker has stored. After the pass, so that a host that keeps
-// what was read once favours this one.
+// The same bytes as the cold pass: everything that the broker has stored. After the pass, so that a
+// host that keeps what was read once favours this one.
 void measure_limit(const Target& target, const Pass& cold, Report& report) {
     if (!target.is_own()) return;
     const RawRead raw = raw_cold_read(target.data_folder(), ".sst");
-    report.limit.name = std::string("the stored files read cold, ") + (raw.direct ? "O_DIRECT" : "buffered") + ", 1 MiB at a time";
+    report.limit.name = std::string("the stored files read cold, ") +
+                        (raw.direct ? "O_DIRECT" : "buffered") + ", 1 MiB at a time";
     report.limit.bytes_per_second = raw.bytes_per_second();
     report.details["stored_bytes"] = raw.bytes;
     report.details["raw_cold_read_seconds"] = raw.seconds;
@@ -151,12 +160,15 @@ void run_consume(const Options& options, Report& report) {
 }
 
 constexpr std::array<std::string_view, 13> kConsumeFlags{
-    "--size", "--events", "--consumers", "--group", "--batch-bytes", "--topics", "--partitions", "--lane",
-    "--compression", "--passes", "--address", "--data-dir", "--set"};
+    "--size",    "--events",     "--consumers", "--group",       "--batch-bytes",
+    "--topics",  "--partitions", "--lane",      "--compression", "--passes",
+    "--address", "--data-dir",   "--set"};
 
 }  // namespace
 
 extern const Workload kConsumeWorkload;
-const Workload kConsumeWorkload{"consume", "How fast does a group catch up after a restart, cold and warm?", kConsumeFlags, run_consume};
+const Workload kConsumeWorkload{"consume",
+                                "How fast does a group catch up after a restart, cold and warm?",
+                                kConsumeFlags, run_consume};
 
 }  // namespace casc::bench

@@ -1,6 +1,7 @@
-// The `e2e` workload: how long an event takes from its producer to its consumer. An open loop: every event has a moment
-// at which it should be sent, decided beforehand, and its latency counts from then, so that a stall delays everything
-// behind it in the numbers as it does in life. One topic that is seen at once, then one that is seen when durable.
+// The `e2e` workload: how long an event takes from its producer to its consumer. An open loop:
+// every event has a moment at which it should be sent, decided beforehand, and its latency counts
+// from then, so that a stall delays everything behind it in the numbers as it does in life. One
+// topic that is seen at once, then one that is seen when durable.
 
 #include "host.hpp"
 #include "limits_disk.hpp"
@@ -21,9 +22,8 @@
 #include <random>
 #include <stdexcept>
 #include <string>
-#include <thread>
-
 #include <sys/prctl.h>
+#include <thread>
 
 namespace casc::bench {
 namespace {
@@ -60,9 +60,11 @@ void send_all(client::Producer& producer, const Plan& plan, Histogram& lateness)
     Payloads payloads(plan.payload_bytes);
     const auto began = Clock::now() + milliseconds(10);
     for (std::uint64_t sequence = 0; sequence < plan.event_count; ++sequence) {
-        const auto intended = began + std::chrono::duration_cast<nanoseconds>(plan.gap * static_cast<double>(sequence));
+        const auto intended = began + std::chrono::duration_cast<nanoseconds>(
+                                          plan.gap * static_cast<double>(sequence));
         if (Clock::now() < intended) std::this_thread::sleep_until(intended);
-        if (sequence >= plan.warm_up_count) lateness.record(static_cast<std::uint64_t>((Clock::now() - intended).count()));
+        if (sequence >= plan.warm_up_count)
+            lateness.record(static_cast<std::uint64_t>((Clock::now() - intended).count()));
         client::Event event;
         event.payload = payloads.next({sequence, 0, plan.run, intended.time_since_epoch().count()});
         need(producer.send(event), "sending");
@@ -80,7 +82,8 @@ void receive_all(client::Consumer& consumer, const Plan& plan, Outcome& outcome)
             const PayloadHead head = head_of(consumed.event.payload);
             if (head.run != plan.run || head.sequence != outcome.received++) ++outcome.misplaced;
             if (head.sequence < plan.warm_up_count) continue;
-            outcome.latency_ns.record(static_cast<std::uint64_t>(last_event.time_since_epoch().count() - head.intended));
+            outcome.latency_ns.record(
+                static_cast<std::uint64_t>(last_event.time_since_epoch().count() - head.intended));
         }
     }
 }
@@ -115,15 +118,22 @@ Outcome measure(const Target& target, const Plan& plan) {
 }
 
 json::object describe(const Histogram& times) {
-    const auto us = [&](double percent) { return static_cast<double>(times.percentile(percent)) / 1000; };
-    return {{"p50", us(50)}, {"p90", us(90)}, {"p99", us(99)}, {"p999", us(99.9)},
+    const auto us = [&](double percent) {
+        return static_cast<double>(times.percentile(percent)) / 1000;
+    };
+    return {{"p50", us(50)},
+            {"p90", us(90)},
+            {"p99", us(99)},
+            {"p999", us(99.9)},
             {"max", static_cast<double>(times.max()) / 1000}};
 }
 
 json::object describe(const Outcome& outcome, double round_trip_us) {
     json::object object = describe(outcome.latency_ns);
-    object["p50_over_ping_pong"] = static_cast<double>(outcome.latency_ns.percentile(50)) / 1000 / round_trip_us;
-    object["p99_over_ping_pong"] = static_cast<double>(outcome.latency_ns.percentile(99)) / 1000 / round_trip_us;
+    object["p50_over_ping_pong"] =
+        static_cast<double>(outcome.latency_ns.percentile(50)) / 1000 / round_trip_us;
+    object["p99_over_ping_pong"] =
+        static_cast<double>(outcome.latency_ns.percentile(99)) / 1000 / round_trip_us;
     object["received"] = outcome.received;
     object["misplaced"] = outcome.misplaced;
     object["sent_late_us_p99"] = static_cast<double>(outcome.lateness_ns.percentile(99)) / 1000;
@@ -141,7 +151,8 @@ Histogram durable_write_ns(const Target& target) {
 }
 
 void count_errors(const Outcome& outcome, const Plan& plan, Report& report) {
-    report.error_count += outcome.misplaced + plan.event_count - std::min(outcome.received, plan.event_count) +
+    report.error_count += outcome.misplaced + plan.event_count -
+                          std::min(outcome.received, plan.event_count) +
                           (outcome.trouble.empty() ? 0 : 1);
 }
 
@@ -149,39 +160,55 @@ void run_e2e(const Options& options, Report& report) {
     Plan plan;
     plan.payload_bytes = options.size_bytes.value_or(1024);
     if (plan.payload_bytes < kTimedPayloadBytesMin) {
-        throw std::runtime_error("--size must be at least " + std::to_string(kTimedPayloadBytesMin) + ": every event carries its time");
+        throw std::runtime_error("--size must be at least " +
+                                 std::to_string(kTimedPayloadBytesMin) +
+                                 ": every event carries its time");
     }
     const std::uint64_t rate = std::max<std::uint64_t>(1, options.rate.value_or(10'000));
-    const double seconds = std::chrono::duration<double>(options.duration.value_or(std::chrono::seconds(10))).count();
-    const auto measured = options.event_count.value_or(static_cast<std::uint64_t>(static_cast<double>(rate) * seconds));
+    const double seconds =
+        std::chrono::duration<double>(options.duration.value_or(std::chrono::seconds(10))).count();
+    const auto measured = options.event_count.value_or(
+        static_cast<std::uint64_t>(static_cast<double>(rate) * seconds));
     plan.warm_up_count = std::min(2 * rate, measured);
     plan.event_count = measured + plan.warm_up_count;
     plan.gap = std::chrono::duration<double, std::nano>(1e9 / static_cast<double>(rate));
     plan.run = std::random_device{}();
     plan.producer = producer_options(options);
-    if (!options.linger) plan.producer.linger = std::chrono::microseconds(0);  // latency is the question
-    report.parameters = {{"payload_bytes", plan.payload_bytes}, {"rate", rate}, {"events", measured},
-                         {"warm_up_events", plan.warm_up_count}, {"linger_us", plan.producer.linger.count()},
-                         {"batch_bytes", plan.producer.batch_bytes}, {"producers", 1}, {"consumers", 1}};
+    if (!options.linger)
+        plan.producer.linger = std::chrono::microseconds(0);  // latency is the question
+    report.parameters = {{"payload_bytes", plan.payload_bytes},
+                         {"rate", rate},
+                         {"events", measured},
+                         {"warm_up_events", plan.warm_up_count},
+                         {"linger_us", plan.producer.linger.count()},
+                         {"batch_bytes", plan.producer.batch_bytes},
+                         {"producers", 1},
+                         {"consumers", 1}};
     Target target(options, report.parameters);
     print_banner(report);
 
     Histogram round_trips = tcp_round_trips_ns(std::chrono::seconds(1));
-    report.details["ping_pong_on_one_processor_us"] = describe(tcp_round_trips_ns(milliseconds(500), Ends::on_one_processor));
+    report.details["ping_pong_on_one_processor_us"] =
+        describe(tcp_round_trips_ns(milliseconds(500), Ends::on_one_processor));
     if (cpu_count() > 1) {
-        report.details["ping_pong_on_two_processors_us"] = describe(tcp_round_trips_ns(milliseconds(500), Ends::on_two_processors));
+        report.details["ping_pong_on_two_processors_us"] =
+            describe(tcp_round_trips_ns(milliseconds(500), Ends::on_two_processors));
     }
     const auto client = target.connect();
     const double client_cpu = own_cpu_seconds();
     const double broker_cpu = target.broker_cpu_seconds();
-    plan.topic = create_topics(*client, {.prefix = "e2e-memory", .durability = Durability::memory}).front();
+    plan.topic =
+        create_topics(*client, {.prefix = "e2e-memory", .durability = Durability::memory}).front();
     plan.acks = Acks::memory;
     const Outcome memory = measure(target, plan);
-    plan.topic = create_topics(*client, {.prefix = "e2e-durable", .durability = Durability::durable}).front();
+    plan.topic =
+        create_topics(*client, {.prefix = "e2e-durable", .durability = Durability::durable})
+            .front();
     plan.acks = Acks::durable;
     const Outcome durable = measure(target, plan);
     report.cpu_seconds = {own_cpu_seconds() - client_cpu, target.broker_cpu_seconds() - broker_cpu};
-    round_trips.merge(tcp_round_trips_ns(std::chrono::seconds(1)));  // before and after: the machine may have changed
+    round_trips.merge(tcp_round_trips_ns(
+        std::chrono::seconds(1)));  // before and after: the machine may have changed
 
     const double round_trip_us = static_cast<double>(round_trips.percentile(50)) / 1000;
     report.limit.name = "TCP ping-pong of 128 bytes, median";
@@ -194,18 +221,21 @@ void run_e2e(const Options& options, Report& report) {
     report.details["ping_pong_us"] = describe(round_trips);
     report.details["memory_us"] = describe(memory, round_trip_us);
     report.details["durable_us"] = describe(durable, round_trip_us);
-    if (target.is_own()) report.details["device_durable_write_us"] = describe(durable_write_ns(target));
+    if (target.is_own())
+        report.details["device_durable_write_us"] = describe(durable_write_ns(target));
     count_errors(memory, plan, report);
     count_errors(durable, plan, report);
     report.rss_bytes_max = target.broker_rss_bytes_max();
 }
 
-constexpr std::array<std::string_view, 9> kE2eFlags{"--size", "--rate", "--duration", "--events", "--batch-bytes", "--linger",
-                                                 "--address", "--data-dir", "--set"};
+constexpr std::array<std::string_view, 9> kE2eFlags{"--size",    "--rate",        "--duration",
+                                                    "--events",  "--batch-bytes", "--linger",
+                                                    "--address", "--data-dir",    "--set"};
 
 }  // namespace
 
 extern const Workload kE2eWorkload;
-const Workload kE2eWorkload{"e2e", "How long does an event take to its consumer, at a steady rate?", kE2eFlags, run_e2e};
+const Workload kE2eWorkload{"e2e", "How long does an event take to its consumer, at a steady rate?",
+                            kE2eFlags, run_e2e};
 
 }  // namespace casc::bench

@@ -1,5 +1,6 @@
-// The `produce` workload: how many events a broker acknowledges. Client and broker share the machine; the limits are
-// one TCP stream, and for durable events the device, measured in the same run. Everything acknowledged is read back.
+// The `produce` workload: how many events a broker acknowledges. Client and broker share the
+// machine; the limits are one TCP stream, and for durable events the device, measured in the same
+// run. Everything acknowledged is read back.
 
 #include "host.hpp"
 #include "limits_disk.hpp"
@@ -32,7 +33,8 @@ using std::chrono::duration;
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
-// The broker's caches and journal are touched when this much has passed through: its memory budget and a half.
+// The broker's caches and journal are touched when this much has passed through: its memory budget
+// and a half.
 constexpr std::uint64_t kWarmUpBytes = 768u << 20;
 constexpr std::chrono::seconds kWarmUpMax{5};
 constexpr milliseconds kStep{100};
@@ -44,7 +46,8 @@ struct Sample {
     std::uint64_t rss_bytes;
 };
 
-// The slope of the straight line through the later half, by least squares: what a leak would look like.
+// The slope of the straight line through the later half, by least squares: what a leak would look
+// like.
 double rss_slope_bytes_per_minute(const std::vector<Sample>& samples) {
     const std::size_t from = samples.size() / 2;
     const auto n = static_cast<double>(samples.size() - from);
@@ -70,8 +73,10 @@ json::array thinned(const std::vector<Sample>& samples) {
     const std::size_t step = samples.size() / kSamplesMax + 1;
     for (std::size_t i = step - 1; i < samples.size(); i += step) {
         const Sample before = i >= step ? samples[i - step] : Sample{0, 0, 0};
-        const double rate = static_cast<double>(samples[i].events - before.events) / (samples[i].seconds - before.seconds);
-        result.push_back(json::object{{"seconds", samples[i].seconds}, {"events_per_second", rate},
+        const double rate = static_cast<double>(samples[i].events - before.events) /
+                            (samples[i].seconds - before.seconds);
+        result.push_back(json::object{{"seconds", samples[i].seconds},
+                                      {"events_per_second", rate},
                                       {"rss_bytes", samples[i].rss_bytes}});
     }
     return result;
@@ -119,9 +124,11 @@ private:
     void warm_up() const {
         std::uint64_t events = kWarmUpBytes / payload_bytes_;
         if (options_.event_count) events = std::min(events, *options_.event_count / 4);
-        if (options_.total_bytes) events = std::min(events, *options_.total_bytes / payload_bytes_ / 4);
+        if (options_.total_bytes)
+            events = std::min(events, *options_.total_bytes / payload_bytes_ / 4);
         const auto until = Clock::now() + kWarmUpMax;
-        while (load_.acknowledged() < events && Clock::now() < until && !load_.has_sent_everything()) {
+        while (load_.acknowledged() < events && Clock::now() < until &&
+               !load_.has_sent_everything()) {
             std::this_thread::sleep_for(milliseconds(5));  // a watcher's pace; nothing waits for it
         }
     }
@@ -129,15 +136,19 @@ private:
     void watch() {
         Progress progress("produce");
         const bool bounded = options_.event_count || options_.total_bytes;
-        const nanoseconds limit = options_.duration.value_or(bounded ? nanoseconds::max() : std::chrono::seconds(10));
+        const nanoseconds limit =
+            options_.duration.value_or(bounded ? nanoseconds::max() : std::chrono::seconds(10));
         for (auto next = began_; !load_.has_sent_everything();) {
             next += kStep;
-            std::this_thread::sleep_until(std::min(next, limit < std::chrono::hours(24) ? began_ + limit : next));
+            std::this_thread::sleep_until(
+                std::min(next, limit < std::chrono::hours(24) ? began_ + limit : next));
             const auto elapsed = Clock::now() - began_;
             const std::uint64_t events = load_.acknowledged() - acknowledged_before_;
-            samples_.push_back({duration<double>(elapsed).count(), events, target_.broker_rss_bytes()});
-            progress.show(bounded ? 0 : duration<double>(elapsed) / duration<double>(limit),
-                          format_count(static_cast<double>(events) / samples_.back().seconds) + " events/s");
+            samples_.push_back(
+                {duration<double>(elapsed).count(), events, target_.broker_rss_bytes()});
+            progress.show(
+                bounded ? 0 : duration<double>(elapsed) / duration<double>(limit),
+                format_count(static_cast<double>(events) / samples_.back().seconds) + " events/s");
             if (elapsed >= limit) return;
         }
     }
@@ -153,21 +164,25 @@ private:
     std::vector<Sample> samples_;
 };
 
-void measure_limits(const Target& target, const Options& options, const LoadPlan& plan, Report& report) {
+void measure_limits(const Target& target, const Options& options, const LoadPlan& plan,
+                    Report& report) {
     report.limit.name = "one loopback TCP stream of 64 KiB sends";
     report.limit.bytes_per_second = tcp_stream_bytes_per_second(std::chrono::seconds(1));
     if (options.acks != "durable" || !target.is_own()) return;
     std::string why;
     const auto disk = need(storage::make_best_disk(target.folder(), why), "the disk");
     // A small run needs no long look at the device.
-    const std::uint64_t bytes = std::clamp<std::uint64_t>(plan.event_count.value_or(~0u) * plan.payload_bytes, 16u << 20, 1u << 30);
+    const std::uint64_t bytes = std::clamp<std::uint64_t>(
+        plan.event_count.value_or(~0u) * plan.payload_bytes, 16u << 20, 1u << 30);
     const RawWrites raw = raw_durable_writes(*disk, target.folder(), 64 * 1024, 8, bytes);
     report.details["raw_device_bytes_per_second"] = raw.bytes_per_second;
-    report.details["raw_device_write_us_p50"] = static_cast<double>(raw.latency_ns.percentile(50)) / 1000;
+    report.details["raw_device_write_us_p50"] =
+        static_cast<double>(raw.latency_ns.percentile(50)) / 1000;
     std::filesystem::remove(target.folder() / "raw-writes");
 }
 
-void read_back(const Target& target, const Options& options, const LoadPlan& plan, const Load& load, Report& report) {
+void read_back(const Target& target, const Options& options, const LoadPlan& plan, const Load& load,
+               Report& report) {
     ReadPlan reading;
     reading.topics = plan.topics;
     reading.partition_count = options.partition_count;
@@ -179,8 +194,10 @@ void read_back(const Target& target, const Options& options, const LoadPlan& pla
     reading.retained_tail_only = options.retention_bytes.has_value();
     const ReadOutcome outcome = read_all(target, reading);
     report.error_count += outcome.error_count();
-    json::object object{{"events", outcome.event_count}, {"missing", outcome.missing_count},
-                        {"misplaced", outcome.misplaced_count}, {"seconds", outcome.seconds}};
+    json::object object{{"events", outcome.event_count},
+                        {"missing", outcome.missing_count},
+                        {"misplaced", outcome.misplaced_count},
+                        {"seconds", outcome.seconds}};
     if (!outcome.trouble.empty()) object["trouble"] = outcome.trouble;
     report.details["read_back"] = std::move(object);
 }
@@ -220,11 +237,13 @@ void run_produce(const Options& options, Report& report) {
 
     measure_limits(target, options, plan, report);
     const auto client = target.connect();
-    plan.topics = create_topics(*client, {.prefix = "produce",
-                                          .topic_count = options.topic_count,
-                                          .partition_count = options.partition_count,
-                                          .durability = options.acks == "durable" ? Durability::durable : Durability::memory,
-                                          .retention_bytes = options.retention_bytes});
+    plan.topics = create_topics(
+        *client,
+        {.prefix = "produce",
+         .topic_count = options.topic_count,
+         .partition_count = options.partition_count,
+         .durability = options.acks == "durable" ? Durability::durable : Durability::memory,
+         .retention_bytes = options.retention_bytes});
     Load load(target, plan);
     Measurement measurement(target, load, options, plan.payload_bytes);
     measurement.run();
@@ -234,12 +253,16 @@ void run_produce(const Options& options, Report& report) {
 }
 
 constexpr std::array<std::string_view, 18> kProduceFlags{
-    "--size", "--acks", "--producers", "--batch-bytes", "--linger", "--rate", "--duration", "--events", "--total",
-    "--in-flight", "--topics", "--partitions", "--lane", "--compression", "--retention-bytes", "--address", "--data-dir", "--set"};
+    "--size",    "--acks",       "--producers", "--batch-bytes", "--linger",
+    "--rate",    "--duration",   "--events",    "--total",       "--in-flight",
+    "--topics",  "--partitions", "--lane",      "--compression", "--retention-bytes",
+    "--address", "--data-dir",   "--set"};
 
 }  // namespace
 
 extern const Workload kProduceWorkload;
-const Workload kProduceWorkload{"produce", "How many events does a broker acknowledge, and how soon?", kProduceFlags, run_produce};
+const Workload kProduceWorkload{"produce",
+                                "How many events does a broker acknowledge, and how soon?",
+                                kProduceFlags, run_produce};
 
 }  // namespace casc::bench

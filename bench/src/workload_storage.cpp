@@ -1,6 +1,7 @@
-// The `storage` workload: the event store without a network. One thread appends batches as fast as the store takes
-// them, until everything is in the journal and in RocksDB's files; then the store is opened again and read cold. Beside
-// it in the same run: the bare device, RocksDB's own write-ahead log with the same rows, and the bare reading of files.
+// The `storage` workload: the event store without a network. One thread appends batches as fast as
+// the store takes them, until everything is in the journal and in RocksDB's files; then the store
+// is opened again and read cold. Beside it in the same run: the bare device, RocksDB's own
+// write-ahead log with the same rows, and the bare reading of files.
 
 #include "host.hpp"
 #include "limits_disk.hpp"
@@ -22,11 +23,10 @@
 #include <array>
 #include <chrono>
 #include <functional>
+#include <poll.h>
 #include <stdexcept>
 #include <string>
 #include <vector>
-
-#include <poll.h>
 
 namespace casc::bench {
 namespace {
@@ -41,15 +41,19 @@ constexpr std::size_t kDifferentBatches = 64;
 constexpr std::size_t kReadBytes = 1u << 20;
 const LogId kLog(TopicId(1), PartitionId(0), Lane::normal);
 
-double seconds_since(Clock::time_point began) { return std::chrono::duration<double>(Clock::now() - began).count(); }
+double seconds_since(Clock::time_point began) {
+    return std::chrono::duration<double>(Clock::now() - began).count();
+}
 
 // Rows of about the asked size; all have the same number of events.
 class Rows {
 public:
     Rows(std::size_t batch_bytes, std::size_t payload_bytes) : payload_bytes_(payload_bytes) {
         // 4 bytes per event is where its payload ends; the rest is the batch's own.
-        if (batch_bytes < wire::kBatchOverheadBytes + payload_bytes + 4) throw std::runtime_error("an event must fit --batch-bytes");
-        event_count_ = std::min((batch_bytes - wire::kBatchOverheadBytes) / (payload_bytes + 4), wire::kBatchEventsMax);
+        if (batch_bytes < wire::kBatchOverheadBytes + payload_bytes + 4)
+            throw std::runtime_error("an event must fit --batch-bytes");
+        event_count_ = std::min((batch_bytes - wire::kBatchOverheadBytes) / (payload_bytes + 4),
+                                wire::kBatchEventsMax);
         Payloads payloads(payload_bytes);
         wire::BatchBuilder builder;
         std::uint64_t sequence = 0;
@@ -66,8 +70,12 @@ public:
     [[nodiscard]] std::size_t batch_bytes() const { return batches_.front().size(); }
     [[nodiscard]] std::uint64_t payload_bytes() const { return event_count_ * payload_bytes_; }
     [[nodiscard]] std::uint64_t event_count() const { return event_count_; }
-    [[nodiscard]] std::span<const std::byte> row(std::uint64_t number) const { return batches_[number % batches_.size()]; }
-    [[nodiscard]] std::vector<std::span<const std::byte>> all() const { return {batches_.begin(), batches_.end()}; }
+    [[nodiscard]] std::span<const std::byte> row(std::uint64_t number) const {
+        return batches_[number % batches_.size()];
+    }
+    [[nodiscard]] std::vector<std::span<const std::byte>> all() const {
+        return {batches_.begin(), batches_.end()};
+    }
 
 private:
     const std::size_t payload_bytes_;
@@ -86,9 +94,10 @@ public:
 
     [[nodiscard]] storage::Store& store() { return *store_; }
 
-    // Appends `count` rows; returns when all of them are durable and checkpointed. The time from append to durable of
-    // each goes into `latency`.
-    void append(const Rows& rows, std::uint64_t count, bool drained, Histogram& latency, const std::function<void(double)>& show) {
+    // Appends `count` rows; returns when all of them are durable and checkpointed. The time from
+    // append to durable of each goes into `latency`.
+    void append(const Rows& rows, std::uint64_t count, bool drained, Histogram& latency,
+                const std::function<void(double)>& show) {
         for (std::uint64_t done = 0; done < count;) {
             if (store_->congested() || !append_one(rows.row(next_row_))) {
                 wait();
@@ -103,7 +112,8 @@ public:
         turn(latency);
     }
 
-    // Everything from the start of the log, the next part being read while the last one is looked at; returns the bytes.
+    // Everything from the start of the log, the next part being read while the last one is looked
+    // at; returns the bytes.
     std::uint64_t read_everything() {
         const Offset end = need_log().end;
         Offset due(0);
@@ -120,7 +130,8 @@ public:
                 if (last.end_offset() < end) post_read(last.end_offset(), end);
                 for (const storage::BatchRef& batch : batches) {
                     const auto view = need(wire::BatchView::parse(batch.bytes), "reading");
-                    if (view.base_offset() != due) throw std::runtime_error("a batch is missing or out of place");
+                    if (view.base_offset() != due)
+                        throw std::runtime_error("a batch is missing or out of place");
                     due = view.end_offset();
                     bytes += batch.bytes.size();
                 }
@@ -145,10 +156,13 @@ private:
         answers_.clear();
         advanced_.clear();
         const JournalSequence durable = store_->poll(advanced_, answers_);
-        if (store_->failure()) throw std::runtime_error("the store has failed: " + store_->failure()->message());
+        if (store_->failure())
+            throw std::runtime_error("the store has failed: " + store_->failure()->message());
         const auto now = Clock::now();
-        for (; first_waiting_ < waiting_.size() && waiting_[first_waiting_].sequence <= durable; ++first_waiting_) {
-            latency.record(static_cast<std::uint64_t>((now - waiting_[first_waiting_].appended).count()));
+        for (; first_waiting_ < waiting_.size() && waiting_[first_waiting_].sequence <= durable;
+             ++first_waiting_) {
+            latency.record(
+                static_cast<std::uint64_t>((now - waiting_[first_waiting_].appended).count()));
         }
         if (first_waiting_ == waiting_.size()) {
             waiting_.clear();
@@ -156,11 +170,14 @@ private:
         }
     }
 
-    void post_read(Offset from, Offset until) { store_->post_read({0, kLog, from, until, kReadBytes}); }
+    void post_read(Offset from, Offset until) {
+        store_->post_read({0, kLog, from, until, kReadBytes});
+    }
 
     void wait() const {
         std::vector<pollfd> sources;
-        for (const int fd : store_->event_fds()) sources.push_back({fd, POLLIN, 0});
+        for (const int fd : store_->event_fds())
+            sources.push_back({fd, POLLIN, 0});
         ::poll(sources.data(), sources.size(), 100);
     }
 
@@ -198,7 +215,8 @@ Written write_rows(Driver& driver, const Rows& rows, std::uint64_t row_count, Re
     written.before = driver.store().stats();
     const std::uint64_t disk_before = own_disk_bytes_written();
     const auto began = Clock::now();
-    driver.append(rows, row_count, true, report.latency_ns, [&](double share) { progress.show(share); });
+    driver.append(rows, row_count, true, report.latency_ns,
+                  [&](double share) { progress.show(share); });
     written.seconds = seconds_since(began);
     written.disk_bytes = own_disk_bytes_written() - disk_before;
     written.after = driver.store().stats();
@@ -219,11 +237,13 @@ void describe_reading(storage::Disk& disk, const std::filesystem::path& director
     const RawRead raw = raw_cold_read(directory, ".sst");
     details["read_raw_bytes_per_second"] = raw.bytes_per_second();
     details["read_raw_way"] = raw.direct ? "O_DIRECT" : "buffered";
-    details["read_share_of_raw"] = details["read_cold_bytes_per_second"].as_double() / raw.bytes_per_second();
+    details["read_share_of_raw"] =
+        details["read_cold_bytes_per_second"].as_double() / raw.bytes_per_second();
 }
 
 void run_storage(const Options& options, Report& report) {
-    if (options.acks != "durable") throw std::runtime_error("the store is always durable: --acks durable");
+    if (options.acks != "durable")
+        throw std::runtime_error("the store is always durable: --acks durable");
     const std::size_t payload_bytes = options.size_bytes.value_or(100);
     const std::uint64_t total_bytes = options.total_bytes.value_or(8ull << 30);
     const Rows rows(options.batch_bytes.value_or(64 * 1024), payload_bytes);
@@ -231,15 +251,21 @@ void run_storage(const Options& options, Report& report) {
     const ScratchFolder folder(options.data_folder);
     std::string why;
     const auto disk = need(storage::make_best_disk(folder.path(), why), "the disk");
-    report.parameters = {{"batch_bytes", rows.batch_bytes()}, {"payload_bytes", payload_bytes},
-                         {"events_per_batch", rows.event_count()}, {"total_bytes", row_count * rows.batch_bytes()},
-                         {"acks", options.acks}, {"disk", disk->name()}, {"data_folder", folder.description()},
+    report.parameters = {{"batch_bytes", rows.batch_bytes()},
+                         {"payload_bytes", payload_bytes},
+                         {"events_per_batch", rows.event_count()},
+                         {"total_bytes", row_count * rows.batch_bytes()},
+                         {"acks", options.acks},
+                         {"disk", disk->name()},
+                         {"data_folder", folder.description()},
                          {"raw_in_flight", 8}};
     print_banner(report);
 
     // Before and after, because the device is somebody else's too: the limit is the mean of both.
     const std::uint64_t raw_bytes = std::min(kRawBytes, total_bytes);
-    const auto raw = [&] { return raw_durable_writes(*disk, folder.path(), 64 * 1024, 8, raw_bytes).bytes_per_second; };
+    const auto raw = [&] {
+        return raw_durable_writes(*disk, folder.path(), 64 * 1024, 8, raw_bytes).bytes_per_second;
+    };
     const double raw_before = raw();
     Written written;
     {
@@ -247,36 +273,42 @@ void run_storage(const Options& options, Report& report) {
         written = write_rows(driver, rows, row_count, report);
     }
     const double raw_after = raw();
-    const double rocksdb = rocksdb_wal_bytes_per_second(folder.path(), rows.all(), std::min(kRocksdbBytes, total_bytes));
+    const double rocksdb = rocksdb_wal_bytes_per_second(folder.path(), rows.all(),
+                                                        std::min(kRocksdbBytes, total_bytes));
 
     const auto row_bytes = static_cast<double>(row_count * rows.batch_bytes());
-    report.events_per_second = static_cast<double>(row_count * rows.event_count()) / written.seconds;
-    report.bytes_per_second = static_cast<double>(row_count * rows.payload_bytes()) / written.seconds;
+    report.events_per_second =
+        static_cast<double>(row_count * rows.event_count()) / written.seconds;
+    report.bytes_per_second =
+        static_cast<double>(row_count * rows.payload_bytes()) / written.seconds;
     report.limit.name = "io_uring, O_DIRECT + O_DSYNC, 64 KiB x 8 in flight, recycled file";
     report.limit.bytes_per_second = (raw_before + raw_after) / 2;
     report.share_of_limit = row_bytes / written.seconds / *report.limit.bytes_per_second;
-    report.details = {{"row_bytes_per_second", row_bytes / written.seconds},
-                      {"raw_bytes_per_second", *report.limit.bytes_per_second},
-                      {"raw_before", raw_before},
-                      {"raw_after", raw_after},
-                      {"rocksdb_wal_bytes_per_second", rocksdb},
-                      {"ratio", row_bytes / written.seconds / rocksdb},
-                      {"write_amplification", static_cast<double>(written.disk_bytes) / row_bytes},
-                      {"journal_bytes", written.after.journal_bytes - written.before.journal_bytes},
-                      {"checkpoint_bytes", written.after.checkpoint_bytes - written.before.checkpoint_bytes},
-                      {"entries", written.after.entries - written.before.entries},
-                      {"checkpoints", written.after.checkpoints - written.before.checkpoints},
-                      {"measured_seconds", written.seconds}};
+    report.details = {
+        {"row_bytes_per_second", row_bytes / written.seconds},
+        {"raw_bytes_per_second", *report.limit.bytes_per_second},
+        {"raw_before", raw_before},
+        {"raw_after", raw_after},
+        {"rocksdb_wal_bytes_per_second", rocksdb},
+        {"ratio", row_bytes / written.seconds / rocksdb},
+        {"write_amplification", static_cast<double>(written.disk_bytes) / row_bytes},
+        {"journal_bytes", written.after.journal_bytes - written.before.journal_bytes},
+        {"checkpoint_bytes", written.after.checkpoint_bytes - written.before.checkpoint_bytes},
+        {"entries", written.after.entries - written.before.entries},
+        {"checkpoints", written.after.checkpoints - written.before.checkpoints},
+        {"measured_seconds", written.seconds}};
     describe_reading(*disk, folder.path() / "store", report);
     report.rss_bytes_max = own_rss_bytes_max();
     report.cpu_seconds.client = own_cpu_seconds();
 }
 
-constexpr std::array<std::string_view, 5> kStorageFlags{"--size", "--acks", "--batch-bytes", "--total", "--data-dir"};
+constexpr std::array<std::string_view, 5> kStorageFlags{"--size", "--acks", "--batch-bytes",
+                                                        "--total", "--data-dir"};
 
 }  // namespace
 
 extern const Workload kStorageWorkload;
-const Workload kStorageWorkload{"storage", "How fast is the log itself, beside the bare device?", kStorageFlags, run_storage};
+const Workload kStorageWorkload{"storage", "How fast is the log itself, beside the bare device?",
+                                kStorageFlags, run_storage};
 
 }  // namespace casc::bench

@@ -1,5 +1,6 @@
-// The `topics` workload: what a hundred thousand topics cost. Creates them, writes one event to each, starts the broker
-// again, and reads the event of each; times of every phase, and the broker's memory and open files.
+// The `topics` workload: what a hundred thousand topics cost. Creates them, writes one event to
+// each, starts the broker again, and reads the event of each; times of every phase, and the
+// broker's memory and open files.
 
 #include "host.hpp"
 #include "limits_network.hpp"
@@ -24,9 +25,8 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
-#include <vector>
-
 #include <unistd.h>
+#include <vector>
 
 namespace casc::bench {
 namespace {
@@ -62,8 +62,8 @@ public:
         std::unique_lock lock(mutex_);
         room_.wait(lock, [this] { return in_flight_ == 0; });
     }
-    [[nodiscard]] std::uint64_t error_count() const { return error_count_; }      // after finish()
-    [[nodiscard]] const std::string& first_error() const { return first_error_; } // after finish()
+    [[nodiscard]] std::uint64_t error_count() const { return error_count_; }       // after finish()
+    [[nodiscard]] const std::string& first_error() const { return first_error_; }  // after finish()
 
 private:
     std::mutex mutex_;
@@ -76,10 +76,14 @@ private:
 class TopicsRun {
 public:
     TopicsRun(Target& target, const Options& options, Report& report)
-        : target_(target), report_(report), topics_(options.topic_count == 1 ? 100'000 : options.topic_count),
-          payload_bytes_(options.size_bytes.value_or(100)), run_(std::random_device{}()) {
+        : target_(target),
+          report_(report),
+          topics_(options.topic_count == 1 ? 100'000 : options.topic_count),
+          payload_bytes_(options.size_bytes.value_or(100)),
+          run_(std::random_device{}()) {
         const std::string prefix = "topics-" + std::to_string(::getpid()) + '-';
-        for (std::size_t i = 0; i < topics_.size(); ++i) topics_[i].name = prefix + std::to_string(i);
+        for (std::size_t i = 0; i < topics_.size(); ++i)
+            topics_[i].name = prefix + std::to_string(i);
     }
 
     void run() {
@@ -88,7 +92,8 @@ public:
         phase("write", [this] { write(); });
         phase("read", [this] { read(); });
         client_.reset();
-        if (target_.is_own()) phase("restart", [this] { static_cast<void>(target_.restart_seconds()); });
+        if (target_.is_own())
+            phase("restart", [this] { static_cast<void>(target_.restart_seconds()); });
         client_ = target_.connect();
         phase("read_after_restart", [this] { read(); });
     }
@@ -104,10 +109,11 @@ private:
         work();
         const double took = std::chrono::duration<double>(Clock::now() - began).count();
         seconds_ += took;
-        report_.details[name] = json::object{{"seconds", took},
-                                             {"topics_per_second", static_cast<double>(topics_.size()) / took},
-                                             {"rss_bytes", target_.broker_rss_bytes()},
-                                             {"open_files", target_.broker_open_files()}};
+        report_.details[name] =
+            json::object{{"seconds", took},
+                         {"topics_per_second", static_cast<double>(topics_.size()) / took},
+                         {"rss_bytes", target_.broker_rss_bytes()},
+                         {"open_files", target_.broker_open_files()}};
         open_files_max_ = std::max(open_files_max_, target_.broker_open_files());
         report_.details["open_files_max"] = open_files_max_;
     }
@@ -118,7 +124,9 @@ private:
         if (pipeline.error_count() > 0) report_.details["first_error"] = pipeline.first_error();
     }
 
-    void show(std::size_t done) { progress_->show(static_cast<double>(done) / static_cast<double>(topics_.size())); }
+    void show(std::size_t done) {
+        progress_->show(static_cast<double>(done) / static_cast<double>(topics_.size()));
+    }
 
     void create() {
         Pipeline pipeline;
@@ -126,10 +134,12 @@ private:
             wire::fb::CreateTopicT request;
             request.name = topics_[i].name;
             pipeline.start();
-            client_->call_async(request, {}, [&pipeline, &topic = topics_[i]](Result<wire::fb::CreateTopicReplyT> reply) {
-                if (reply) topic.id = reply->topic_id;
-                pipeline.done(reply ? nullptr : &reply.error());
-            });
+            client_->call_async(
+                request, {},
+                [&pipeline, &topic = topics_[i]](Result<wire::fb::CreateTopicReplyT> reply) {
+                    if (reply) topic.id = reply->topic_id;
+                    pipeline.done(reply ? nullptr : &reply.error());
+                });
             show(i);
         }
         end(pipeline);
@@ -151,7 +161,8 @@ private:
                 }
             });
         }
-        for (std::thread& writer : writers) writer.join();
+        for (std::thread& writer : writers)
+            writer.join();
         if (!trouble.empty()) throw std::runtime_error(trouble);
     }
 
@@ -166,12 +177,14 @@ private:
         for (std::size_t from = 0; (from = next.fetch_add(kProducersAtOnce)) < topics_.size();) {
             std::vector<client::Producer> producers;
             for (std::size_t i = from; i < std::min(topics_.size(), from + kProducersAtOnce); ++i) {
-                producers.push_back(need(client->make_producer(topics_[i].name, options), "a producer"));
+                producers.push_back(
+                    need(client->make_producer(topics_[i].name, options), "a producer"));
                 client::Event event;
                 event.payload = payloads.next({i, 0, run_, 0});
                 need(producers.back().send(event), "sending");
             }
-            for (client::Producer& producer : producers) need(producer.close(), "closing a producer");
+            for (client::Producer& producer : producers)
+                need(producer.close(), "closing a producer");
         }
     }
 
@@ -188,11 +201,13 @@ private:
             request.bytes_max = 64 * 1024;
             request.max_wait_ms = 10'000;
             pipeline.start();
-            client_->call_raw(wire::Api::fetch, encoder.encode(request), {}, [&pipeline, i, this](Result<client::Reply> reply) {
-                if (!reply) return pipeline.done(&reply.error());
-                const Error wrong(ErrorCode::data_missing, topics_[i].name + " does not have its event");
-                pipeline.done(holds(reply->attachments, i) ? nullptr : &wrong);
-            });
+            client_->call_raw(wire::Api::fetch, encoder.encode(request), {},
+                              [&pipeline, i, this](Result<client::Reply> reply) {
+                                  if (!reply) return pipeline.done(&reply.error());
+                                  const Error wrong(ErrorCode::data_missing,
+                                                    topics_[i].name + " does not have its event");
+                                  pipeline.done(holds(reply->attachments, i) ? nullptr : &wrong);
+                              });
             show(i);
         }
         end(pipeline);
@@ -202,7 +217,8 @@ private:
         const auto view = wire::BatchView::parse(batch);
         if (!view || !view->verify_body() || view->event_count() != 1) return false;
         const auto payload = view->payload(0, view->stored_payloads());
-        return payload.size() == payload_bytes_ && head_of(payload).sequence == sequence && head_of(payload).run == run_;
+        return payload.size() == payload_bytes_ && head_of(payload).sequence == sequence &&
+               head_of(payload).run == run_;
     }
 
     Target& target_;
@@ -233,17 +249,20 @@ void run_topics(const Options& options, Report& report) {
     report.limit.name = "one TCP round trip for each of the four requests";
     report.limit.events_per_second = 1e9 / static_cast<double>(round_trips.percentile(50)) / 4;
     report.events_per_second = static_cast<double>(run.count()) / run.seconds();
-    report.bytes_per_second = report.events_per_second * static_cast<double>(options.size_bytes.value_or(100));
+    report.bytes_per_second =
+        report.events_per_second * static_cast<double>(options.size_bytes.value_or(100));
     report.share_of_limit = report.events_per_second / *report.limit.events_per_second;
     report.rss_bytes_max = target.broker_rss_bytes_max();
     report.cpu_seconds = {own_cpu_seconds() - client_cpu, target.broker_cpu_seconds()};
 }
 
-constexpr std::array<std::string_view, 5> kTopicsFlags{"--topics", "--size", "--address", "--data-dir", "--set"};
+constexpr std::array<std::string_view, 5> kTopicsFlags{"--topics", "--size", "--address",
+                                                       "--data-dir", "--set"};
 
 }  // namespace
 
 extern const Workload kTopicsWorkload;
-const Workload kTopicsWorkload{"topics", "What do a hundred thousand topics cost?", kTopicsFlags, run_topics};
+const Workload kTopicsWorkload{"topics", "What do a hundred thousand topics cost?", kTopicsFlags,
+                               run_topics};
 
 }  // namespace casc::bench

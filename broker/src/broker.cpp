@@ -1,13 +1,12 @@
-#include <casc/broker/broker.hpp>
+#include "shard.hpp"
 
+#include <casc/broker/broker.hpp>
 #include <casc/broker/logging.hpp>
 #include <casc/storage/disk.hpp>
 
 #include <future>
 #include <pthread.h>
 #include <thread>
-
-#include "shard.hpp"
 
 namespace casc::broker {
 namespace {
@@ -23,8 +22,8 @@ Result<std::unique_ptr<storage::Disk>> open_disk(const Config& config) {
     return disk;
 }
 
-// One budget: half for batches kept for readers at the tail, a quarter for what no checkpoint has taken yet; the rest
-// is for what is queued to connections, RocksDB's caches and the state.
+// One budget: half for batches kept for readers at the tail, a quarter for what no checkpoint has
+// taken yet; the rest is for what is queued to connections, RocksDB's caches and the state.
 storage::StoreOptions store_options(const Config& config) {
     storage::StoreOptions options;
     options.directory = config.node.data_directory;
@@ -81,21 +80,27 @@ Result<std::unique_ptr<Broker>> Broker::start(const LoadedConfig& loaded) {
                {"ms", (mono_now() - before).value() / 1'000'000}});
     auto shard = std::make_unique<Shard>(loaded, *disk, std::move(store));
     CASC_TRY_VOID(shard->prepare());
-    return std::unique_ptr<Broker>(new Broker(std::make_unique<Impl>(std::move(disk), std::move(shard))));
+    return std::unique_ptr<Broker>(
+        new Broker(std::make_unique<Impl>(std::move(disk), std::move(shard))));
 }
 
-std::vector<std::string> Broker::endpoints() const { return impl_->shard->endpoints(); }
+std::vector<std::string> Broker::endpoints() const {
+    return impl_->shard->endpoints();
+}
 
 void Broker::request_drain() {
     impl_->shard->post([shard = impl_->shard.get()] { shard->begin_drain(); });
 }
 
-Result<void> Broker::wait() { return impl_->outcome.get(); }
+Result<void> Broker::wait() {
+    return impl_->outcome.get();
+}
 
 std::vector<std::string> Broker::reload(const LoadedConfig& config) {
     auto done = std::make_shared<std::promise<std::vector<std::string>>>();
     auto answer = done->get_future();
-    impl_->shard->post([shard = impl_->shard.get(), config, done] { done->set_value(shard->reload(config)); });
+    impl_->shard->post(
+        [shard = impl_->shard.get(), config, done] { done->set_value(shard->reload(config)); });
     if (answer.wait_for(std::chrono::seconds(5)) != std::future_status::ready) return {};
     return answer.get();
 }
@@ -105,7 +110,8 @@ Result<std::vector<MetricFamily>> Broker::metrics(milliseconds deadline) {
     auto answer = done->get_future();
     impl_->shard->post([shard = impl_->shard.get(), done] { done->set_value(shard->metrics()); });
     if (answer.wait_for(deadline) != std::future_status::ready)
-        return Error(ErrorCode::timeout, "the shard's loop did not turn within " + std::to_string(deadline.count()) + " ms");
+        return Error(ErrorCode::timeout, "the shard's loop did not turn within " +
+                                             std::to_string(deadline.count()) + " ms");
     return answer.get();
 }
 

@@ -121,7 +121,8 @@ public:
         } catch (const toml::parse_error& e) {
             loader_.complain(place_of(e.source().begin) + ": " + std::string(e.description()));
         } catch (const TomlAssertion&) {
-            loader_.complain(name_ + ": this is not TOML; is there a malformed date or time in it?");
+            loader_.complain(name_ +
+                             ": this is not TOML; is there a malformed date or time in it?");
         }
     }
 

@@ -1,23 +1,24 @@
 #pragma once
 // What the request paths of one shard share. Plain data with an owner: the Shard.
 
-#include <casc/broker/config.hpp>
-#include <casc/storage/store.hpp>
-#include <casc/types/clock.hpp>
-#include <casc/wire/messages.hpp>
-#include <casc/wire/rpc.hpp>
-
-#include <array>
-#include <boost/asio/io_context.hpp>
-#include <functional>
-#include <unordered_map>
-
 #include "durable_waits.hpp"
 #include "log_watch.hpp"
 #include "producer_table.hpp"
 #include "session.hpp"
 #include "topic_registry.hpp"
 #include "visibility.hpp"
+
+#include <casc/broker/config.hpp>
+#include <casc/storage/store.hpp>
+#include <casc/types/clock.hpp>
+#include <casc/wire/messages.hpp>
+#include <casc/wire/rpc.hpp>
+
+#include <boost/asio/io_context.hpp>
+
+#include <array>
+#include <functional>
+#include <unordered_map>
 
 namespace casc::broker {
 
@@ -103,10 +104,12 @@ struct Core {
         const Topic* topic;
         LogId log;
     };
-    [[nodiscard]] Result<Place> place(std::uint32_t topic_id, std::uint32_t partition, std::uint8_t lane) const {
+    [[nodiscard]] Result<Place> place(std::uint32_t topic_id, std::uint32_t partition,
+                                      std::uint8_t lane) const {
         CASC_TRY(const Topic* found, topic(topic_id));
         if (partition >= found->settings.partitions)
-            return Error(ErrorCode::unknown_partition, found->name + "/" + std::to_string(partition));
+            return Error(ErrorCode::unknown_partition,
+                         found->name + "/" + std::to_string(partition));
         if (lane >= kLaneCount) return Error(ErrorCode::unknown_lane, std::to_string(lane));
         return Place{found, LogId(found->id, PartitionId(partition), static_cast<Lane>(lane))};
     }
@@ -116,7 +119,10 @@ struct Core {
 class Responder {
 public:
     Responder(Core& core, Session& session, const wire::FrameHeader& header)
-        : core_(&core), session_(session.weak_from_this()), api_(header.api), correlation_id_(header.correlation_id) {}
+        : core_(&core),
+          session_(session.weak_from_this()),
+          api_(header.api),
+          correlation_id_(header.correlation_id) {}
 
     template <class Message>
     void reply(const Message& message) const {
@@ -134,10 +140,11 @@ public:
     // Answers `message` once `sequence` is durable.
     template <class Message>
     void reply_when_durable(JournalSequence sequence, Message message) const {
-        core_->waits.after(sequence, [self = *this, message = std::move(message)](const Error* failure) {
-            if (failure != nullptr) return self.error(*failure);
-            self.reply(message);
-        });
+        core_->waits.after(sequence,
+                           [self = *this, message = std::move(message)](const Error* failure) {
+                               if (failure != nullptr) return self.error(*failure);
+                               self.reply(message);
+                           });
     }
 
     [[nodiscard]] SessionPtr session() const { return session_.lock(); }
@@ -147,7 +154,8 @@ private:
     void send(Session& session, std::span<const std::byte> body) const {
         if (body.size() <= wire::kBodyBytesMax)
             return session.send(wire::FrameKind::response, api_, correlation_id_, body);
-        error(Error(ErrorCode::frame_too_large, "the answer would have " + std::to_string(body.size()) +
+        error(Error(ErrorCode::frame_too_large, "the answer would have " +
+                                                    std::to_string(body.size()) +
                                                     " bytes; ask for less at a time"));
     }
 

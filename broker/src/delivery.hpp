@@ -1,9 +1,9 @@
 #pragma once
 // All subscriptions, by connection, and the requests that change them.
 
-#include <unordered_map>
-
 #include "subscription.hpp"
+
+#include <unordered_map>
 
 namespace casc::broker {
 
@@ -12,9 +12,12 @@ class Delivery final : public SubscriptionScheduler {
 public:
     explicit Delivery(Core& core) : core_(core) {}
 
-    void on_subscribe(const wire::fb::SubscribeT& request, Session& session, const Responder& responder);
-    void on_update(const wire::fb::UpdateSubscriptionT& request, Session& session, const Responder& responder);
-    void on_unsubscribe(const wire::fb::UnsubscribeT& request, Session& session, const Responder& responder);
+    void on_subscribe(const wire::fb::SubscribeT& request, Session& session,
+                      const Responder& responder);
+    void on_update(const wire::fb::UpdateSubscriptionT& request, Session& session,
+                   const Responder& responder);
+    void on_unsubscribe(const wire::fb::UnsubscribeT& request, Session& session,
+                        const Responder& responder);
     void on_credit(const wire::Frame& frame, Session& session);
 
     void on_closed(Session& session) { by_session_.erase(session.number()); }
@@ -30,8 +33,8 @@ private:
     using Subscriptions = std::unordered_map<std::uint32_t, std::unique_ptr<Subscription>>;
 
     [[nodiscard]] Subscription* find(const Session& session, std::uint32_t id);
-    [[nodiscard]] Result<void> add_sources(Subscription& to,
-                                           const std::vector<std::unique_ptr<wire::fb::FetchSourceT>>& sources);
+    [[nodiscard]] Result<void> add_sources(
+        Subscription& to, const std::vector<std::unique_ptr<wire::fb::FetchSourceT>>& sources);
 
     Core& core_;
     std::unordered_map<std::uint64_t, Subscriptions> by_session_;

@@ -1,9 +1,9 @@
 // Frames to handlers.
 
+#include "shard.hpp"
+
 #include <casc/broker/logging.hpp>
 #include <casc/wire/batch.hpp>
-
-#include "shard.hpp"
 
 namespace casc::broker {
 
@@ -13,8 +13,10 @@ namespace fb = wire::fb;
 void Shard::on_frame(Session& session, const wire::Frame& frame) {
     ++core_.counters.requests;
     const Responder responder(core_, session, frame.header);
-    if (frame.header.kind != wire::FrameKind::request && frame.header.kind != wire::FrameKind::one_way)
-        return responder.error(Error(ErrorCode::invalid_request, "a client sends requests and one-way frames only"));
+    if (frame.header.kind != wire::FrameKind::request &&
+        frame.header.kind != wire::FrameKind::one_way)
+        return responder.error(
+            Error(ErrorCode::invalid_request, "a client sends requests and one-way frames only"));
     if (!session.greeted && frame.header.api != Api::hello) {
         responder.error(ErrorCode::handshake_required);
         return session.close();
@@ -35,64 +37,99 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
         case Api::produce:
             connections_.find(session.number())->second.produces = true;
             return produce_.on_produce(session, frame);
-        case Api::credit: return delivery_.on_credit(frame, session);
-        case Api::fetch: return decode<fb::Fetch>(frame, to, [&](auto& m) { fetches_.on_fetch(m, session, to); });
-        case Api::commit: return decode<fb::Commit>(frame, to, [&](auto& m) { groups_.on_commit(m, to); });
-        case Api::ping: return to.reply(fb::PingReplyT{});
-        case Api::hello: return on_hello(session, frame, to);
+        case Api::credit:
+            return delivery_.on_credit(frame, session);
+        case Api::fetch:
+            return decode<fb::Fetch>(frame, to,
+                                     [&](auto& m) { fetches_.on_fetch(m, session, to); });
+        case Api::commit:
+            return decode<fb::Commit>(frame, to, [&](auto& m) { groups_.on_commit(m, to); });
+        case Api::ping:
+            return to.reply(fb::PingReplyT{});
+        case Api::hello:
+            return on_hello(session, frame, to);
 
-        case Api::create_topic: return decode<fb::CreateTopic>(frame, to, [&](auto& m) { topics_.on_create(m, to); });
-        case Api::delete_topic: return decode<fb::DeleteTopic>(frame, to, [&](auto& m) { topics_.on_delete(m, to); });
-        case Api::alter_topic: return decode<fb::AlterTopic>(frame, to, [&](auto& m) { topics_.on_alter(m, to); });
-        case Api::list_topics: return decode<fb::ListTopics>(frame, to, [&](auto& m) { topics_.on_list(m, to); });
+        case Api::create_topic:
+            return decode<fb::CreateTopic>(frame, to, [&](auto& m) { topics_.on_create(m, to); });
+        case Api::delete_topic:
+            return decode<fb::DeleteTopic>(frame, to, [&](auto& m) { topics_.on_delete(m, to); });
+        case Api::alter_topic:
+            return decode<fb::AlterTopic>(frame, to, [&](auto& m) { topics_.on_alter(m, to); });
+        case Api::list_topics:
+            return decode<fb::ListTopics>(frame, to, [&](auto& m) { topics_.on_list(m, to); });
         case Api::describe_topic:
-            return decode<fb::DescribeTopic>(frame, to, [&](auto& m) { topics_.on_describe(m, to); });
-        case Api::purge_topic: return decode<fb::PurgeTopic>(frame, to, [&](auto& m) { topics_.on_purge(m, to); });
+            return decode<fb::DescribeTopic>(frame, to,
+                                             [&](auto& m) { topics_.on_describe(m, to); });
+        case Api::purge_topic:
+            return decode<fb::PurgeTopic>(frame, to, [&](auto& m) { topics_.on_purge(m, to); });
 
         case Api::init_producer:
-            return decode<fb::InitProducer>(frame, to, [&](auto& m) { produce_.on_init_producer(m, to); });
+            return decode<fb::InitProducer>(frame, to,
+                                            [&](auto& m) { produce_.on_init_producer(m, to); });
 
         case Api::list_offsets:
-            return decode<fb::ListOffsets>(frame, to, [&](auto& m) { fetches_.on_list_offsets(m, to); });
+            return decode<fb::ListOffsets>(frame, to,
+                                           [&](auto& m) { fetches_.on_list_offsets(m, to); });
         case Api::subscribe:
-            return decode<fb::Subscribe>(frame, to, [&](auto& m) { delivery_.on_subscribe(m, session, to); });
+            return decode<fb::Subscribe>(frame, to,
+                                         [&](auto& m) { delivery_.on_subscribe(m, session, to); });
         case Api::update_subscription:
-            return decode<fb::UpdateSubscription>(frame, to, [&](auto& m) { delivery_.on_update(m, session, to); });
+            return decode<fb::UpdateSubscription>(
+                frame, to, [&](auto& m) { delivery_.on_update(m, session, to); });
         case Api::unsubscribe:
-            return decode<fb::Unsubscribe>(frame, to, [&](auto& m) { delivery_.on_unsubscribe(m, session, to); });
+            return decode<fb::Unsubscribe>(
+                frame, to, [&](auto& m) { delivery_.on_unsubscribe(m, session, to); });
 
-        case Api::join_group: return decode<fb::JoinGroup>(frame, to, [&](auto& m) { groups_.on_join(m, session, to); });
-        case Api::leave_group: return decode<fb::LeaveGroup>(frame, to, [&](auto& m) { groups_.on_leave(m, to); });
+        case Api::join_group:
+            return decode<fb::JoinGroup>(frame, to,
+                                         [&](auto& m) { groups_.on_join(m, session, to); });
+        case Api::leave_group:
+            return decode<fb::LeaveGroup>(frame, to, [&](auto& m) { groups_.on_leave(m, to); });
         case Api::release_partitions:
-            return decode<fb::ReleasePartitions>(frame, to, [&](auto& m) { groups_.on_release(m, to); });
-        case Api::committed: return decode<fb::Committed>(frame, to, [&](auto& m) { groups_.on_committed(m, to); });
-        case Api::list_groups: return decode<fb::ListGroups>(frame, to, [&](auto& m) { groups_.on_list(m, to); });
+            return decode<fb::ReleasePartitions>(frame, to,
+                                                 [&](auto& m) { groups_.on_release(m, to); });
+        case Api::committed:
+            return decode<fb::Committed>(frame, to, [&](auto& m) { groups_.on_committed(m, to); });
+        case Api::list_groups:
+            return decode<fb::ListGroups>(frame, to, [&](auto& m) { groups_.on_list(m, to); });
         case Api::describe_group:
-            return decode<fb::DescribeGroup>(frame, to, [&](auto& m) { groups_.on_describe(m, to); });
-        case Api::delete_group: return decode<fb::DeleteGroup>(frame, to, [&](auto& m) { groups_.on_delete(m, to); });
-        case Api::reset_group: return decode<fb::ResetGroup>(frame, to, [&](auto& m) { groups_.on_reset(m, to); });
+            return decode<fb::DescribeGroup>(frame, to,
+                                             [&](auto& m) { groups_.on_describe(m, to); });
+        case Api::delete_group:
+            return decode<fb::DeleteGroup>(frame, to, [&](auto& m) { groups_.on_delete(m, to); });
+        case Api::reset_group:
+            return decode<fb::ResetGroup>(frame, to, [&](auto& m) { groups_.on_reset(m, to); });
 
-        case Api::node_info: return node_.on_info(figures(), to);
-        case Api::node_config: return node_.on_config(to);
-        case Api::backup: return decode<fb::Backup>(frame, to, [&](auto& m) { node_.on_backup(m, to); });
+        case Api::node_info:
+            return node_.on_info(figures(), to);
+        case Api::node_config:
+            return node_.on_config(to);
+        case Api::backup:
+            return decode<fb::Backup>(frame, to, [&](auto& m) { node_.on_backup(m, to); });
 
         case Api::deliver:
-        case Api::assignment: break;  // only ever sent by the broker
+        case Api::assignment:
+            break;  // only ever sent by the broker
     }
-    to.error(Error(ErrorCode::unknown_api, std::to_string(static_cast<unsigned>(frame.header.api))));
+    to.error(
+        Error(ErrorCode::unknown_api, std::to_string(static_cast<unsigned>(frame.header.api))));
 }
 
 void Shard::on_hello(Session& session, const wire::Frame& frame, const Responder& responder) {
     decode<fb::Hello>(frame, responder, [&](const fb::HelloT& hello) {
-        if (hello.version_min > wire::kProtocolVersion || hello.version_max < wire::kProtocolVersion) {
-            responder.error(Error(ErrorCode::unsupported_version,
-                                  "this broker speaks version " + std::to_string(wire::kProtocolVersion)));
+        if (hello.version_min > wire::kProtocolVersion ||
+            hello.version_max < wire::kProtocolVersion) {
+            responder.error(
+                Error(ErrorCode::unsupported_version,
+                      "this broker speaks version " + std::to_string(wire::kProtocolVersion)));
             return session.close();
         }
         session.greeted = true;
         session.client_id = hello.client_id.substr(0, 249);
         log_event(LogLevel::debug, "connected",
-                  {{"peer", session.address()}, {"client", session.client_id}, {"software", hello.software}});
+                  {{"peer", session.address()},
+                   {"client", session.client_id},
+                   {"software", hello.software}});
         fb::HelloReplyT reply;
         reply.version = wire::kProtocolVersion;
         reply.broker_id = config_.node.id;

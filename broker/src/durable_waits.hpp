@@ -1,15 +1,16 @@
 #pragma once
-// Answers that have to wait until a journal entry is durable. Entries become durable in order, so this is a queue; once
-// it has grown to the depth of the load, waiting allocates nothing.
+// Answers that have to wait until a journal entry is durable. Entries become durable in order, so
+// this is a queue; once it has grown to the depth of the load, waiting allocates nothing.
+
+#include "inline_callback.hpp"
 
 #include <casc/types/error.hpp>
 #include <casc/types/vocabulary.hpp>
 
-#include <algorithm>
 #include <boost/circular_buffer.hpp>
-#include <optional>
 
-#include "inline_callback.hpp"
+#include <algorithm>
+#include <optional>
 
 namespace casc::broker {
 
@@ -26,7 +27,8 @@ public:
         if (waits_.full()) waits_.set_capacity(std::max<std::size_t>(64, 2 * waits_.capacity()));
         // A duplicate waits for its original, which is older than what came in since.
         auto at = waits_.end();
-        while (at != waits_.begin() && std::prev(at)->sequence > sequence) --at;
+        while (at != waits_.begin() && std::prev(at)->sequence > sequence)
+            --at;
         if (at == waits_.end()) {
             waits_.push_back({sequence, std::move(callback)});
         } else {
@@ -36,13 +38,15 @@ public:
 
     void release(JournalSequence durable) {
         durable_ = durable;
-        while (!waits_.empty() && waits_.front().sequence <= durable) call_first(nullptr);
+        while (!waits_.empty() && waits_.front().sequence <= durable)
+            call_first(nullptr);
     }
 
     // For what waits now and whatever will.
     void fail(const Error& failure) {
         failure_ = failure;
-        while (!waits_.empty()) call_first(&*failure_);
+        while (!waits_.empty())
+            call_first(&*failure_);
     }
 
     [[nodiscard]] std::size_t size() const noexcept { return waits_.size(); }

@@ -1,29 +1,31 @@
 #include "fetch_path.hpp"
 
-#include <algorithm>
-
 #include "stored_batch.hpp"
+
+#include <algorithm>
 
 namespace casc::broker {
 
 namespace {
 
-constexpr std::size_t kFetchBytesMax = 16_MiB;  // fits a frame: batches of at most 16 MiB and a small body
+constexpr std::size_t kFetchBytesMax =
+    16_MiB;  // fits a frame: batches of at most 16 MiB and a small body
 constexpr std::uint32_t kWaitMsMax = 300'000;
-constexpr std::size_t kSourcesMax = 10'000;           // their part of the answer's body, at most 1 MiB
-constexpr std::size_t kQueriesMax = 100'000;         // their answers fit a body
-constexpr std::size_t kFetchesMax = 1'000;            // unanswered, of one connection
+constexpr std::size_t kSourcesMax = 10'000;   // their part of the answer's body, at most 1 MiB
+constexpr std::size_t kQueriesMax = 100'000;  // their answers fit a body
+constexpr std::size_t kFetchesMax = 1'000;    // unanswered, of one connection
 
 }  // namespace
 
-FetchOperation::FetchOperation(Core& core, FetchPath& path, FetchKey key, const wire::fb::FetchT& request,
-                               const Responder& responder)
+FetchOperation::FetchOperation(Core& core, FetchPath& path, FetchKey key,
+                               const wire::fb::FetchT& request, const Responder& responder)
     : core_(core),
       path_(path),
       key_(key),
       responder_(responder),
       bytes_min_(request.bytes_min),
-      bytes_max_(std::min<std::size_t>(request.bytes_max == 0 ? 1_MiB : request.bytes_max, kFetchBytesMax)),
+      bytes_max_(std::min<std::size_t>(request.bytes_max == 0 ? 1_MiB : request.bytes_max,
+                                       kFetchBytesMax)),
       deadline_(core.io) {
     sources_.reserve(request.sources.size());
     for (const auto& asked : request.sources) {
@@ -56,7 +58,8 @@ FetchOperation::~FetchOperation() {
 }
 
 void FetchOperation::attempt() {
-    for (std::size_t i = 0; i < sources_.size() && cold_reads_ == 0; ++i) read(i);
+    for (std::size_t i = 0; i < sources_.size() && cold_reads_ == 0; ++i)
+        read(i);
     if (cold_reads_ == 0 && complete()) answer();
 }
 
@@ -71,7 +74,8 @@ void FetchOperation::read(std::size_t index) {
     const auto state = core_.store.log_state(source.log);
     const Offset start = state ? state->start : Offset(0);
     const Offset visible_end = core_.visibility.visible_end(*source.topic, source.log);
-    if (source.next < start && !source.batches.empty()) return;  // trimmed behind what is on its way already
+    if (source.next < start && !source.batches.empty())
+        return;  // trimmed behind what is on its way already
     if (source.next < start || source.next > visible_end) {
         source.error = ErrorCode::offset_out_of_range;
         return;
@@ -81,7 +85,8 @@ void FetchOperation::read(std::size_t index) {
     if (core_.store.read_tail(source.log, source.next, visible_end, bytes_max_ - bytes_, batches))
         return take(source, std::move(batches));
 
-    if (bytes_ != 0 && bytes_ >= bytes_min_) return;  // enough already; the disk would only keep the client waiting
+    if (bytes_ != 0 && bytes_ >= bytes_min_)
+        return;  // enough already; the disk would only keep the client waiting
     ++cold_reads_;
     core_.cold_reads.post(source.log, source.next, visible_end, bytes_max_ - bytes_,
                           [&path = path_, key = key_, index, until = visible_end](auto answer) {
@@ -93,20 +98,23 @@ void FetchOperation::read(std::size_t index) {
                           });
 }
 
-void FetchOperation::take_cold(std::size_t index, Offset until, Result<std::vector<storage::BatchRef>> answer) {
+void FetchOperation::take_cold(std::size_t index, Offset until,
+                               Result<std::vector<storage::BatchRef>> answer) {
     Source& source = sources_[index];
     if (source.error != ErrorCode::ok) return;  // the topic has gone meanwhile
     if (!answer) {
         source.error = answer.error().code;
     } else if (answer->empty()) {
-        source.next = until;  // a gap that a crash has left: asking the disk again would not fill it
+        source.next =
+            until;  // a gap that a crash has left: asking the disk again would not fill it
     } else {
         take(source, *std::move(answer));
     }
 }
 
 void FetchOperation::take(Source& source, std::vector<storage::BatchRef> batches) {
-    // The first batch is taken whatever its size, so that an event larger than the client's bound can be read at all.
+    // The first batch is taken whatever its size, so that an event larger than the client's bound
+    // can be read at all.
     for (auto& batch : batches) {
         full_ = bytes_ != 0 && bytes_ + batch.bytes.size() > bytes_max_;
         if (full_) return;
@@ -121,7 +129,8 @@ void FetchOperation::take(Source& source, std::vector<storage::BatchRef> batches
 
 bool FetchOperation::complete() const noexcept {
     if (expired_ || full_ || bytes_ >= bytes_min_) return true;
-    return std::any_of(sources_.begin(), sources_.end(), [](const Source& s) { return s.error != ErrorCode::ok; });
+    return std::any_of(sources_.begin(), sources_.end(),
+                       [](const Source& s) { return s.error != ErrorCode::ok; });
 }
 
 void FetchOperation::answer() {
@@ -134,8 +143,10 @@ void FetchOperation::answer() {
         fetched->lane = source.asked.lane;
         fetched->error = static_cast<std::uint16_t>(source.error);
         fetched->bytes = static_cast<std::uint32_t>(source.bytes);
-        if (source.topic != nullptr && core_.topics.find(TopicId(source.asked.topic_id)) != nullptr) {
-            if (const auto state = core_.store.log_state(source.log)) fetched->start = state->start.value();
+        if (source.topic != nullptr &&
+            core_.topics.find(TopicId(source.asked.topic_id)) != nullptr) {
+            if (const auto state = core_.store.log_state(source.log))
+                fetched->start = state->start.value();
             fetched->visible_end = core_.visibility.visible_end(*source.topic, source.log).value();
         }
         attachments.insert(attachments.end(), source.batches.begin(), source.batches.end());
@@ -147,7 +158,9 @@ void FetchOperation::answer() {
     path_.finish(key_);
 }
 
-void FetchOperation::on_visible(LogId, Offset) { path_.wake(key_); }
+void FetchOperation::on_visible(LogId, Offset) {
+    path_.wake(key_);
+}
 
 void FetchOperation::on_removed(LogId log) {
     for (Source& source : sources_)
@@ -160,15 +173,19 @@ FetchOperation* FetchPath::find(FetchKey key) {
     return found == operations_.end() ? nullptr : found->second.get();
 }
 
-void FetchPath::on_fetch(const wire::fb::FetchT& request, Session& session, const Responder& responder) {
-    if (request.sources.empty()) return responder.error(Error(ErrorCode::invalid_request, "no sources"));
+void FetchPath::on_fetch(const wire::fb::FetchT& request, Session& session,
+                         const Responder& responder) {
+    if (request.sources.empty())
+        return responder.error(Error(ErrorCode::invalid_request, "no sources"));
     if (request.sources.size() > kSourcesMax)
         return responder.error(
-            Error(ErrorCode::invalid_request, "a fetch has at most " + std::to_string(kSourcesMax) + " sources"));
+            Error(ErrorCode::invalid_request,
+                  "a fetch has at most " + std::to_string(kSourcesMax) + " sources"));
     std::size_t& waiting = waiting_[session.number()];
     if (waiting >= kFetchesMax)
         return responder.error(
-            Error(ErrorCode::overloaded, std::to_string(kFetchesMax) + " fetches of this connection wait already"));
+            Error(ErrorCode::overloaded,
+                  std::to_string(kFetchesMax) + " fetches of this connection wait already"));
     ++waiting;
     const FetchKey key{session.number(), ++last_number_};
     auto operation = std::make_unique<FetchOperation>(core_, *this, key, request, responder);
@@ -187,7 +204,8 @@ void FetchPath::on_closed(const Session& session) {
 }
 
 void FetchPath::expire_all() {
-    for (const auto& [key, operation] : operations_) operation->expire();
+    for (const auto& [key, operation] : operations_)
+        operation->expire();
 }
 
 bool FetchPath::run() {
@@ -211,7 +229,8 @@ void FetchPath::sweep() {
 void FetchPath::on_list_offsets(const wire::fb::ListOffsetsT& request, const Responder& responder) {
     if (request.queries.size() > kQueriesMax)
         return responder.error(
-            Error(ErrorCode::invalid_request, "at most " + std::to_string(kQueriesMax) + " queries at a time"));
+            Error(ErrorCode::invalid_request,
+                  "at most " + std::to_string(kQueriesMax) + " queries at a time"));
     wire::fb::ListOffsetsReplyT reply;
     for (const auto& query : request.queries) {
         auto answer = std::make_unique<wire::fb::OffsetAnswerT>();
@@ -235,14 +254,18 @@ Result<storage::TimeLookup> FetchPath::look_up(const wire::fb::OffsetQueryT& que
     if (!state) return storage::TimeLookup{Offset(0), EpochNanos(0)};
     const Offset visible_end = core_.visibility.visible_end(*place.topic, place.log);
     switch (query.at) {
-        case 0: return storage::TimeLookup{state->start, EpochNanos(0)};
-        case 1: return storage::TimeLookup{visible_end, state->last_append};
+        case 0:
+            return storage::TimeLookup{state->start, EpochNanos(0)};
+        case 1:
+            return storage::TimeLookup{visible_end, state->last_append};
         case 2: {
-            CASC_TRY(storage::TimeLookup found, core_.store.find_time(place.log, EpochNanos(query.time_ns)));
+            CASC_TRY(storage::TimeLookup found,
+                     core_.store.find_time(place.log, EpochNanos(query.time_ns)));
             found.offset = std::clamp(found.offset, state->start, visible_end);
             return found;
         }
-        default: return Error(ErrorCode::invalid_request, "at must be 0, 1 or 2");
+        default:
+            return Error(ErrorCode::invalid_request, "at must be 0, 1 or 2");
     }
 }
 

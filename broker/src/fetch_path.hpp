@@ -1,12 +1,13 @@
 #pragma once
 // Reading by request: fetch with a minimum and a maximum wait, and the offsets to begin at.
 
+#include "core.hpp"
+
 #include <boost/asio/steady_timer.hpp>
+
 #include <compare>
 #include <map>
 #include <unordered_map>
-
-#include "core.hpp"
 
 namespace casc::broker {
 
@@ -21,7 +22,8 @@ struct FetchKey {
 // One fetch that is not answered yet. Thread: owning shard. Lifetime: owned by FetchPath.
 class FetchOperation final : public LogWatcher {
 public:
-    FetchOperation(Core& core, FetchPath& path, FetchKey key, const wire::fb::FetchT& request, const Responder& responder);
+    FetchOperation(Core& core, FetchPath& path, FetchKey key, const wire::fb::FetchT& request,
+                   const Responder& responder);
     ~FetchOperation() override;
     FetchOperation(const FetchOperation&) = delete;
     FetchOperation& operator=(const FetchOperation&) = delete;

@@ -1,8 +1,8 @@
 #include "group.hpp"
 
-#include <algorithm>
-
 #include "group_balance.hpp"
+
+#include <algorithm>
 
 namespace casc::broker {
 namespace {
@@ -40,7 +40,8 @@ Member* Group::find_instance(std::string_view instance_id) {
 void Group::remove(std::string_view member_id) {
     const auto found = members_.find(member_id);
     if (found == members_.end()) return;
-    for (const GroupPartition& partition : found->second.owned) owners_.erase(partition);
+    for (const GroupPartition& partition : found->second.owned)
+        owners_.erase(partition);
     members_.erase(found);
     ++epoch_;
 }
@@ -58,26 +59,32 @@ const Member* Group::owner(const GroupPartition& partition) const {
 }
 
 bool Group::rebalancing() const noexcept {
-    return std::any_of(members_.begin(), members_.end(), [](const auto& m) { return !m.second.revoking.empty(); });
+    return std::any_of(members_.begin(), members_.end(),
+                       [](const auto& m) { return !m.second.revoking.empty(); });
 }
 
-std::map<GroupPartition, std::string> Group::target(const std::map<TopicId, std::uint32_t>& partitions) const {
+std::map<GroupPartition, std::string> Group::target(
+    const std::map<TopicId, std::uint32_t>& partitions) const {
     std::vector<const Member*> members;
-    for (const auto& [id, member] : members_) members.push_back(&member);
+    for (const auto& [id, member] : members_)
+        members.push_back(&member);
     std::vector<GroupPartition> all;
     GroupBalance balance(members.size());
 
     // Topics that the same members want are one class.
     std::map<TopicId, std::vector<std::size_t>> eligible;
     for (std::size_t m = 0; m < members.size(); ++m)
-        for (const TopicId topic : members[m]->topics) eligible[topic].push_back(m);
+        for (const TopicId topic : members[m]->topics)
+            eligible[topic].push_back(m);
     std::map<std::vector<std::size_t>, std::size_t> classes;
     for (const auto& [topic, count] : partitions)
-        if (const auto wanting = eligible.find(topic); wanting != eligible.end() && !classes.contains(wanting->second))
+        if (const auto wanting = eligible.find(topic);
+            wanting != eligible.end() && !classes.contains(wanting->second))
             classes.emplace(wanting->second, balance.add_class(wanting->second));
 
     std::map<std::string_view, std::size_t> numbers;
-    for (std::size_t m = 0; m < members.size(); ++m) numbers.emplace(members[m]->id, m);
+    for (std::size_t m = 0; m < members.size(); ++m)
+        numbers.emplace(members[m]->id, m);
     struct Leaving {
         std::size_t member;
         std::size_t of_class;
@@ -101,17 +108,20 @@ std::map<GroupPartition, std::string> Group::target(const std::map<TopicId, std:
             }
         }
     }
-    for (const Leaving& one : leaving) balance.keep(one.member, one.of_class, one.partition);
+    for (const Leaving& one : leaving)
+        balance.keep(one.member, one.of_class, one.partition);
     balance.run();
 
     std::map<GroupPartition, std::string> chosen;
     for (std::size_t m = 0; m < members.size(); ++m)
         for (std::size_t c = 0; c < balance.classes(); ++c)
-            for (const std::uint64_t handle : balance.owned(m, c)) chosen.emplace(all[handle], members[m]->id);
+            for (const std::uint64_t handle : balance.owned(m, c))
+                chosen.emplace(all[handle], members[m]->id);
     return chosen;
 }
 
-std::vector<AssignmentChange> Group::rebalance(const std::map<TopicId, std::uint32_t>& partitions, MonoNanos now) {
+std::vector<AssignmentChange> Group::rebalance(const std::map<TopicId, std::uint32_t>& partitions,
+                                               MonoNanos now) {
     const auto wanted = target(partitions);
     std::map<std::string, AssignmentChange> changes;
     const auto change = [&](const std::string& id) -> AssignmentChange& {
@@ -138,7 +148,8 @@ std::vector<AssignmentChange> Group::rebalance(const std::map<TopicId, std::uint
         change(id).assign.push_back(partition);
     }
     std::vector<AssignmentChange> list;
-    for (auto& [id, entry] : changes) list.push_back(std::move(entry));
+    for (auto& [id, entry] : changes)
+        list.push_back(std::move(entry));
     if (!list.empty()) ++epoch_;
     return list;
 }
@@ -149,7 +160,8 @@ std::vector<AssignmentChange> Group::take_overdue(MonoNanos now) {
         AssignmentChange lost{id, {}, {}};
         for (const auto& [partition, since] : member.revoking)
             if (older_than(since, member.rebalance_timeout, now)) lost.revoke.push_back(partition);
-        for (const GroupPartition& partition : lost.revoke) release(member, partition);
+        for (const GroupPartition& partition : lost.revoke)
+            release(member, partition);
         if (!lost.revoke.empty()) losers.push_back(std::move(lost));
     }
     return losers;
@@ -158,7 +170,8 @@ std::vector<AssignmentChange> Group::take_overdue(MonoNanos now) {
 std::vector<std::string> Group::expired(MonoNanos now) const {
     std::vector<std::string> ids;
     for (const auto& [id, member] : members_)
-        if (member.session == 0 && older_than(member.disconnected_at, member.session_timeout, now)) ids.push_back(id);
+        if (member.session == 0 && older_than(member.disconnected_at, member.session_timeout, now))
+            ids.push_back(id);
     return ids;
 }
 

@@ -1,11 +1,11 @@
 #include "group_coordinator.hpp"
 
+#include "row_codec.hpp"
+
 #include <casc/types/assert.hpp>
 
 #include <algorithm>
 #include <random>
-
-#include "row_codec.hpp"
 
 namespace casc::broker {
 namespace {
@@ -19,7 +19,8 @@ std::string new_member_id(const std::string& client_id, std::uint64_t number) {
     static std::random_device device;
     static const std::uint32_t run = device();
     char suffix[32];
-    std::snprintf(suffix, sizeof suffix, "-%08x-%llu", run, static_cast<unsigned long long>(number));
+    std::snprintf(suffix, sizeof suffix, "-%08x-%llu", run,
+                  static_cast<unsigned long long>(number));
     return client_id.substr(0, 100) + suffix;
 }
 
@@ -63,8 +64,10 @@ Result<GroupCoordinator::Entry*> GroupCoordinator::find_or_create(const std::str
     row.group_id = id;
     row.created_ns = core_.now.value();
     const auto bytes = encoder_.encode(row);
-    CASC_TRY_VOID(core_.store.put(StateTable::broker, kNextGroupId, RowWriter{}.put(id + 1).view()));
-    CASC_TRY_VOID(core_.store.put(StateTable::group, name, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+    CASC_TRY_VOID(
+        core_.store.put(StateTable::broker, kNextGroupId, RowWriter{}.put(id + 1).view()));
+    CASC_TRY_VOID(core_.store.put(StateTable::group, name,
+                                  {reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
     ++next_group_id_;
     Entry entry;
     entry.group = std::make_unique<Group>(id, name);
@@ -72,26 +75,32 @@ Result<GroupCoordinator::Entry*> GroupCoordinator::find_or_create(const std::str
     return &groups_.emplace(name, std::move(entry)).first->second;
 }
 
-// ---- membership -------------------------------------------------------------------------------------------------------
+// ---- membership
+// -------------------------------------------------------------------------------------------------------
 
-Result<void> GroupCoordinator::check_join(const wire::fb::JoinGroupT& request, const Config& config) {
+Result<void> GroupCoordinator::check_join(const wire::fb::JoinGroupT& request,
+                                          const Config& config) {
     const auto timeout = std::chrono::milliseconds(request.session_timeout_ms);
     const auto& limits = config.groups;
     if (timeout < limits.session_timeout_min || timeout > limits.session_timeout_max)
-        return Error(ErrorCode::invalid_request, "session_timeout_ms must be between " +
-                                                     std::to_string(limits.session_timeout_min.count()) + " and " +
-                                                     std::to_string(limits.session_timeout_max.count()));
+        return Error(ErrorCode::invalid_request,
+                     "session_timeout_ms must be between " +
+                         std::to_string(limits.session_timeout_min.count()) + " and " +
+                         std::to_string(limits.session_timeout_max.count()));
     if (request.topics.empty()) return Error(ErrorCode::invalid_request, "no topics");
-    for (const std::string& topic : request.topics) CASC_TRY_VOID(check_name("a topic name", topic));
+    for (const std::string& topic : request.topics)
+        CASC_TRY_VOID(check_name("a topic name", topic));
     constexpr std::size_t id_bytes_max = 249;
     if (request.member_id.size() > id_bytes_max || request.instance_id.size() > id_bytes_max)
-        return Error(ErrorCode::invalid_request,
-                     "member_id and instance_id have at most " + std::to_string(id_bytes_max) + " bytes");
+        return Error(ErrorCode::invalid_request, "member_id and instance_id have at most " +
+                                                     std::to_string(id_bytes_max) + " bytes");
     return {};
 }
 
-void GroupCoordinator::on_join(const wire::fb::JoinGroupT& request, Session& session, const Responder& responder) {
-    if (const auto checked = check_join(request, core_.config); !checked) return responder.error(checked.error());
+void GroupCoordinator::on_join(const wire::fb::JoinGroupT& request, Session& session,
+                               const Responder& responder) {
+    if (const auto checked = check_join(request, core_.config); !checked)
+        return responder.error(checked.error());
     const auto entry_or = find_or_create(request.group);
     if (!entry_or) return responder.error(entry_or.error());
     Entry& entry = **entry_or;
@@ -99,8 +108,10 @@ void GroupCoordinator::on_join(const wire::fb::JoinGroupT& request, Session& ses
 
     Member member;
     member.id = request.member_id;
-    if (Member* same_instance = group.find_instance(request.instance_id); same_instance != nullptr) {
-        // A static member that comes back takes up its old place; the instance that held it is told that it lost it.
+    if (Member* same_instance = group.find_instance(request.instance_id);
+        same_instance != nullptr) {
+        // A static member that comes back takes up its old place; the instance that held it is told
+        // that it lost it.
         if (same_instance->session != 0 && same_instance->session != session.number())
             push(entry, {same_instance->id, {}, {}}, ErrorCode::member_in_use);
         unbind(entry, *same_instance);
@@ -116,7 +127,8 @@ void GroupCoordinator::on_join(const wire::fb::JoinGroupT& request, Session& ses
     member.client_id = session.client_id;
     member.address = session.address();
     member.session_timeout = std::chrono::milliseconds(request.session_timeout_ms);
-    member.rebalance_timeout = std::chrono::milliseconds(std::max(request.rebalance_timeout_ms, 1000u));
+    member.rebalance_timeout =
+        std::chrono::milliseconds(std::max(request.rebalance_timeout_ms, 1000u));
     member.session = session.number();
     const std::string id = member.id;
     entry.topics_of_member[id] = {request.topics.begin(), request.topics.end()};
@@ -169,10 +181,12 @@ void GroupCoordinator::rebalance(Entry& entry) {
     std::map<TopicId, std::uint32_t> partitions;
     for (const auto& [id, member] : entry.group->members())
         for (const TopicId topic : member.topics)
-            if (const Topic* found = core_.topics.find(topic)) partitions[topic] = found->settings.partitions;
+            if (const Topic* found = core_.topics.find(topic))
+                partitions[topic] = found->settings.partitions;
     const auto changes = entry.group->rebalance(partitions, mono_now());
     if (!changes.empty()) ++core_.counters.rebalances;
-    for (const AssignmentChange& change : changes) push(entry, change);
+    for (const AssignmentChange& change : changes)
+        push(entry, change);
 }
 
 void GroupCoordinator::push(Entry& entry, const AssignmentChange& change, ErrorCode error) {
@@ -199,12 +213,13 @@ void GroupCoordinator::push(Entry& entry, const AssignmentChange& change, ErrorC
             partition->partition = change.revoke[revoked].partition.value();
             message.revoke.push_back(std::move(partition));
         }
-        session->send(wire::FrameKind::push, wire::Api::assignment, 0, core_.encoder.encode(message));
+        session->send(wire::FrameKind::push, wire::Api::assignment, 0,
+                      core_.encoder.encode(message));
     } while (assigned < change.assign.size() || revoked < change.revoke.size());
 }
 
-std::unique_ptr<wire::fb::AssignedPartitionT> GroupCoordinator::describe(const Group& group,
-                                                                         const GroupPartition& partition) const {
+std::unique_ptr<wire::fb::AssignedPartitionT> GroupCoordinator::describe(
+    const Group& group, const GroupPartition& partition) const {
     auto assigned = std::make_unique<wire::fb::AssignedPartitionT>();
     assigned->topic_id = partition.topic.value();
     assigned->partition = partition.partition.value();
@@ -235,18 +250,21 @@ void GroupCoordinator::remove_member(Entry& entry, const std::string& member_id,
 void GroupCoordinator::on_leave(const wire::fb::LeaveGroupT& request, const Responder& responder) {
     const auto found = groups_.find(request.group);
     if (found == groups_.end()) return responder.error(ErrorCode::unknown_group);
-    if (found->second.group->find(request.member_id) == nullptr) return responder.error(ErrorCode::unknown_member);
+    if (found->second.group->find(request.member_id) == nullptr)
+        return responder.error(ErrorCode::unknown_member);
     remove_member(found->second, request.member_id, ErrorCode::ok);
     responder.reply(wire::fb::DoneT{});
 }
 
-void GroupCoordinator::on_release(const wire::fb::ReleasePartitionsT& request, const Responder& responder) {
+void GroupCoordinator::on_release(const wire::fb::ReleasePartitionsT& request,
+                                  const Responder& responder) {
     const auto found = groups_.find(request.group);
     if (found == groups_.end()) return responder.error(ErrorCode::unknown_group);
     Member* member = found->second.group->find(request.member_id);
     if (member == nullptr) return responder.error(ErrorCode::unknown_member);
     for (const auto& partition : request.partitions)
-        found->second.group->release(*member, {TopicId(partition->topic_id), PartitionId(partition->partition)});
+        found->second.group->release(
+            *member, {TopicId(partition->topic_id), PartitionId(partition->partition)});
     responder.reply(wire::fb::DoneT{});
     rebalance(found->second);
 }
@@ -274,7 +292,8 @@ void GroupCoordinator::on_topic_removed(TopicId topic) {
         std::erase_if(entry.group->committed, [&, &group = *entry.group](const auto& position) {
             // A row that cannot be erased now (the disk is full) is erased with its group.
             return position.first.topic() == topic &&
-                   core_.store.erase(StateTable::group_offset, offset_key(group.id(), position.first).view());
+                   core_.store.erase(StateTable::group_offset,
+                                     offset_key(group.id(), position.first).view());
         });
     on_topics_changed();
 }
@@ -282,27 +301,32 @@ void GroupCoordinator::on_topic_removed(TopicId topic) {
 void GroupCoordinator::tick(MonoNanos now) {
     const std::vector<Entry*> entries(with_members_.begin(), with_members_.end());
     for (Entry* entry : entries) {
-        for (const std::string& id : entry->group->expired(now)) remove_member(*entry, id, ErrorCode::ok);
+        for (const std::string& id : entry->group->expired(now))
+            remove_member(*entry, id, ErrorCode::ok);
         const auto overdue = entry->group->take_overdue(now);
-        for (const AssignmentChange& lost : overdue) push(*entry, lost, ErrorCode::stale_group_epoch);
+        for (const AssignmentChange& lost : overdue)
+            push(*entry, lost, ErrorCode::stale_group_epoch);
         if (!overdue.empty()) rebalance(*entry);
     }
 }
 
 void GroupCoordinator::forget_unused() {
     const EpochNanos forget_before =
-        core_.now - EpochNanos::distance(std::chrono::nanoseconds(core_.config.groups.offsets_retention).count());
+        core_.now - EpochNanos::distance(
+                        std::chrono::nanoseconds(core_.config.groups.offsets_retention).count());
     const auto fresh = [&](const auto& position) { return position.second.at >= forget_before; };
     std::erase_if(groups_, [&](const auto& named) {
         const Entry& entry = named.second;
         if (!entry.group->members().empty() || entry.empty_since >= forget_before) return false;
-        if (std::any_of(entry.group->committed.begin(), entry.group->committed.end(), fresh)) return false;
+        if (std::any_of(entry.group->committed.begin(), entry.group->committed.end(), fresh))
+            return false;
         return erase_offsets(*entry.group) && core_.store.erase(StateTable::group, named.first);
     });
 }
 
 void GroupCoordinator::for_each(const std::function<void(const Group&)>& visit) const {
-    for (const auto& [name, entry] : groups_) visit(*entry.group);
+    for (const auto& [name, entry] : groups_)
+        visit(*entry.group);
 }
 
 }  // namespace casc::broker

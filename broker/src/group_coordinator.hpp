@@ -1,13 +1,14 @@
 #pragma once
-// All consumer groups: membership over connections, assignments pushed to members, positions committed to the store.
-
-#include <memory>
-#include <set>
-#include <unordered_map>
+// All consumer groups: membership over connections, assignments pushed to members, positions
+// committed to the store.
 
 #include "core.hpp"
 #include "group.hpp"
 #include "row_codec.hpp"
+
+#include <memory>
+#include <set>
+#include <unordered_map>
 
 namespace casc::broker {
 
@@ -55,18 +56,20 @@ private:
     [[nodiscard]] Result<Entry*> find_or_create(const std::string& name);
     void resolve_topics(Entry& entry);
     void rebalance(Entry& entry);
-    [[nodiscard]] static Result<void> check_join(const wire::fb::JoinGroupT& request, const Config& config);
+    [[nodiscard]] static Result<void> check_join(const wire::fb::JoinGroupT& request,
+                                                 const Config& config);
     // The connection a member is on, so that its end is not looked for in every group.
     void bind(Entry& entry, const Member& member);
     void unbind(Entry& entry, const Member& member);
     void push(Entry& entry, const AssignmentChange& change, ErrorCode error = ErrorCode::ok);
     void remove_member(Entry& entry, const std::string& member_id, ErrorCode tell);
-    [[nodiscard]] std::unique_ptr<wire::fb::AssignedPartitionT> describe(const Group& group,
-                                                                         const GroupPartition& partition) const;
+    [[nodiscard]] std::unique_ptr<wire::fb::AssignedPartitionT> describe(
+        const Group& group, const GroupPartition& partition) const;
     [[nodiscard]] static RowWriter offset_key(std::uint32_t group, LogId log);
     [[nodiscard]] Result<JournalSequence> write_offset(Group& group, LogId log, Offset offset);
     [[nodiscard]] Result<JournalSequence> erase_offsets(Group& group);
-    [[nodiscard]] Result<std::vector<LogId>> logs_to_reset(const Group& group, const std::string& topic) const;
+    [[nodiscard]] Result<std::vector<LogId>> logs_to_reset(const Group& group,
+                                                           const std::string& topic) const;
     [[nodiscard]] Result<Offset> reset_target(const wire::fb::ResetGroupT& request, LogId log);
 
     Core& core_;

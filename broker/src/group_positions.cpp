@@ -1,9 +1,9 @@
 // Committed positions of groups: commit, look up, reset, lag.
 
-#include <algorithm>
-
 #include "group_coordinator.hpp"
 #include "row_codec.hpp"
+
+#include <algorithm>
 
 namespace casc::broker {
 using storage::StateTable;
@@ -23,7 +23,8 @@ Result<JournalSequence> GroupCoordinator::write_offset(Group& group, LogId log, 
 Result<JournalSequence> GroupCoordinator::erase_offsets(Group& group) {
     JournalSequence sequence;
     for (const auto& [log, committed] : group.committed) {
-        CASC_TRY(sequence, core_.store.erase(StateTable::group_offset, offset_key(group.id(), log).view()));
+        CASC_TRY(sequence,
+                 core_.store.erase(StateTable::group_offset, offset_key(group.id(), log).view()));
     }
     group.committed.clear();
     return sequence;
@@ -42,7 +43,8 @@ void GroupCoordinator::on_commit(const wire::fb::CommitT& request, const Respond
     const Member* member = nullptr;
     if (anonymous) {
         if (!group->members().empty())
-            return responder.error(Error(ErrorCode::group_not_empty, "a commit needs the id of a member"));
+            return responder.error(
+                Error(ErrorCode::group_not_empty, "a commit needs the id of a member"));
     } else {
         member = group->find(request.member_id);
         if (member == nullptr) return responder.error(ErrorCode::unknown_member);
@@ -54,14 +56,14 @@ void GroupCoordinator::on_commit(const wire::fb::CommitT& request, const Respond
         if (!place) return responder.error(place.error());
         const GroupPartition partition{place->log.topic(), place->log.partition()};
         if (member != nullptr && !member->owned.contains(partition))
-            return responder.error(Error(ErrorCode::stale_group_epoch, "the member no longer owns " +
-                                                                           place->topic->name + "/" +
-                                                                           std::to_string(position->partition)));
+            return responder.error(Error(ErrorCode::stale_group_epoch,
+                                         "the member no longer owns " + place->topic->name + "/" +
+                                             std::to_string(position->partition)));
         const Offset end = core_.visibility.visible_end(*place->topic, place->log);
         if (Offset(position->offset) > end)
             return responder.error(Error(ErrorCode::offset_out_of_range,
-                                         "cannot commit " + std::to_string(position->offset) + ", the log ends at " +
-                                             std::to_string(end.value())));
+                                         "cannot commit " + std::to_string(position->offset) +
+                                             ", the log ends at " + std::to_string(end.value())));
         writes.emplace_back(place->log, Offset(position->offset));
     }
     // In one journal entry, so that a crash leaves all or none of them, too.
@@ -77,13 +79,15 @@ void GroupCoordinator::on_commit(const wire::fb::CommitT& request, const Respond
     responder.reply_when_durable(sequence, wire::fb::DoneT{});
 }
 
-void GroupCoordinator::on_committed(const wire::fb::CommittedT& request, const Responder& responder) {
+void GroupCoordinator::on_committed(const wire::fb::CommittedT& request,
+                                    const Responder& responder) {
     wire::fb::CommittedReplyT reply;
     const Group* group = find(request.group);
     if (group == nullptr) return responder.error(ErrorCode::unknown_group);
     for (const auto& [log, committed] : group->committed) {
-        const bool wanted = request.topics.empty() || std::find(request.topics.begin(), request.topics.end(),
-                                                                log.topic().value()) != request.topics.end();
+        const bool wanted =
+            request.topics.empty() || std::find(request.topics.begin(), request.topics.end(),
+                                                log.topic().value()) != request.topics.end();
         if (!wanted) continue;
         auto position = std::make_unique<wire::fb::CommittedPositionT>();
         position->topic_id = log.topic().value();
@@ -111,20 +115,24 @@ std::unique_ptr<wire::fb::GroupSummaryT> summary_of(const Group& group) {
 
 void GroupCoordinator::on_list(const wire::fb::ListGroupsT& request, const Responder& responder) {
     wire::fb::ListGroupsReplyT reply;
-    for (auto it = groups_.lower_bound(request.prefix); it != groups_.end() && it->first.starts_with(request.prefix); ++it)
+    for (auto it = groups_.lower_bound(request.prefix);
+         it != groups_.end() && it->first.starts_with(request.prefix); ++it)
         reply.groups.push_back(summary_of(*it->second.group));
     responder.reply(reply);
 }
 
-void GroupCoordinator::on_describe(const wire::fb::DescribeGroupT& request, const Responder& responder) {
+void GroupCoordinator::on_describe(const wire::fb::DescribeGroupT& request,
+                                   const Responder& responder) {
     const auto found = groups_.find(request.group);
-    if (found == groups_.end()) return responder.error(Error(ErrorCode::unknown_group, "'" + request.group + "'"));
+    if (found == groups_.end())
+        return responder.error(Error(ErrorCode::unknown_group, "'" + request.group + "'"));
     const Group& group = *found->second.group;
     wire::fb::DescribeGroupReplyT reply;
     reply.group = summary_of(group);
 
     std::set<TopicId> topics;
-    for (const auto& [log, committed] : group.committed) topics.insert(log.topic());
+    for (const auto& [log, committed] : group.committed)
+        topics.insert(log.topic());
     for (const auto& [id, member] : group.members()) {
         topics.insert(member.topics.begin(), member.topics.end());
         auto described = std::make_unique<wire::fb::GroupMemberT>();
@@ -134,7 +142,8 @@ void GroupCoordinator::on_describe(const wire::fb::DescribeGroupT& request, cons
         described->address = member.address;
         described->connected = member.session != 0;
         described->session_timeout_ms = static_cast<std::uint32_t>(member.session_timeout.count());
-        for (const GroupPartition& partition : member.owned) described->partitions.push_back(describe(group, partition));
+        for (const GroupPartition& partition : member.owned)
+            described->partitions.push_back(describe(group, partition));
         for (const auto& [partition, since] : member.revoking) {
             auto revoking = std::make_unique<wire::fb::TopicPartitionT>();
             revoking->topic_id = partition.topic.value();
@@ -148,7 +157,8 @@ void GroupCoordinator::on_describe(const wire::fb::DescribeGroupT& request, cons
         const Topic* topic = core_.topics.find(topic_id);
         if (topic == nullptr) continue;
         core_.store.for_each_log(
-            LogId(topic_id, PartitionId(0), Lane::critical), LogId(topic_id, PartitionId(0xFFFFFF), Lane::low),
+            LogId(topic_id, PartitionId(0), Lane::critical),
+            LogId(topic_id, PartitionId(0xFFFFFF), Lane::low),
             [&](LogId log, const storage::LogState& state) {
                 auto lag = std::make_unique<wire::fb::GroupLagT>();
                 lag->topic_id = topic_id.value();
@@ -159,22 +169,27 @@ void GroupCoordinator::on_describe(const wire::fb::DescribeGroupT& request, cons
                 lag->visible_end = core_.visibility.visible_end(*topic, log).value();
                 lag->last_append_ns = state.last_append.value();
                 lag->committed = state.start.value();
-                if (const auto committed = group.committed.find(log); committed != group.committed.end()) {
+                if (const auto committed = group.committed.find(log);
+                    committed != group.committed.end()) {
                     lag->committed = committed->second.offset.value();
                     lag->committed_ns = committed->second.at.value();
                 }
-                if (const Member* owner = group.owner({topic_id, log.partition()})) lag->member_id = owner->id;
+                if (const Member* owner = group.owner({topic_id, log.partition()}))
+                    lag->member_id = owner->id;
                 reply.lag.push_back(std::move(lag));
             });
     }
     responder.reply(reply);
 }
 
-void GroupCoordinator::on_delete(const wire::fb::DeleteGroupT& request, const Responder& responder) {
+void GroupCoordinator::on_delete(const wire::fb::DeleteGroupT& request,
+                                 const Responder& responder) {
     Group* group = find(request.group);
-    if (group == nullptr) return responder.error(Error(ErrorCode::unknown_group, "'" + request.group + "'"));
+    if (group == nullptr)
+        return responder.error(Error(ErrorCode::unknown_group, "'" + request.group + "'"));
     if (!group->members().empty())
-        return responder.error(Error(ErrorCode::group_not_empty, std::to_string(group->members().size()) + " members"));
+        return responder.error(Error(ErrorCode::group_not_empty,
+                                     std::to_string(group->members().size()) + " members"));
     if (const auto erased = erase_offsets(*group); !erased) return responder.error(erased.error());
     const auto sequence = core_.store.erase(StateTable::group, request.group);
     if (!sequence) return responder.error(sequence.error());
@@ -182,17 +197,20 @@ void GroupCoordinator::on_delete(const wire::fb::DeleteGroupT& request, const Re
     responder.reply_when_durable(*sequence, wire::fb::DoneT{});
 }
 
-Result<std::vector<LogId>> GroupCoordinator::logs_to_reset(const Group& group, const std::string& topic) const {
+Result<std::vector<LogId>> GroupCoordinator::logs_to_reset(const Group& group,
+                                                           const std::string& topic) const {
     std::set<TopicId> topics;
     if (topic.empty()) {
-        for (const auto& [log, committed] : group.committed) topics.insert(log.topic());
+        for (const auto& [log, committed] : group.committed)
+            topics.insert(log.topic());
     } else {
         CASC_TRY(const Topic* found, core_.topic(topic));
         topics.insert(found->id);
     }
     std::vector<LogId> logs;
     for (const TopicId id : topics)
-        core_.store.for_each_log(LogId(id, PartitionId(0), Lane::critical), LogId(id, PartitionId(0xFFFFFF), Lane::low),
+        core_.store.for_each_log(LogId(id, PartitionId(0), Lane::critical),
+                                 LogId(id, PartitionId(0xFFFFFF), Lane::low),
                                  [&](LogId log, const storage::LogState&) { logs.push_back(log); });
     return logs;
 }
@@ -203,24 +221,32 @@ Result<Offset> GroupCoordinator::reset_target(const wire::fb::ResetGroupT& reque
     if (!state || topic == nullptr) return Offset(0);
     const Offset end = core_.visibility.visible_end(*topic, log);
     switch (request.to) {
-        case 0: return state->start;
-        case 1: return end;
+        case 0:
+            return state->start;
+        case 1:
+            return end;
         case 2: {
-            CASC_TRY(const storage::TimeLookup found, core_.store.find_time(log, EpochNanos(request.time_ns)));
+            CASC_TRY(const storage::TimeLookup found,
+                     core_.store.find_time(log, EpochNanos(request.time_ns)));
             return std::clamp(found.offset, state->start, end);
         }
-        case 3: return std::clamp(Offset(request.offset), state->start, end);
-        default: return Error(ErrorCode::invalid_request, "to must be 0 (earliest), 1 (latest), 2 (time) or 3 (offset)");
+        case 3:
+            return std::clamp(Offset(request.offset), state->start, end);
+        default:
+            return Error(ErrorCode::invalid_request,
+                         "to must be 0 (earliest), 1 (latest), 2 (time) or 3 (offset)");
     }
 }
 
 void GroupCoordinator::on_reset(const wire::fb::ResetGroupT& request, const Responder& responder) {
     Group* group = find(request.group);
-    if (group == nullptr) return responder.error(Error(ErrorCode::unknown_group, "'" + request.group + "'"));
+    if (group == nullptr)
+        return responder.error(Error(ErrorCode::unknown_group, "'" + request.group + "'"));
     // A member that is reading would overwrite the new position with its next commit.
     if (!group->members().empty() && !request.dry_run)
-        return responder.error(Error(ErrorCode::group_not_empty, "stop its " + std::to_string(group->members().size()) +
-                                                                     " members first"));
+        return responder.error(
+            Error(ErrorCode::group_not_empty,
+                  "stop its " + std::to_string(group->members().size()) + " members first"));
     const auto logs = logs_to_reset(*group, request.topic);
     if (!logs) return responder.error(logs.error());
     wire::fb::ResetGroupReplyT reply;
@@ -233,7 +259,9 @@ void GroupCoordinator::on_reset(const wire::fb::ResetGroupT& request, const Resp
         position->partition = log.partition().value();
         position->lane = static_cast<std::uint8_t>(log.lane());
         const auto before = group->committed.find(log);
-        position->before = before == group->committed.end() ? -1 : static_cast<std::int64_t>(before->second.offset.value());
+        position->before = before == group->committed.end()
+                               ? -1
+                               : static_cast<std::int64_t>(before->second.offset.value());
         position->after = target->value();
         reply.positions.push_back(std::move(position));
         if (request.dry_run) continue;

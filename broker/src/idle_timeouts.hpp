@@ -1,8 +1,9 @@
 #pragma once
 // When to look at a connection again to see whether it has fallen silent.
 //
-// A connection has one place in this queue, whatever it receives: when its time comes, it is either silent or goes back
-// in with a later time. So ten thousand busy connections cost a few hundred looks a second, and nothing per frame.
+// A connection has one place in this queue, whatever it receives: when its time comes, it is either
+// silent or goes back in with a later time. So ten thousand busy connections cost a few hundred
+// looks a second, and nothing per frame.
 
 #include <casc/types/clock.hpp>
 #include <casc/types/vocabulary.hpp>

@@ -1,6 +1,7 @@
 #pragma once
-// A move-only std::function whose closure lies inside it, so that making and moving one allocates nothing. Closures that
-// are too large go to the heap; what is on the hot path says static_assert(InlineCallback<...>::fits<Closure>).
+// A move-only std::function whose closure lies inside it, so that making and moving one allocates
+// nothing. Closures that are too large go to the heap; what is on the hot path says
+// static_assert(InlineCallback<...>::fits<Closure>).
 
 #include <cstddef>
 #include <memory>
@@ -15,21 +16,21 @@ template <std::size_t Bytes, class... Arguments>
 class InlineCallback {
 public:
     template <class Closure>
-    static constexpr bool fits = sizeof(Closure) <= Bytes && alignof(Closure) <= alignof(std::max_align_t) &&
+    static constexpr bool fits = sizeof(Closure) <= Bytes &&
+                                 alignof(Closure) <= alignof(std::max_align_t) &&
                                  std::is_nothrow_move_constructible_v<Closure>;
 
     InlineCallback() = default;
     template <class Closure>
-        requires(!std::is_same_v<std::decay_t<Closure>, InlineCallback>)
-    InlineCallback(Closure&& closure) {  // NOLINT: converts, as std::function does
+    requires(!std::is_same_v<std::decay_t<Closure>, InlineCallback>)
+        InlineCallback(Closure&& closure) {  // NOLINT: converts, as std::function does
         using Kept = std::decay_t<Closure>;
         if constexpr (fits<Kept>) {
             ::new (static_cast<void*>(room_)) Kept(std::forward<Closure>(closure));
             table_ = &kTable<Kept>;
         } else {
-            auto boxed = [kept = std::make_unique<Kept>(std::forward<Closure>(closure))](Arguments... arguments) {
-                (*kept)(arguments...);
-            };
+            auto boxed = [kept = std::make_unique<Kept>(std::forward<Closure>(closure))](
+                             Arguments... arguments) { (*kept)(arguments...); };
             ::new (static_cast<void*>(room_)) decltype(boxed)(std::move(boxed));
             table_ = &kTable<decltype(boxed)>;
         }

@@ -1,15 +1,15 @@
 #include "listener.hpp"
 
-#include <sys/stat.h>
-#include <unistd.h>
+#include <casc/broker/logging.hpp>
+#include <casc/types/units.hpp>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <charconv>
 
-#include <casc/broker/logging.hpp>
-#include <casc/types/units.hpp>
+#include <charconv>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace casc::broker {
 namespace {
@@ -21,7 +21,8 @@ using local = asio::local::stream_protocol;
 
 std::string address_of(const tcp::endpoint& endpoint) {
     const std::string host = endpoint.address().to_string();
-    return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(endpoint.port());
+    return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" +
+           std::to_string(endpoint.port());
 }
 
 void prepare_socket(tcp::socket& socket) {
@@ -35,12 +36,15 @@ std::string peer_of(const tcp::socket& socket) {
     const auto peer = socket.remote_endpoint(error);
     return error ? std::string("unknown") : address_of(peer);
 }
-std::string peer_of(const local::socket&) { return "unix"; }
+std::string peer_of(const local::socket&) {
+    return "unix";
+}
 
 template <class Protocol>
 class ListenerOf final : public Listener {
 public:
-    ListenerOf(typename Protocol::acceptor acceptor, std::string endpoint, std::string unlink_path, Accepted accepted)
+    ListenerOf(typename Protocol::acceptor acceptor, std::string endpoint, std::string unlink_path,
+               Accepted accepted)
         : acceptor_(std::move(acceptor)),
           retry_(acceptor_.get_executor()),
           endpoint_(std::move(endpoint)),
@@ -72,7 +76,8 @@ public:
 private:
     // Out of descriptors, most likely: accepting again at once would spin.
     void retry(const error_code& why) {
-        log_event(LogLevel::warn, "accept_failed", {{"endpoint", endpoint_}, {"why", why.message()}});
+        log_event(LogLevel::warn, "accept_failed",
+                  {{"endpoint", endpoint_}, {"why", why.message()}});
         retry_.expires_after(250ms);
         retry_.async_wait([this](const error_code& error) {
             if (!error) start();
@@ -91,7 +96,8 @@ Error cannot_bind(const std::string& endpoint, const std::string& why) {
 }
 
 template <class Protocol>
-Result<typename Protocol::acceptor> open_acceptor(asio::io_context& io, const typename Protocol::endpoint& at,
+Result<typename Protocol::acceptor> open_acceptor(asio::io_context& io,
+                                                  const typename Protocol::endpoint& at,
                                                   const std::string& endpoint) {
     typename Protocol::acceptor acceptor(io);
     error_code error;
@@ -112,22 +118,24 @@ Result<std::unique_ptr<Listener>> bind_local(asio::io_context& io, const std::st
     } catch (const boost::system::system_error& e) {
         return cannot_bind(endpoint, e.code().message());  // the path is too long
     }
-    // A broker that was killed leaves its socket file behind. One that answers belongs to a live process.
+    // A broker that was killed leaves its socket file behind. One that answers belongs to a live
+    // process.
     error_code error;
     local::socket probe(io);
     probe.connect(at, error);
     if (!error) return cannot_bind(endpoint, "another process listens there");
     struct stat info {};
     if (::lstat(path.c_str(), &info) == 0) {
-        if (!S_ISSOCK(info.st_mode)) return cannot_bind(endpoint, "a file that is no socket is in the way");
+        if (!S_ISSOCK(info.st_mode))
+            return cannot_bind(endpoint, "a file that is no socket is in the way");
         ::unlink(path.c_str());
     }
     const mode_t before = ::umask(0177);  // owner only, from the moment it exists
     auto acceptor = open_acceptor<local>(io, at, endpoint);
     ::umask(before);
     if (!acceptor) return acceptor.error();
-    return std::unique_ptr<Listener>(
-        std::make_unique<ListenerOf<local>>(*std::move(acceptor), endpoint, path, std::move(accepted)));
+    return std::unique_ptr<Listener>(std::make_unique<ListenerOf<local>>(
+        *std::move(acceptor), endpoint, path, std::move(accepted)));
 }
 
 Result<std::unique_ptr<Listener>> bind_tcp(asio::io_context& io, const std::string& endpoint,
@@ -135,25 +143,30 @@ Result<std::unique_ptr<Listener>> bind_tcp(asio::io_context& io, const std::stri
     const auto colon = endpoint.rfind(':');
     if (colon == std::string::npos) return cannot_bind(endpoint, "it has no port");
     std::string host = endpoint.substr(0, colon);
-    if (host.size() > 1 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+    if (host.size() > 1 && host.front() == '[' && host.back() == ']')
+        host = host.substr(1, host.size() - 2);
     error_code error;
     tcp::resolver resolver(io);
-    const auto found = resolver.resolve(host, endpoint.substr(colon + 1), tcp::resolver::passive, error);
+    const auto found =
+        resolver.resolve(host, endpoint.substr(colon + 1), tcp::resolver::passive, error);
     if (error || found.empty()) return cannot_bind(endpoint, error.message());
     auto acceptor = open_acceptor<tcp>(io, found.begin()->endpoint(), endpoint);
     if (!acceptor) return acceptor.error();
     const std::string bound = address_of(acceptor->local_endpoint());
-    return std::unique_ptr<Listener>(
-        std::make_unique<ListenerOf<tcp>>(*std::move(acceptor), bound, std::string(), std::move(accepted)));
+    return std::unique_ptr<Listener>(std::make_unique<ListenerOf<tcp>>(
+        *std::move(acceptor), bound, std::string(), std::move(accepted)));
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Listener>> Listener::bind(asio::io_context& io, const std::string& endpoint, Accepted accepted) {
+Result<std::unique_ptr<Listener>> Listener::bind(asio::io_context& io, const std::string& endpoint,
+                                                 Accepted accepted) {
     constexpr std::string_view unix_scheme = "unix://";
     constexpr std::string_view tcp_scheme = "tcp://";
-    if (endpoint.starts_with(unix_scheme)) return bind_local(io, endpoint.substr(unix_scheme.size()), std::move(accepted));
-    if (endpoint.starts_with(tcp_scheme)) return bind_tcp(io, endpoint.substr(tcp_scheme.size()), std::move(accepted));
+    if (endpoint.starts_with(unix_scheme))
+        return bind_local(io, endpoint.substr(unix_scheme.size()), std::move(accepted));
+    if (endpoint.starts_with(tcp_scheme))
+        return bind_tcp(io, endpoint.substr(tcp_scheme.size()), std::move(accepted));
     return bind_tcp(io, endpoint, std::move(accepted));
 }
 

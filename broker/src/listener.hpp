@@ -1,14 +1,15 @@
 #pragma once
 // One listening socket, TCP or Unix.
 
+#include "session.hpp"
+
 #include <casc/types/result.hpp>
 
 #include <boost/asio/io_context.hpp>
+
 #include <functional>
 #include <memory>
 #include <string>
-
-#include "session.hpp"
 
 namespace casc::broker {
 
@@ -19,10 +20,11 @@ public:
 
     virtual ~Listener() = default;
 
-    // Binds "host:port" or "unix:///path" (mode 0600; a socket file that nobody listens on any more is replaced).
-    // Fails with invalid_config and the operating system's reason.
+    // Binds "host:port" or "unix:///path" (mode 0600; a socket file that nobody listens on any more
+    // is replaced). Fails with invalid_config and the operating system's reason.
     [[nodiscard]] static Result<std::unique_ptr<Listener>> bind(boost::asio::io_context& io,
-                                                                const std::string& endpoint, Accepted accepted);
+                                                                const std::string& endpoint,
+                                                                Accepted accepted);
 
     virtual void start() = 0;
     virtual void close() = 0;

@@ -3,8 +3,9 @@
 
 #include <casc/types/vocabulary.hpp>
 
-#include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
+
+#include <algorithm>
 #include <vector>
 
 namespace casc::broker {
@@ -36,13 +37,15 @@ public:
     void visible(LogId log, Offset visible_end) {
         const auto found = watchers_.find(log);
         if (found == watchers_.end()) return;
-        for (LogWatcher* watcher : found->second) watcher->on_visible(log, visible_end);
+        for (LogWatcher* watcher : found->second)
+            watcher->on_visible(log, visible_end);
     }
 
     void topic_removed(TopicId topic) {
         for (auto& [log, list] : watchers_)
             if (log.topic() == topic)
-                for (LogWatcher* watcher : list) watcher->on_removed(log);
+                for (LogWatcher* watcher : list)
+                    watcher->on_removed(log);
     }
 
 private:

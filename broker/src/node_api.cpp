@@ -1,14 +1,16 @@
 #include "node_api.hpp"
 
-#include <unistd.h>
-
 #include <array>
+#include <unistd.h>
 
 namespace casc::broker {
 
-std::string software_name() { return "casc-broker " CASC_VERSION; }
+std::string software_name() {
+    return "casc-broker " CASC_VERSION;
+}
 
-void NodeApi::on_info(const std::vector<std::pair<std::string, double>>& figures, const Responder& responder) const {
+void NodeApi::on_info(const std::vector<std::pair<std::string, double>>& figures,
+                      const Responder& responder) const {
     wire::fb::NodeInfoReplyT reply;
     reply.broker_id = core_.config.node.id;
     reply.software = software_name();
@@ -42,7 +44,8 @@ void NodeApi::on_config(const Responder& responder) const {
 
 void NodeApi::on_backup(const wire::fb::BackupT& request, const Responder& responder) {
     if (request.target.empty() || request.target.front() != '/')
-        return responder.error(Error(ErrorCode::invalid_request, "the target must be an absolute path on the broker's host"));
+        return responder.error(Error(ErrorCode::invalid_request,
+                                     "the target must be an absolute path on the broker's host"));
     core_.store.post_backup(request.target, [responder](Result<std::uint64_t> bytes) {
         if (!bytes) return responder.error(bytes.error());
         wire::fb::BackupReplyT reply;

@@ -17,7 +17,8 @@ public:
     NodeApi(Core& core, std::vector<EffectiveSetting>& settings, Facts& facts)
         : core_(core), settings_(settings), facts_(facts) {}
 
-    void on_info(const std::vector<std::pair<std::string, double>>& figures, const Responder& responder) const;
+    void on_info(const std::vector<std::pair<std::string, double>>& figures,
+                 const Responder& responder) const;
     void on_config(const Responder& responder) const;
     void on_backup(const wire::fb::BackupT& request, const Responder& responder);
 

@@ -6,7 +6,8 @@ namespace casc::broker {
 namespace {
 
 std::uint32_t largest_payload(const wire::BatchView& batch) {
-    // The end positions are ordered (BatchView::parse), so one pass over them is all there is to do.
+    // The end positions are ordered (BatchView::parse), so one pass over them is all there is to
+    // do.
     const auto ends = batch.column(wire::Column::payload_ends);
     std::uint32_t largest = 0;
     std::uint32_t previous = 0;
@@ -28,27 +29,33 @@ void ProducePath::on_produce(Session& session, const wire::Frame& frame) {
     if (!request) return responder.error(request.error());
     const auto acks = one_way ? Acks::none : static_cast<Acks>((*request)->acks());
     const auto accepted = accept(**request, frame.attachments, acks);
-    // A one-way producer asked not to be told, but a refused batch would otherwise be a silent loss.
+    // A one-way producer asked not to be told, but a refused batch would otherwise be a silent
+    // loss.
     if (!accepted) return responder.error(accepted.error());
     if (!one_way) acknowledge(responder, acks, *accepted);
 }
 
 Result<ProducePath::Accepted> ProducePath::accept(const wire::fb::Produce& request,
-                                                  std::span<const std::byte> attachment, Acks acks) {
-    if (acks > Acks::durable) return Error(ErrorCode::not_supported, "acks=replicated: this broker has no replicas");
+                                                  std::span<const std::byte> attachment,
+                                                  Acks acks) {
+    if (acks > Acks::durable)
+        return Error(ErrorCode::not_supported, "acks=replicated: this broker has no replicas");
     CASC_TRY(const wire::BatchView batch, wire::BatchView::parse(attachment));
-    CASC_TRY(const Core::Place place,
-             core_.place(request.topic_id(), request.partition(), static_cast<std::uint8_t>(batch.header().lane)));
+    CASC_TRY(const Core::Place place, core_.place(request.topic_id(), request.partition(),
+                                                  static_cast<std::uint8_t>(batch.header().lane)));
     if (!batch.verify_body()) return Error(ErrorCode::batch_corrupt);
     const std::uint32_t event_bytes_max = place.topic->settings.event_bytes_max;
     if (batch.header().payload_bytes > event_bytes_max && largest_payload(batch) > event_bytes_max)
-        return Error(ErrorCode::event_too_large, "the limit of topic " + place.topic->name + " is " +
-                                                     std::to_string(event_bytes_max) + " bytes");
+        return Error(ErrorCode::event_too_large, "the limit of topic " + place.topic->name +
+                                                     " is " + std::to_string(event_bytes_max) +
+                                                     " bytes");
     if (batch.header().columns >> static_cast<unsigned>(wire::Column::time_to_live) != 0)
-        return Error(ErrorCode::not_supported, "time to live and delayed delivery are not supported yet");
+        return Error(ErrorCode::not_supported,
+                     "time to live and delayed delivery are not supported yet");
 
     if (batch.header().producer_id != 0) {
-        CASC_TRY(const ProducerTable::Check check, core_.producers.check(place.log, batch.header()));
+        CASC_TRY(const ProducerTable::Check check,
+                 core_.producers.check(place.log, batch.header()));
         if (check.verdict == ProducerTable::Verdict::duplicate) {
             ++core_.counters.batches_duplicate;
             return Accepted{check.base, 0, check.sequence, true};
@@ -57,7 +64,8 @@ Result<ProducePath::Accepted> ProducePath::accept(const wire::fb::Produce& reque
     return append(place, batch);
 }
 
-Result<ProducePath::Accepted> ProducePath::append(const Core::Place& place, const wire::BatchView& batch) {
+Result<ProducePath::Accepted> ProducePath::append(const Core::Place& place,
+                                                  const wire::BatchView& batch) {
     const bool seen_at_once = place.topic->settings.durability == Durability::memory;
     if (seen_at_once) {
         const auto state = core_.store.log_state(place.log);
@@ -67,7 +75,8 @@ Result<ProducePath::Accepted> ProducePath::append(const Core::Place& place, cons
     constexpr std::size_t rows_bytes = 512;
     CASC_TRY_VOID(core_.store.keep_together(batch.bytes().size() + rows_bytes));
     CASC_TRY(const storage::AppendTicket ticket,
-             core_.store.append(place.log, place.topic->settings.retention_class(), batch.bytes(), core_.now));
+             core_.store.append(place.log, place.topic->settings.retention_class(), batch.bytes(),
+                                core_.now));
     if (batch.header().producer_id != 0)
         CASC_TRY_VOID(core_.producers.remember(place.log, batch.header(), ticket, core_.now));
 
@@ -76,18 +85,20 @@ Result<ProducePath::Accepted> ProducePath::append(const Core::Place& place, cons
     lane.bytes_in += batch.bytes().size();
     ++core_.counters.batches_in;
     retention_.on_append(*place.topic, place.log);
-    if (seen_at_once) core_.watch.visible(place.log, core_.visibility.visible_end(*place.topic, place.log));
+    if (seen_at_once)
+        core_.watch.visible(place.log, core_.visibility.visible_end(*place.topic, place.log));
     return Accepted{ticket.base, core_.store.log_state(place.log)->epoch, ticket.sequence, false};
 }
 
 void ProducePath::acknowledge(const Responder& responder, Acks acks, const Accepted& accepted) {
     if (acks == Acks::durable) {
-        auto answer = [responder, ack = Ack{accepted.base, core_.now, accepted.epoch, accepted.duplicate}](
-                          const Error* failure) {
+        auto answer = [responder, ack = Ack{accepted.base, core_.now, accepted.epoch,
+                                            accepted.duplicate}](const Error* failure) {
             if (failure != nullptr) return responder.error(*failure);
             reply(responder, ack, Acks::durable);
         };
-        static_assert(DurableWaits::Callback::fits<decltype(answer)>);  // one per batch: no allocation
+        static_assert(
+            DurableWaits::Callback::fits<decltype(answer)>);  // one per batch: no allocation
         return core_.waits.after(accepted.sequence, std::move(answer));
     }
     const bool durable = accepted.sequence <= core_.store.durable_through();
@@ -98,11 +109,13 @@ void ProducePath::acknowledge(const Responder& responder, Acks acks, const Accep
 void ProducePath::reply(const Responder& responder, const Ack& ack, Acks level) {
     responder.reply_built([&](flatbuffers::FlatBufferBuilder& builder) {
         return wire::fb::CreateProduceReply(builder, ack.base.value(), ack.time.value(),
-                                            static_cast<std::uint8_t>(level), ack.duplicate, ack.epoch);
+                                            static_cast<std::uint8_t>(level), ack.duplicate,
+                                            ack.epoch);
     });
 }
 
-void ProducePath::on_init_producer(const wire::fb::InitProducerT& request, const Responder& responder) {
+void ProducePath::on_init_producer(const wire::fb::InitProducerT& request,
+                                   const Responder& responder) {
     if (!request.name.empty())
         if (const auto named = check_name("a producer name", request.name); !named)
             return responder.error(named.error());

@@ -21,8 +21,8 @@ private:
         JournalSequence sequence;
         bool duplicate = false;
     };
-    [[nodiscard]] Result<Accepted> accept(const wire::fb::Produce& request, std::span<const std::byte> attachment,
-                                          Acks acks);
+    [[nodiscard]] Result<Accepted> accept(const wire::fb::Produce& request,
+                                          std::span<const std::byte> attachment, Acks acks);
     [[nodiscard]] Result<Accepted> append(const Core::Place& place, const wire::BatchView& batch);
     // What a ProduceReply says, kept small: it waits in DurableWaits.
     struct Ack {

@@ -13,7 +13,10 @@ constexpr std::string_view kNamedPrefix = "producer/";
 }  // namespace
 
 RowWriter ProducerTable::row_key(const Key& key, std::uint32_t slot) {
-    return RowWriter{}.put(key.log.value()).put(key.producer.value()).put(static_cast<std::uint8_t>(slot));
+    return RowWriter{}
+        .put(key.log.value())
+        .put(key.producer.value())
+        .put(static_cast<std::uint8_t>(slot));
 }
 
 void ProducerTable::load() {
@@ -45,7 +48,9 @@ void ProducerTable::load() {
         Window& window = windows_[Key{log, producer}];
         // Slots of an older epoch are leftovers that the newer one has not overwritten yet.
         if (epoch < window.epoch) return;
-        if (epoch > window.epoch) window = Window{.epoch = epoch, .next_sequence = 0, .batches = 0, .last_used = {}, .slots = {}};
+        if (epoch > window.epoch)
+            window = Window{
+                .epoch = epoch, .next_sequence = 0, .batches = 0, .last_used = {}, .slots = {}};
         if (window.slots.size() <= slot_index) window.slots.resize(slot_index + 1u);
         window.slots[slot_index] = slot;
         if (batch_number >= window.batches) {
@@ -71,23 +76,27 @@ Result<ProducerTable::Identity> ProducerTable::init(std::string_view name) {
     ++next_id_;
     constexpr std::uint32_t first_epoch = 1;
     if (!name.empty()) {
-        CASC_TRY(sequence, store_.put(StateTable::broker, std::string(kNamedPrefix) + std::string(name),
-                                      RowWriter{}.put(id.value()).put(first_epoch).view()));
+        CASC_TRY(sequence,
+                 store_.put(StateTable::broker, std::string(kNamedPrefix) + std::string(name),
+                            RowWriter{}.put(id.value()).put(first_epoch).view()));
         named_.emplace(name, std::pair(id, first_epoch));
         fences_[id] = first_epoch;
     }
     return Identity{id, first_epoch, sequence};
 }
 
-Result<ProducerTable::Check> ProducerTable::check(LogId log, const wire::BatchHeader& header) const {
+Result<ProducerTable::Check> ProducerTable::check(LogId log,
+                                                  const wire::BatchHeader& header) const {
     const ProducerId producer(header.producer_id);
     if (header.producer_id >= next_id_) return Error(ErrorCode::unknown_producer);
-    if (const auto fence = fences_.find(producer); fence != fences_.end() && header.producer_epoch != fence->second)
+    if (const auto fence = fences_.find(producer);
+        fence != fences_.end() && header.producer_epoch != fence->second)
         return Error(ErrorCode::producer_fenced);
 
     const auto found = windows_.find(Key{log, producer});
     const bool same_epoch = found != windows_.end() && found->second.epoch == header.producer_epoch;
-    if (found != windows_.end() && header.producer_epoch < found->second.epoch) return Error(ErrorCode::producer_fenced);
+    if (found != windows_.end() && header.producer_epoch < found->second.epoch)
+        return Error(ErrorCode::producer_fenced);
     const std::uint32_t next = same_epoch ? found->second.next_sequence : 0;
     if (header.base_sequence == next) return Check{};
     // Sequences wrap; the signed distance says on which side of the expected one this batch lies.
@@ -100,17 +109,23 @@ Result<ProducerTable::Check> ProducerTable::check(LogId log, const wire::BatchHe
     return Error(ErrorCode::sequence_too_old);
 }
 
-Result<void> ProducerTable::remember(LogId log, const wire::BatchHeader& header, const storage::AppendTicket& ticket,
-                                     EpochNanos now) {
+Result<void> ProducerTable::remember(LogId log, const wire::BatchHeader& header,
+                                     const storage::AppendTicket& ticket, EpochNanos now) {
     const Key key{log, ProducerId(header.producer_id)};
     Window& window = windows_[key];
-    if (window.epoch != header.producer_epoch) window = Window{.epoch = header.producer_epoch, .next_sequence = 0, .batches = 0, .last_used = {}, .slots = {}};
+    if (window.epoch != header.producer_epoch)
+        window = Window{.epoch = header.producer_epoch,
+                        .next_sequence = 0,
+                        .batches = 0,
+                        .last_used = {},
+                        .slots = {}};
     const auto index = static_cast<std::uint32_t>(window.batches % kWindow);
     const std::uint64_t batch_number = window.batches++;
     window.next_sequence = header.base_sequence + header.event_count;
     window.last_used = now;
     if (window.slots.size() <= index) window.slots.resize(index + 1u);
-    window.slots[index] = Slot{header.base_sequence, header.event_count, ticket.base, ticket.sequence};
+    window.slots[index] =
+        Slot{header.base_sequence, header.event_count, ticket.base, ticket.sequence};
     CASC_TRY_VOID(store_.put(StateTable::producer, row_key(key, index).view(),
                              RowWriter{}
                                  .put(header.producer_epoch)
@@ -136,7 +151,8 @@ void ProducerTable::forget_if(Predicate&& chosen) {
     boost::unordered::erase_if(windows_, [&](const auto& entry) {
         if (!chosen(entry)) return false;
         for (std::uint32_t slot = 0; slot < entry.second.slots.size(); ++slot)
-            if (!store_.erase(StateTable::producer, row_key(entry.first, slot).view())) return false;  // disk full: next time
+            if (!store_.erase(StateTable::producer, row_key(entry.first, slot).view()))
+                return false;  // disk full: next time
         return true;
     });
 }

@@ -1,21 +1,23 @@
 #pragma once
 // Deduplication: what each idempotent producer has last appended to each log.
 //
-// A producer numbers the events it sends to a log from 0 within its epoch. A batch that continues the count is new, one
-// that lies below it is a duplicate, one that leaves a gap is refused. The last kWindow batches are remembered one row
-// each, so that a duplicate is answered with the offset of the first time even after a crash.
+// A producer numbers the events it sends to a log from 0 within its epoch. A batch that continues
+// the count is new, one that lies below it is a duplicate, one that leaves a gap is refused. The
+// last kWindow batches are remembered one row each, so that a duplicate is answered with the offset
+// of the first time even after a crash.
+
+#include "row_codec.hpp"
 
 #include <casc/storage/store.hpp>
 #include <casc/types/vocabulary.hpp>
 #include <casc/wire/batch.hpp>
 
-#include <array>
 #include <boost/unordered/unordered_flat_map.hpp>
+
+#include <array>
 #include <memory>
 #include <string>
 #include <unordered_map>
-
-#include "row_codec.hpp"
 
 namespace casc::broker {
 
@@ -31,7 +33,8 @@ public:
         std::uint32_t epoch;
         JournalSequence sequence;  // usable once this is durable
     };
-    // A new number; for a producer with a name its old number with a higher epoch, which fences older instances.
+    // A new number; for a producer with a name its old number with a higher epoch, which fences
+    // older instances.
     [[nodiscard]] Result<Identity> init(std::string_view name);
 
     enum class Verdict : std::uint8_t { fresh, duplicate };
@@ -42,8 +45,8 @@ public:
         bool base_known = false;
         JournalSequence sequence;
     };
-    // Judges a batch before it is appended. Fails with: unknown_producer, producer_fenced, sequence_gap,
-    // sequence_too_old.
+    // Judges a batch before it is appended. Fails with: unknown_producer, producer_fenced,
+    // sequence_gap, sequence_too_old.
     [[nodiscard]] Result<Check> check(LogId log, const wire::BatchHeader& header) const;
 
     // Remembers a batch that was appended, in the same journal entry.
@@ -57,7 +60,8 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return windows_.size(); }
 
 private:
-    static constexpr std::uint32_t kWindow = 64;  // at least the batches a client keeps in flight per log
+    static constexpr std::uint32_t kWindow =
+        64;  // at least the batches a client keeps in flight per log
 
     struct Key {
         LogId log;

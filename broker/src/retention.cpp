@@ -5,23 +5,29 @@
 namespace casc::broker {
 namespace {
 
-EpochNanos after(EpochNanos from, std::int64_t ms) { return from + EpochNanos::distance(ms * 1'000'000); }
+EpochNanos after(EpochNanos from, std::int64_t ms) {
+    return from + EpochNanos::distance(ms * 1'000'000);
+}
 
 }  // namespace
 
 void Retention::load() {
-    core_.store.for_each_log(LogId(), LogId(~std::uint64_t{0}), [&](LogId log, const storage::LogState& state) {
-        const Topic* topic = core_.topics.find(log.topic());
-        if (topic == nullptr || state.start == state.end) return;
-        // When the oldest event was written is on disk; the first look is at once and finds out.
-        if (topic->settings.retention_ms >= 0) schedule(*topic, log, after(core_.now, -topic->settings.retention_ms));
-        grown_.insert(log);
-    });
+    core_.store.for_each_log(
+        LogId(), LogId(~std::uint64_t{0}), [&](LogId log, const storage::LogState& state) {
+            const Topic* topic = core_.topics.find(log.topic());
+            if (topic == nullptr || state.start == state.end) return;
+            // When the oldest event was written is on disk; the first look is at once and finds
+            // out.
+            if (topic->settings.retention_ms >= 0)
+                schedule(*topic, log, after(core_.now, -topic->settings.retention_ms));
+            grown_.insert(log);
+        });
 }
 
 void Retention::on_append(const Topic& topic, LogId log) {
     if (topic.settings.retention_ms >= 0) schedule(topic, log, core_.now);
-    if (topic.settings.retention_bytes >= 0 || topic.settings.retention_events >= 0) grown_.insert(log);
+    if (topic.settings.retention_bytes >= 0 || topic.settings.retention_events >= 0)
+        grown_.insert(log);
 }
 
 void Retention::schedule(const Topic& topic, LogId log, EpochNanos oldest) {
@@ -38,7 +44,8 @@ bool Retention::tick(EpochNanos now) {
     bool trimmed = false;
     std::vector<LogId> looked_at;
     std::vector<LogId> again;
-    for (auto it = grown_.begin(); it != grown_.end() && looked_at.size() < kLogsPerTick; ++it) looked_at.push_back(*it);
+    for (auto it = grown_.begin(); it != grown_.end() && looked_at.size() < kLogsPerTick; ++it)
+        looked_at.push_back(*it);
     for (const LogId log : looked_at) {
         grown_.erase(log);
         const Topic* topic = core_.topics.find(log.topic());
@@ -68,8 +75,10 @@ Result<bool> Retention::trim_by_size(const Topic& topic, LogId log) {
     const auto state = core_.store.log_state(log);
     if (!state) return false;
     Offset start = state->start;
-    if (const auto bound = topic.settings.retention_bytes; bound >= 0 && state->bytes > static_cast<std::uint64_t>(bound)) {
-        CASC_TRY(const Offset by_bytes, core_.store.start_for_bytes(log, static_cast<std::uint64_t>(bound)));
+    if (const auto bound = topic.settings.retention_bytes;
+        bound >= 0 && state->bytes > static_cast<std::uint64_t>(bound)) {
+        CASC_TRY(const Offset by_bytes,
+                 core_.store.start_for_bytes(log, static_cast<std::uint64_t>(bound)));
         start = std::max(start, by_bytes);
     }
     const Offset visible_end = core_.visibility.visible_end(topic, log);
@@ -92,8 +101,7 @@ Result<bool> Retention::trim_by_age(const Topic& topic, LogId log, EpochNanos no
     const bool moves = start > state->start;
     if (moves) CASC_TRY_VOID(core_.store.trim(log, start));
     // Something is left: look again when it is due, but not more often than once a second.
-    if (start < state->end)
-        schedule(topic, log, std::max(found.time, after(oldest_kept, 1000)));
+    if (start < state->end) schedule(topic, log, std::max(found.time, after(oldest_kept, 1000)));
     return moves;
 }
 

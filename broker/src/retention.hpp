@@ -1,12 +1,14 @@
 #pragma once
-// Lets go of old events: moves low-water marks when a log grows past its bounds or its oldest events past their age.
-// Only logs that were appended to, and those with an age bound that is due, are ever looked at.
-
-#include <boost/unordered/unordered_flat_set.hpp>
-#include <queue>
-#include <vector>
+// Lets go of old events: moves low-water marks when a log grows past its bounds or its oldest
+// events past their age. Only logs that were appended to, and those with an age bound that is due,
+// are ever looked at.
 
 #include "core.hpp"
+
+#include <boost/unordered/unordered_flat_set.hpp>
+
+#include <queue>
+#include <vector>
 
 namespace casc::broker {
 
@@ -21,7 +23,8 @@ public:
     void on_append(const Topic& topic, LogId log);
     // The bounds of its topic have changed: looks at it at the next tick.
     void on_bounds_changed(LogId log);
-    // Trims what is due, up to a bound that keeps the turn short. Returns whether something was left over.
+    // Trims what is due, up to a bound that keeps the turn short. Returns whether something was
+    // left over.
     bool tick(EpochNanos now);
 
 private:

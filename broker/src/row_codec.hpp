@@ -1,6 +1,6 @@
 #pragma once
-// Keys and small fixed values of state rows: big-endian, so that RocksDB's byte order is numeric order.
-// Format: docs/storage_format.md, "State rows".
+// Keys and small fixed values of state rows: big-endian, so that RocksDB's byte order is numeric
+// order. Format: docs/storage_format.md, "State rows".
 
 #include <casc/types/assert.hpp>
 

@@ -23,7 +23,8 @@ SendQueue::Slab SendQueue::take_slab(std::size_t bytes) {
 
 void SendQueue::give_back(Slab slab) {
     auto& spare = spare_slabs();
-    if (slab.capacity == kSlabBytes && spare.size() < kSpareSlabsMax) spare.push_back(std::move(slab.data));
+    if (slab.capacity == kSlabBytes && spare.size() < kSpareSlabsMax)
+        spare.push_back(std::move(slab.data));
 }
 
 std::vector<std::unique_ptr<std::byte[]>>& SendQueue::spare_slabs() {
@@ -32,14 +33,16 @@ std::vector<std::unique_ptr<std::byte[]>>& SendQueue::spare_slabs() {
 }
 
 std::span<std::byte> SendQueue::reserve(std::size_t bytes) {
-    if (slabs_.empty() || slabs_.back().capacity - slabs_.back().used < bytes) slabs_.push_back(take_slab(bytes));
+    if (slabs_.empty() || slabs_.back().capacity - slabs_.back().used < bytes)
+        slabs_.push_back(take_slab(bytes));
     Slab& slab = slabs_.back();
     std::byte* const at = slab.data.get() + slab.used;
     slab.used += bytes;
     bytes_ += bytes;
     const std::uint64_t ordinal = first_slab_ + slabs_.size() - 1;
     // Frames that lie side by side go out as one piece.
-    if (!pieces_.empty() && pieces_.back().slab == ordinal && pieces_.back().data + pieces_.back().bytes == at) {
+    if (!pieces_.empty() && pieces_.back().slab == ordinal &&
+        pieces_.back().data + pieces_.back().bytes == at) {
         pieces_.back().bytes += bytes;
     } else {
         pieces_.push_back({at, bytes, ordinal, {}});

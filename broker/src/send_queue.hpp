@@ -1,12 +1,14 @@
 #pragma once
-// What a connection still has to send: small frames are copied into recycled slabs, batches are referenced where they
-// lie (journal blocks), and one gathering write takes up to kGatherMax pieces. A queue with nothing in it holds no
-// memory: spare slabs are the thread's, because of ten thousand connections few have something to send at a time.
+// What a connection still has to send: small frames are copied into recycled slabs, batches are
+// referenced where they lie (journal blocks), and one gathering write takes up to kGatherMax
+// pieces. A queue with nothing in it holds no memory: spare slabs are the thread's, because of ten
+// thousand connections few have something to send at a time.
 
 #include <casc/storage/block.hpp>
 #include <casc/types/units.hpp>
 
 #include <boost/asio/buffer.hpp>
+
 #include <cstddef>
 #include <deque>
 #include <memory>
@@ -50,7 +52,7 @@ private:
     struct Piece {
         const std::byte* data;
         std::size_t bytes;
-        std::uint64_t slab;        // ordinal of the slab the bytes lie in, kNoSlab for a batch
+        std::uint64_t slab;  // ordinal of the slab the bytes lie in, kNoSlab for a batch
         storage::BlockRef block;
     };
     static constexpr std::uint64_t kNoSlab = ~std::uint64_t{0};

@@ -15,22 +15,26 @@ Session::Session(Socket socket, SessionHost& host, std::uint64_t number, std::st
       address_(std::move(address)),
       frame_bytes_max_(frame_bytes_max),
       last_active_(mono_now()) {
-    boost::system::error_code ignored;  // a socket that cannot do it cannot be written to either, and is closed then
+    boost::system::error_code
+        ignored;  // a socket that cannot do it cannot be written to either, and is closed then
     socket_.non_blocking(true, ignored);
 }
 
-void Session::start() { read(); }
+void Session::start() {
+    read();
+}
 
 void Session::read() {
     if (reading_ || state_ != State::open) return;
     if (congested() || !host_.may_read(*this)) return;  // resume_reading() comes back here
     reading_ = true;
     const auto space = received_.space(frame_in_front_);
-    socket_.async_read_some(asio::buffer(space.data(), space.size()),
-                            [self = shared_from_this()](const boost::system::error_code& error, std::size_t bytes) {
-                                self->reading_ = false;
-                                self->on_read(error, bytes);
-                            });
+    socket_.async_read_some(
+        asio::buffer(space.data(), space.size()),
+        [self = shared_from_this()](const boost::system::error_code& error, std::size_t bytes) {
+            self->reading_ = false;
+            self->on_read(error, bytes);
+        });
 }
 
 void Session::resume_reading() {
@@ -52,13 +56,15 @@ void Session::serve() {
         if (take_frames()) read();
     } catch (const std::exception& e) {
         // Out of memory, most likely. It costs this connection and no other.
-        log_event(LogLevel::error, "connection_failed", {{"peer", address_}, {"client", client_id}, {"why", e.what()}});
+        log_event(LogLevel::error, "connection_failed",
+                  {{"peer", address_}, {"client", client_id}, {"why", e.what()}});
         close(/*now=*/true);
     }
 }
 
 bool Session::take_frames() {
-    // A client that asks and does not read its answers is not listened to: each small request can have a large answer.
+    // A client that asks and does not read its answers is not listened to: each small request can
+    // have a large answer.
     while (!congested()) {
         const auto received = received_.received();
         const auto header = wire::peek_frame(received, frame_bytes_max_);
@@ -83,23 +89,28 @@ bool Session::take_frames() {
 }
 
 void Session::fail(const Error& error) {
-    log_event(LogLevel::warn, "bad_frame",
-              {{"peer", address_}, {"client", client_id}, {"error", error.code}, {"why", error.detail}});
-    // The peer may not speak casc at all; one error frame tells those who do why the connection ends.
+    log_event(
+        LogLevel::warn, "bad_frame",
+        {{"peer", address_}, {"client", client_id}, {"error", error.code}, {"why", error.detail}});
+    // The peer may not speak casc at all; one error frame tells those who do why the connection
+    // ends.
     send_error(wire::Api{}, 0, error);
     close();
 }
 
-void Session::send(wire::FrameKind kind, wire::Api api, std::uint32_t correlation_id, std::span<const std::byte> body,
+void Session::send(wire::FrameKind kind, wire::Api api, std::uint32_t correlation_id,
+                   std::span<const std::byte> body,
                    std::span<const storage::BatchRef> attachments) {
     if (state_ != State::open) return;
     std::size_t attachment_bytes = 0;
-    for (const auto& batch : attachments) attachment_bytes += batch.bytes.size();
-    wire::write_frame(queue_.reserve(wire::framed_bytes(body.size())), kind, api, correlation_id, body,
-                      attachment_bytes);
-    for (const auto& batch : attachments) queue_.push(batch);
-    // Noted here and not after the next write, which may take everything at once: whoever was held back meanwhile is
-    // resumed by flush().
+    for (const auto& batch : attachments)
+        attachment_bytes += batch.bytes.size();
+    wire::write_frame(queue_.reserve(wire::framed_bytes(body.size())), kind, api, correlation_id,
+                      body, attachment_bytes);
+    for (const auto& batch : attachments)
+        queue_.push(batch);
+    // Noted here and not after the next write, which may take everything at once: whoever was held
+    // back meanwhile is resumed by flush().
     if (queue_.bytes() > kQueuedBytesHigh) was_congested_ = true;
     if (!output_announced_) {
         output_announced_ = true;
@@ -121,7 +132,8 @@ void Session::send_error(wire::Api api, std::uint32_t correlation_id, const Erro
 
 void Session::flush() {
     output_announced_ = false;
-    thread_local std::vector<asio::const_buffer> buffers;  // only used within this call; kept for its memory
+    thread_local std::vector<asio::const_buffer>
+        buffers;  // only used within this call; kept for its memory
     while (state_ != State::closed && !waiting_writable_ && !queue_.empty()) {
         queue_.gather(buffers);
         boost::system::error_code error;
@@ -133,7 +145,9 @@ void Session::flush() {
         if (error) return close(/*now=*/true);
         queue_.sent(bytes);
         bytes_out_ += bytes;
-        if (congested()) last_active_ = mono_now();  // it is not read from, so taking its answers is the sign of life
+        if (congested())
+            last_active_ =
+                mono_now();  // it is not read from, so taking its answers is the sign of life
     }
     if (state_ == State::draining && queue_.empty()) return finish();
     if (was_congested_ && queue_.bytes() < kQueuedBytesLow && state_ == State::open) {
@@ -145,11 +159,12 @@ void Session::flush() {
 
 void Session::wait_writable() {
     waiting_writable_ = true;
-    socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const boost::system::error_code& error) {
-        self->waiting_writable_ = false;
-        if (error || self->state_ == State::closed) return;
-        self->flush();
-    });
+    socket_.async_wait(Socket::wait_write,
+                       [self = shared_from_this()](const boost::system::error_code& error) {
+                           self->waiting_writable_ = false;
+                           if (error || self->state_ == State::closed) return;
+                           self->flush();
+                       });
 }
 
 void Session::close(bool now) {

@@ -1,6 +1,9 @@
 #pragma once
 // One connection: bytes in, frames out to the dispatcher, answers and pushes back.
 
+#include "receive_buffer.hpp"
+#include "send_queue.hpp"
+
 #include <casc/types/error.hpp>
 #include <casc/types/vocabulary.hpp>
 #include <casc/wire/frame.hpp>
@@ -8,13 +11,11 @@
 
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
+
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
-
-#include "receive_buffer.hpp"
-#include "send_queue.hpp"
 
 namespace casc::broker {
 
@@ -37,17 +38,19 @@ public:
     virtual void on_writable(Session& session) = 0;
 };
 
-// Thread: io (the shard's, when fused). Lifetime: shared by the operations in flight and the host's table.
+// Thread: io (the shard's, when fused). Lifetime: shared by the operations in flight and the host's
+// table.
 class Session : public std::enable_shared_from_this<Session> {
 public:
     using Socket = boost::asio::generic::stream_protocol::socket;
 
-    // A consumer that does not read gets no more pushes beyond this, a client that does not read its answers is not
-    // read from either.
+    // A consumer that does not read gets no more pushes beyond this, a client that does not read
+    // its answers is not read from either.
     static constexpr std::size_t kQueuedBytesHigh = 4_MiB;
     static constexpr std::size_t kQueuedBytesLow = 1_MiB;
 
-    Session(Socket socket, SessionHost& host, std::uint64_t number, std::string address, std::size_t frame_bytes_max);
+    Session(Socket socket, SessionHost& host, std::uint64_t number, std::string address,
+            std::size_t frame_bytes_max);
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
@@ -59,12 +62,13 @@ public:
     void resume_reading();
 
     // Answers and pushes; queued, sent at the end of the turn. Ignored once closed.
-    void send(wire::FrameKind kind, wire::Api api, std::uint32_t correlation_id, std::span<const std::byte> body,
-              std::span<const storage::BatchRef> attachments = {});
+    void send(wire::FrameKind kind, wire::Api api, std::uint32_t correlation_id,
+              std::span<const std::byte> body, std::span<const storage::BatchRef> attachments = {});
     void send_error(wire::Api api, std::uint32_t correlation_id, const Error& error);
 
     [[nodiscard]] bool open() const noexcept { return state_ == State::open; }
-    // Its queue was full and has not drained yet: no pushes, and no requests whose answers would add to it.
+    // Its queue was full and has not drained yet: no pushes, and no requests whose answers would
+    // add to it.
     [[nodiscard]] bool congested() const noexcept { return was_congested_; }
     [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
     [[nodiscard]] const std::string& address() const noexcept { return address_; }
@@ -83,7 +87,8 @@ private:
     void read();
     void on_read(const boost::system::error_code& error, std::size_t bytes);
     void serve();
-    // Hands complete frames to the host, as long as their answers find room. False: read no further for now.
+    // Hands complete frames to the host, as long as their answers find room. False: read no further
+    // for now.
     bool take_frames();
     void fail(const Error& error);
     void wait_writable();
@@ -98,7 +103,8 @@ private:
     bool reading_ = false;
     bool waiting_writable_ = false;
     bool output_announced_ = false;
-    bool was_congested_ = false;  // since the queue passed the high mark, until it has fallen under the low one
+    bool was_congested_ =
+        false;  // since the queue passed the high mark, until it has fallen under the low one
     ReceiveBuffer received_;
     std::size_t frame_in_front_ = 0;  // its size, once known
     SendQueue queue_;

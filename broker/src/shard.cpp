@@ -59,7 +59,8 @@ Result<void> Shard::prepare() {
     CASC_TRY_VOID(core_.topics.erase_orphans());
     retention_.load();
     for (const std::string& endpoint : config_.listen.endpoints) {
-        CASC_TRY(auto listener, Listener::bind(io_, endpoint, [this](Session::Socket socket, std::string address) {
+        CASC_TRY(auto listener,
+                 Listener::bind(io_, endpoint, [this](Session::Socket socket, std::string address) {
                      accept(std::move(socket), std::move(address));
                  }));
         facts_.endpoints.push_back(listener->endpoint());
@@ -67,26 +68,29 @@ Result<void> Shard::prepare() {
     }
     for (const int fd : store_->event_fds()) {
         // A duplicate, because the descriptor object closes what it holds.
-        store_events_.push_back({std::make_unique<asio::posix::stream_descriptor>(io_, ::dup(fd)), false});
+        store_events_.push_back(
+            {std::make_unique<asio::posix::stream_descriptor>(io_, ::dup(fd)), false});
     }
     return {};
 }
 
 Result<void> Shard::run() {
-    for (auto& listener : listeners_) listener->start();
+    for (auto& listener : listeners_)
+        listener->start();
     schedule_tick();
     try {
         while (!stopped_) {
             core_.now = wall_now();
             const bool handled = handle_ready();
             if (turn() || handled) continue;
-            // Only now, when the store has just been asked: a descriptor stays readable until it is, and watching it
-            // earlier would wake the loop for what it is about to see anyway.
+            // Only now, when the store has just been asked: a descriptor stays readable until it
+            // is, and watching it earlier would wake the loop for what it is about to see anyway.
             watch_store();
             io_.run_one();  // sleeps
         }
     } catch (const std::exception& e) {
-        // Sessions catch their own. What gets here leaves the shard half-way through a turn; a restart does not.
+        // Sessions catch their own. What gets here leaves the shard half-way through a turn; a
+        // restart does not.
         fail(Error(ErrorCode::internal_error, e.what()));
     }
     close_all(/*now=*/true);  // they refer to blocks of the store
@@ -95,9 +99,10 @@ Result<void> Shard::run() {
 }
 
 bool Shard::handle_ready() {
-    // Not io_.poll(): while a producer keeps its socket full there is always one more handler ready, and the turn,
-    // which acknowledges and delivers, would never come.
-    const MonoNanos until = mono_now() + MonoNanos::distance(std::chrono::nanoseconds(kHandlingMax).count());
+    // Not io_.poll(): while a producer keeps its socket full there is always one more handler
+    // ready, and the turn, which acknowledges and delivers, would never come.
+    const MonoNanos until =
+        mono_now() + MonoNanos::distance(std::chrono::nanoseconds(kHandlingMax).count());
     int handled = 0;
     while (handled < kHandlersMax && io_.poll_one() != 0) {
         ++handled;
@@ -110,8 +115,9 @@ void Shard::watch_store() {
     for (StoreEvent& event : store_events_) {
         if (event.watched) continue;
         event.watched = true;
-        event.descriptor->async_wait(asio::posix::stream_descriptor::wait_read,
-                                     [&event](const boost::system::error_code&) { event.watched = false; });
+        event.descriptor->async_wait(
+            asio::posix::stream_descriptor::wait_read,
+            [&event](const boost::system::error_code&) { event.watched = false; });
     }
 }
 
@@ -125,7 +131,8 @@ bool Shard::turn() {
     for (const storage::Advanced& advanced : advanced_)
         if (const Topic* topic = core_.topics.find(advanced.log.topic()))
             core_.watch.visible(advanced.log, core_.visibility.visible_end(*topic, advanced.log));
-    for (storage::ReadAnswer& answer : answers_) core_.cold_reads.answer(answer);
+    for (storage::ReadAnswer& answer : answers_)
+        core_.cold_reads.answer(answer);
     core_.waits.release(held ? store_->filling() : durable);
     const bool delivered = delivery_.run();
     const bool fetched = fetches_.run();
@@ -139,7 +146,8 @@ bool Shard::turn() {
 
 void Shard::flush_sessions() {
     flushing_.swap(with_output_);
-    for (const SessionPtr& session : flushing_) session->flush();
+    for (const SessionPtr& session : flushing_)
+        session->flush();
     flushing_.clear();
 }
 
@@ -153,31 +161,39 @@ void Shard::fail(const Error& why) {
     failure_ = why;
     failed_.store(true, std::memory_order_release);
     if (why.code == ErrorCode::internal_error) {
-        log_event(LogLevel::error, "shard_failed", {{"why", why.message()}, {"do", "restart the broker; report this"}});
+        log_event(LogLevel::error, "shard_failed",
+                  {{"why", why.message()}, {"do", "restart the broker; report this"}});
     } else {
-        log_event(LogLevel::error, "storage_failed",
-                  {{"why", why.message()},
-                   {"do", "nothing is acknowledged any more; repair the disk and restart the broker"}});
+        log_event(
+            LogLevel::error, "storage_failed",
+            {{"why", why.message()},
+             {"do", "nothing is acknowledged any more; repair the disk and restart the broker"}});
     }
 }
 
-// ---- connections ------------------------------------------------------------------------------------------------------
+// ---- connections
+// ------------------------------------------------------------------------------------------------------
 
 void Shard::accept(Session::Socket socket, std::string address) {
     if (draining() || connections_.size() >= config_.limits.connections) {
         ++core_.counters.connections_refused;
         log_event(LogLevel::warn, "connection_refused",
-                  {{"peer", address}, {"connections", connections_.size()}, {"limit", config_.limits.connections}});
+                  {{"peer", address},
+                   {"connections", connections_.size()},
+                   {"limit", config_.limits.connections}});
         // Told why, if its send buffer takes a frame; not kept.
-        auto refused = std::make_shared<Session>(std::move(socket), *this, 0, std::move(address), wire::kFrameBytesMax);
-        refused->send_error(wire::Api{}, 0, draining() ? ErrorCode::shutting_down : ErrorCode::too_many_connections);
+        auto refused = std::make_shared<Session>(std::move(socket), *this, 0, std::move(address),
+                                                 wire::kFrameBytesMax);
+        refused->send_error(
+            wire::Api{}, 0,
+            draining() ? ErrorCode::shutting_down : ErrorCode::too_many_connections);
         refused->close();
         return;
     }
     ++core_.counters.connections_accepted;
     const std::uint64_t number = ++last_connection_;
-    auto session =
-        std::make_shared<Session>(std::move(socket), *this, number, std::move(address), config_.limits.frame_bytes);
+    auto session = std::make_shared<Session>(std::move(socket), *this, number, std::move(address),
+                                             config_.limits.frame_bytes);
     const auto& connection = connections_.emplace(number, Connection{session}).first->second;
     look_at_later(connection, mono_now());
     session->start();
@@ -214,7 +230,9 @@ void Shard::resume_held_back() {
         }
 }
 
-void Shard::on_pending_output(Session& session) { with_output_.push_back(session.shared_from_this()); }
+void Shard::on_pending_output(Session& session) {
+    with_output_.push_back(session.shared_from_this());
+}
 
 void Shard::look_at_later(const Connection& connection, MonoNanos from) {
     const auto& limits = config_.limits;
@@ -235,13 +253,15 @@ void Shard::close_idle(MonoNanos now) {
         } else if (!elapsed(session->last_active(), now, bound)) {
             look_at_later(found->second, session->last_active());
         } else {
-            log_event(LogLevel::info, "connection_idle", {{"peer", session->address()}, {"client", session->client_id}});
+            log_event(LogLevel::info, "connection_idle",
+                      {{"peer", session->address()}, {"client", session->client_id}});
             session->close(/*now=*/true);
         }
     }
 }
 
-// ---- time -------------------------------------------------------------------------------------------------------------
+// ---- time
+// -------------------------------------------------------------------------------------------------------------
 
 void Shard::schedule_tick() {
     tick_timer_.expires_after(kTick);
@@ -257,20 +277,26 @@ void Shard::tick() {
     core_.now = wall_now();
     close_idle(now);
     groups_.tick(now);
-    if (passed(now, next_retention_, config_.storage.retention_interval) && retention_.tick(core_.now))
+    if (passed(now, next_retention_, config_.storage.retention_interval) &&
+        retention_.tick(core_.now))
         next_retention_ = now;  // there is more to do: at the next tick
     if (!passed(now, next_expiry_, std::chrono::minutes(1))) return;
     groups_.forget_unused();
-    core_.producers.expire(core_.now - EpochNanos::distance(std::chrono::nanoseconds(config_.producers.expiry).count()));
+    core_.producers.expire(
+        core_.now -
+        EpochNanos::distance(std::chrono::nanoseconds(config_.producers.expiry).count()));
 }
 
-// ---- stopping and reloading -------------------------------------------------------------------------------------------
+// ---- stopping and reloading
+// -------------------------------------------------------------------------------------------
 
 void Shard::begin_drain() {
     if (draining()) return;
     draining_.store(true, std::memory_order_release);
-    log_event(LogLevel::info, "draining", {{"connections", connections_.size()}, {"waiting_acks", core_.waits.size()}});
-    for (auto& listener : listeners_) listener->close();
+    log_event(LogLevel::info, "draining",
+              {{"connections", connections_.size()}, {"waiting_acks", core_.waits.size()}});
+    for (auto& listener : listeners_)
+        listener->close();
     fetches_.expire_all();  // who waits for events gets what there is
 }
 
@@ -300,8 +326,10 @@ void Shard::continue_drain() {
 void Shard::close_all(bool now) {
     std::vector<SessionPtr> open;
     open.reserve(connections_.size());
-    for (const auto& [number, connection] : connections_) open.push_back(connection.session);
-    for (const SessionPtr& session : open) session->close(now);
+    for (const auto& [number, connection] : connections_)
+        open.push_back(connection.session);
+    for (const SessionPtr& session : open)
+        session->close(now);
 }
 
 std::vector<std::string> Shard::reload(const LoadedConfig& loaded) {

@@ -1,14 +1,9 @@
 #pragma once
 // The thread that does the work: connections, requests, the store, timers, all on one event loop.
 //
-// A turn: handle what the sockets brought; start the journal write; take what became durable; answer, deliver, send.
-// Everything that gathers during a turn leaves in one write per connection and one journal entry.
-
-#include <atomic>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <memory>
-#include <unordered_map>
+// A turn: handle what the sockets brought; start the journal write; take what became durable;
+// answer, deliver, send. Everything that gathers during a turn leaves in one write per connection
+// and one journal entry.
 
 #include "core.hpp"
 #include "delivery.hpp"
@@ -23,9 +18,17 @@
 
 #include <casc/broker/broker.hpp>
 
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <atomic>
+#include <memory>
+#include <unordered_map>
+
 namespace casc::broker {
 
-// Thread: constructed on main; run() makes its thread the owning shard, which alone calls the rest, except where said.
+// Thread: constructed on main; run() makes its thread the owning shard, which alone calls the rest,
+// except where said.
 class Shard final : public SessionHost {
 public:
     Shard(const LoadedConfig& loaded, storage::Disk& disk, std::unique_ptr<storage::Store> store);
@@ -43,8 +46,12 @@ public:
     void post(Function&& function) {
         boost::asio::post(io_, std::forward<Function>(function));
     }
-    [[nodiscard]] const std::vector<std::string>& endpoints() const noexcept { return facts_.endpoints; }
-    [[nodiscard]] bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
+    [[nodiscard]] const std::vector<std::string>& endpoints() const noexcept {
+        return facts_.endpoints;
+    }
+    [[nodiscard]] bool draining() const noexcept {
+        return draining_.load(std::memory_order_acquire);
+    }
     [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
 
     void begin_drain();
@@ -118,7 +125,8 @@ private:
     std::vector<storage::ReadAnswer> answers_;
     MonoNanos next_retention_;
     MonoNanos next_expiry_;
-    std::optional<MonoNanos> closing_since_;  // while draining: every answer is queued, connections are being closed
+    std::optional<MonoNanos>
+        closing_since_;  // while draining: every answer is queued, connections are being closed
     bool stopped_ = false;
     std::optional<Error> failure_;
     // Written by the shard (release), read by anyone (acquire).

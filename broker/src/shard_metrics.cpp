@@ -1,4 +1,5 @@
-// What /metrics and `casc-admin node info` show. Names follow Prometheus: one unit per metric, counters end in _total.
+// What /metrics and `casc-admin node info` show. Names follow Prometheus: one unit per metric,
+// counters end in _total.
 
 #include "shard.hpp"
 
@@ -11,12 +12,14 @@ MetricFamily single(std::string name, std::string type, std::string help, double
     return family;
 }
 
-MetricFamily by_lane(const std::string& name, std::string help, const std::array<Counters::PerLane, kLaneCount>& lanes,
+MetricFamily by_lane(const std::string& name, std::string help,
+                     const std::array<Counters::PerLane, kLaneCount>& lanes,
                      std::uint64_t Counters::PerLane::*member) {
     MetricFamily family{name, std::move(help), "counter", {}};
     for (const Lane lane : kLanes)
-        family.samples.push_back({name, "lane=\"" + std::string(to_string(lane)) + "\"",
-                                  static_cast<double>(lanes[static_cast<std::size_t>(lane)].*member)});
+        family.samples.push_back(
+            {name, "lane=\"" + std::string(to_string(lane)) + "\"",
+             static_cast<double>(lanes[static_cast<std::size_t>(lane)].*member)});
     return family;
 }
 
@@ -34,20 +37,27 @@ std::vector<MetricFamily> Shard::metrics() const {
     std::size_t members = 0;
     groups_.for_each([&](const Group& group) { members += group.members().size(); });
     return {
-        by_lane("casc_events_in_total", "Events appended, by lane.", count.lanes, &Counters::PerLane::events_in),
-        by_lane("casc_bytes_in_total", "Bytes of batches appended, by lane.", count.lanes, &Counters::PerLane::bytes_in),
+        by_lane("casc_events_in_total", "Events appended, by lane.", count.lanes,
+                &Counters::PerLane::events_in),
+        by_lane("casc_bytes_in_total", "Bytes of batches appended, by lane.", count.lanes,
+                &Counters::PerLane::bytes_in),
         by_lane("casc_events_out_total", "Events pushed to subscriptions, by lane.", count.lanes,
                 &Counters::PerLane::events_out),
-        by_lane("casc_bytes_out_total", "Bytes of batches pushed to subscriptions, by lane.", count.lanes,
-                &Counters::PerLane::bytes_out),
+        by_lane("casc_bytes_out_total", "Bytes of batches pushed to subscriptions, by lane.",
+                count.lanes, &Counters::PerLane::bytes_out),
         counter("casc_batches_in_total", "Batches appended.", count.batches_in),
-        counter("casc_batches_duplicate_total", "Batches that had been stored before.", count.batches_duplicate),
+        counter("casc_batches_duplicate_total", "Batches that had been stored before.",
+                count.batches_duplicate),
         counter("casc_requests_total", "Frames received.", count.requests),
         counter("casc_request_errors_total", "Requests answered with an error.", count.errors),
-        counter("casc_connections_accepted_total", "Connections accepted.", count.connections_accepted),
-        counter("casc_connections_refused_total", "Connections refused at the limit.", count.connections_refused),
-        counter("casc_producer_pauses_total", "Times a producer was held back because storage lagged.", count.read_pauses),
-        counter("casc_group_rebalances_total", "Times partitions of a consumer group changed hands.", count.rebalances),
+        counter("casc_connections_accepted_total", "Connections accepted.",
+                count.connections_accepted),
+        counter("casc_connections_refused_total", "Connections refused at the limit.",
+                count.connections_refused),
+        counter("casc_producer_pauses_total",
+                "Times a producer was held back because storage lagged.", count.read_pauses),
+        counter("casc_group_rebalances_total",
+                "Times partitions of a consumer group changed hands.", count.rebalances),
         gauge("casc_connections", "Open connections.", connections_.size()),
         gauge("casc_topics", "Topics.", core_.topics.size()),
         gauge("casc_groups", "Consumer groups.", groups_.count()),
@@ -55,21 +65,29 @@ std::vector<MetricFamily> Shard::metrics() const {
         gauge("casc_subscriptions", "Subscriptions.", delivery_.count()),
         gauge("casc_fetches_waiting", "Fetch requests that wait for events.", fetches_.count()),
         gauge("casc_acks_waiting", "Answers that wait for the journal.", core_.waits.size()),
-        gauge("casc_producers", "Producer and log pairs in the deduplication table.", core_.producers.size()),
+        gauge("casc_producers", "Producer and log pairs in the deduplication table.",
+              core_.producers.size()),
         counter("casc_journal_entries_total", "Journal entries written.", stats.entries),
-        counter("casc_journal_bytes_total", "Bytes written to the journal, padding included.", stats.journal_bytes),
+        counter("casc_journal_bytes_total", "Bytes written to the journal, padding included.",
+                stats.journal_bytes),
         counter("casc_checkpoints_total", "Checkpoints completed.", stats.checkpoints),
-        counter("casc_checkpoint_bytes_total", "Bytes written to SST files.", stats.checkpoint_bytes),
+        counter("casc_checkpoint_bytes_total", "Bytes written to SST files.",
+                stats.checkpoint_bytes),
         counter("casc_cold_reads_total", "Reads that went to disk.", stats.cold_reads),
-        gauge("casc_unflushed_bytes", "Bytes in the journal that no checkpoint has taken yet.", stats.unflushed_bytes),
-        gauge("casc_tail_cache_bytes", "Bytes of batches kept in memory for readers at the tail.", stats.tail_cache_bytes),
+        gauge("casc_unflushed_bytes", "Bytes in the journal that no checkpoint has taken yet.",
+              stats.unflushed_bytes),
+        gauge("casc_tail_cache_bytes", "Bytes of batches kept in memory for readers at the tail.",
+              stats.tail_cache_bytes),
         gauge("casc_journal_segments", "Journal segment files.", stats.journal.segments),
-        gauge("casc_journal_segments_free", "Journal segment files ready for use.", stats.journal.segments_free),
+        gauge("casc_journal_segments_free", "Journal segment files ready for use.",
+              stats.journal.segments_free),
         gauge("casc_slices", "Slices of the log.", stats.slices),
         gauge("casc_storage_bytes", "Bytes of SST files.", stats.sst_bytes),
         gauge("casc_logs", "Logs: lanes of partitions that have had an event.", stats.logs),
-        gauge("casc_disk_free_bytes", "Free bytes on the disk of the data folder.", stats.disk_free_bytes),
-        gauge("casc_storage_failed", "1 once storage has failed and nothing is acknowledged any more.", failure_ ? 1 : 0),
+        gauge("casc_disk_free_bytes", "Free bytes on the disk of the data folder.",
+              stats.disk_free_bytes),
+        gauge("casc_storage_failed",
+              "1 once storage has failed and nothing is acknowledged any more.", failure_ ? 1 : 0),
     };
 }
 
@@ -79,7 +97,8 @@ std::vector<std::pair<std::string, double>> Shard::figures() const {
         const bool single = family.samples.size() == 1 && family.samples.front().labels.empty();
         if (!single && family.type != "counter") continue;
         double sum = 0;  // of a counter that is split by lane
-        for (const MetricSample& sample : family.samples) sum += sample.value;
+        for (const MetricSample& sample : family.samples)
+            sum += sample.value;
         list.emplace_back(family.name, sum);
     }
     return list;

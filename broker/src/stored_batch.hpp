@@ -11,7 +11,7 @@
 namespace casc::broker {
 
 struct StoredExtent {
-    Offset end;                // one past its last event
+    Offset end;  // one past its last event
     std::uint32_t event_count;
     std::uint64_t arrival;
 };
@@ -21,7 +21,9 @@ struct StoredExtent {
     wire::BatchStamp stamp;
     std::memcpy(static_cast<void*>(&stamp), batch.bytes.data(), sizeof stamp);
     std::uint32_t count;
-    std::memcpy(&count, batch.bytes.data() + sizeof stamp + offsetof(wire::BatchHeader, event_count), sizeof count);
+    std::memcpy(&count,
+                batch.bytes.data() + sizeof stamp + offsetof(wire::BatchHeader, event_count),
+                sizeof count);
     return {Offset(stamp.base_offset + count), count, stamp.arrival};
 }
 

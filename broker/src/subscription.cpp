@@ -1,8 +1,8 @@
 #include "subscription.hpp"
 
-#include <algorithm>
-
 #include "stored_batch.hpp"
+
+#include <algorithm>
 
 namespace casc::broker {
 namespace {
@@ -11,8 +11,8 @@ constexpr std::uint64_t kNoBound = ~std::uint64_t{0};
 
 }  // namespace
 
-Subscription::Subscription(Core& core, Session& session, SubscriptionScheduler& scheduler, std::uint32_t id,
-                           DeliveryOrder order, std::size_t deliver_bytes_max)
+Subscription::Subscription(Core& core, Session& session, SubscriptionScheduler& scheduler,
+                           std::uint32_t id, DeliveryOrder order, std::size_t deliver_bytes_max)
     : core_(core),
       session_(session),
       scheduler_(scheduler),
@@ -23,7 +23,8 @@ Subscription::Subscription(Core& core, Session& session, SubscriptionScheduler& 
 
 Subscription::~Subscription() {
     *self_ = nullptr;
-    for (auto& [log, source] : sources_) core_.watch.remove(log, *this);
+    for (auto& [log, source] : sources_)
+        core_.watch.remove(log, *this);
 }
 
 void Subscription::add_source(const Topic& topic, LogId log, Offset from) {
@@ -97,18 +98,22 @@ Subscription::Source* Subscription::pick() {
     return ready_[chosen].front();
 }
 
-Subscription::Source* Subscription::earliest_sibling(const LogId picked, std::uint64_t& arrival_bound) {
+Subscription::Source* Subscription::earliest_sibling(const LogId picked,
+                                                     std::uint64_t& arrival_bound) {
     Source* earliest = nullptr;
     std::uint64_t earliest_arrival = kNoBound;
     for (const Lane lane : kLanes) {
         const auto found = sources_.find(LogId(picked.topic(), picked.partition(), lane));
         if (found == sources_.end() || found->second->state == State::idle) continue;
         Source& sibling = *found->second;
-        const bool has_batch = sibling.state == State::ready && (!sibling.fetched.empty() || fill(sibling));
+        const bool has_batch =
+            sibling.state == State::ready && (!sibling.fetched.empty() || fill(sibling));
         if (!has_batch) {
-            // fill() may have ended the source; whether it waits for the disk is asked of what is there now.
+            // fill() may have ended the source; whether it waits for the disk is asked of what is
+            // there now.
             if (!is_reading(picked, lane)) continue;
-            // Nobody of this partition may overtake it. The others become ready again with its answer.
+            // Nobody of this partition may overtake it. The others become ready again with its
+            // answer.
             hold_back(picked);
             return nullptr;
         }
@@ -152,7 +157,8 @@ bool Subscription::fill(Source& source) {
         return false;
     }
     sending_.clear();
-    if (!core_.store.read_tail(source.log, source.next, source.visible_end, deliver_bytes_max_, sending_)) {
+    if (!core_.store.read_tail(source.log, source.next, source.visible_end, deliver_bytes_max_,
+                               sending_)) {
         start_cold_read(source);
         return false;
     }
@@ -177,7 +183,8 @@ void Subscription::start_cold_read(Source& source) {
             Source& reading = *found->second;
             reading.state = State::idle;
             if (!batches) return self.drop(reading, batches.error().code);
-            // Nothing stored up to `until`: a gap that a crash has left (or a trim, which fill() will report).
+            // Nothing stored up to `until`: a gap that a crash has left (or a trim, which fill()
+            // will report).
             if (batches->empty()) reading.next = until;
             reading.fetched.insert(reading.fetched.end(), batches->begin(), batches->end());
             // Siblings that were held back for this answer are looked at again.
@@ -197,8 +204,8 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
         const StoredExtent extent = stored_extent(batch);
         const bool first = sending_.empty();
         const auto left = credit_bytes_ - static_cast<std::int64_t>(bytes);
-        if (!first && (bytes + batch.bytes.size() > deliver_bytes_max_ || left <= 0 || events >= credit_events_ ||
-                       extent.arrival > arrival_bound))
+        if (!first && (bytes + batch.bytes.size() > deliver_bytes_max_ || left <= 0 ||
+                       events >= credit_events_ || extent.arrival > arrival_bound))
             break;
         bytes += batch.bytes.size();
         events += extent.event_count;
@@ -209,9 +216,9 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
     credit_bytes_ -= static_cast<std::int64_t>(bytes);
     credit_events_ -= events;
     const auto body = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
-        return wire::fb::CreateDeliver(builder, id_, source.log.topic().value(), source.log.partition().value(),
-                                       static_cast<std::uint8_t>(source.log.lane()), generation_,
-                                       source.visible_end.value());
+        return wire::fb::CreateDeliver(
+            builder, id_, source.log.topic().value(), source.log.partition().value(),
+            static_cast<std::uint8_t>(source.log.lane()), generation_, source.visible_end.value());
     });
     session_.send(wire::FrameKind::push, wire::Api::deliver, 0, body, sending_);
 
@@ -250,10 +257,10 @@ void Subscription::unready(Source& source) {
 void Subscription::drop(Source& source, ErrorCode why) {
     const auto state = core_.store.log_state(source.log);
     const auto body = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
-        return wire::fb::CreateDeliver(builder, id_, source.log.topic().value(), source.log.partition().value(),
-                                       static_cast<std::uint8_t>(source.log.lane()), generation_,
-                                       source.visible_end.value(), static_cast<std::uint16_t>(why),
-                                       state ? state->start.value() : 0);
+        return wire::fb::CreateDeliver(
+            builder, id_, source.log.topic().value(), source.log.partition().value(),
+            static_cast<std::uint8_t>(source.log.lane()), generation_, source.visible_end.value(),
+            static_cast<std::uint16_t>(why), state ? state->start.value() : 0);
     });
     session_.send(wire::FrameKind::push, wire::Api::deliver, 0, body);
     remove_source(source.log);

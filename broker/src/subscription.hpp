@@ -1,8 +1,9 @@
 #pragma once
-// One subscription of one connection: which logs it reads, how far it is, and how much it may be sent.
+// One subscription of one connection: which logs it reads, how far it is, and how much it may be
+// sent.
 //
-// A source is idle (nothing to read), ready, or reading (waiting for the disk). ready sources are served by lane or by
-// arrival; see pick(). Batches leave as they are stored.
+// A source is idle (nothing to read), ready, or reading (waiting for the disk). ready sources are
+// served by lane or by arrival; see pick(). Batches leave as they are stored.
 
 #include "core.hpp"
 
@@ -23,7 +24,8 @@ public:
     virtual void schedule(Subscription& subscription) = 0;
 };
 
-// Thread: owning shard. Lifetime: owned by the delivery table of its session; `session` outlives it.
+// Thread: owning shard. Lifetime: owned by the delivery table of its session; `session` outlives
+// it.
 class Subscription final : public LogWatcher {
 public:
     Subscription(Core& core, Session& session, SubscriptionScheduler& scheduler, std::uint32_t id,
@@ -58,18 +60,21 @@ private:
         Offset next;
         Offset visible_end;
         State state = State::idle;
-        std::uint64_t reading_token = 0;          // tells the answer to a read that was given up from the current one
-        std::deque<storage::BatchRef> fetched;    // read, not sent
+        std::uint64_t reading_token =
+            0;  // tells the answer to a read that was given up from the current one
+        std::deque<storage::BatchRef> fetched;  // read, not sent
     };
 
     [[nodiscard]] bool may_send() const noexcept;
-    // The ready source to serve next: of the highest lane, unless a lower one has been passed over too often.
+    // The ready source to serve next: of the highest lane, unless a lower one has been passed over
+    // too often.
     [[nodiscard]] Source* pick();
     // The lane of the picked log's partition whose next batch arrived first. May end sources.
     [[nodiscard]] Source* earliest_sibling(LogId picked, std::uint64_t& arrival_bound);
     [[nodiscard]] bool is_reading(LogId of_partition, Lane lane) const;
     void hold_back(LogId partition);
-    // Puts something into source.fetched. False: nothing there now (idle, reading, or dropped with an error).
+    // Puts something into source.fetched. False: nothing there now (idle, reading, or dropped with
+    // an error).
     [[nodiscard]] bool fill(Source& source);
     void start_cold_read(Source& source);
     void deliver(Source& source, std::uint64_t arrival_bound);

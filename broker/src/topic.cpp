@@ -12,7 +12,9 @@ Error bad_setting(std::string_view name, std::string_view why) {
 }
 
 // -1 means "no bound"; anything else has to be positive.
-bool is_bound(std::int64_t value) { return value == -1 || value > 0; }
+bool is_bound(std::int64_t value) {
+    return value == -1 || value > 0;
+}
 
 }  // namespace
 
@@ -40,7 +42,8 @@ wire::fb::TopicSettingsT TopicSettings::to_message() const {
 Result<TopicSettings> apply_settings(TopicSettings base, const wire::fb::TopicSettingsT& change) {
     if (change.partitions) {
         if (*change.partitions == 0 || *change.partitions > kPartitionsMax)
-            return bad_setting("partitions", "must be between 1 and " + std::to_string(kPartitionsMax));
+            return bad_setting("partitions",
+                               "must be between 1 and " + std::to_string(kPartitionsMax));
         base.partitions = *change.partitions;
     }
     if (change.durability) {
@@ -49,9 +52,11 @@ Result<TopicSettings> apply_settings(TopicSettings base, const wire::fb::TopicSe
         base.durability = static_cast<Durability>(*change.durability);
     }
     if (base.durability == Durability::volatile_ || base.durability == Durability::replicated)
-        return Error(ErrorCode::not_supported, "durability " + std::string(to_string(base.durability)) +
+        return Error(ErrorCode::not_supported, "durability " +
+                                                   std::string(to_string(base.durability)) +
                                                    "; this version has memory and durable");
-    const auto bound = [&](std::string_view name, const auto& from, std::int64_t& into) -> Result<void> {
+    const auto bound = [&](std::string_view name, const auto& from,
+                           std::int64_t& into) -> Result<void> {
         if (!from) return {};
         if (!is_bound(*from)) return bad_setting(name, "must be positive, or -1 for no bound");
         into = *from;
@@ -62,7 +67,8 @@ Result<TopicSettings> apply_settings(TopicSettings base, const wire::fb::TopicSe
     CASC_TRY_VOID(bound("retention_events", change.retention_events, base.retention_events));
     if (change.event_bytes_max) {
         if (*change.event_bytes_max == 0 || *change.event_bytes_max > wire::kBatchBytesMax / 2)
-            return bad_setting("event_bytes_max", "must be between 1 and " + std::to_string(wire::kBatchBytesMax / 2));
+            return bad_setting("event_bytes_max",
+                               "must be between 1 and " + std::to_string(wire::kBatchBytesMax / 2));
         base.event_bytes_max = *change.event_bytes_max;
     }
     return base;
@@ -70,14 +76,16 @@ Result<TopicSettings> apply_settings(TopicSettings base, const wire::fb::TopicSe
 
 Result<void> check_name(std::string_view what, std::string_view name) {
     const auto allowed = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-               c == '-';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '.' || c == '_' || c == '-';
     };
-    if (!name.empty() && name.size() <= 249 && name.front() != '.' && std::all_of(name.begin(), name.end(), allowed))
+    if (!name.empty() && name.size() <= 249 && name.front() != '.' &&
+        std::all_of(name.begin(), name.end(), allowed))
         return {};
-    return Error(ErrorCode::invalid_request, std::string(what) +
-                                                 " must be 1 to 249 letters, digits, '.', '_' or '-' and must not "
-                                                 "start with '.'");
+    return Error(ErrorCode::invalid_request,
+                 std::string(what) +
+                     " must be 1 to 249 letters, digits, '.', '_' or '-' and must not "
+                     "start with '.'");
 }
 
 }  // namespace casc::broker

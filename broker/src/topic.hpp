@@ -22,10 +22,13 @@ struct TopicSettings {
     [[nodiscard]] wire::fb::TopicSettingsT to_message() const;
 };
 
-// `base` with what `change` sets laid over it. Fails with invalid_config or not_supported, naming the setting.
-[[nodiscard]] Result<TopicSettings> apply_settings(TopicSettings base, const wire::fb::TopicSettingsT& change);
+// `base` with what `change` sets laid over it. Fails with invalid_config or not_supported, naming
+// the setting.
+[[nodiscard]] Result<TopicSettings> apply_settings(TopicSettings base,
+                                                   const wire::fb::TopicSettingsT& change);
 
-// Letters, digits, '.', '_', '-'; 1 to 249 of them, not starting with '.'. Fails with invalid_request.
+// Letters, digits, '.', '_', '-'; 1 to 249 of them, not starting with '.'. Fails with
+// invalid_request.
 [[nodiscard]] Result<void> check_name(std::string_view what, std::string_view name);
 
 struct Topic {

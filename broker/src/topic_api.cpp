@@ -23,14 +23,18 @@ TopicSettings TopicApi::defaults() const {
 }
 
 void TopicApi::on_create(const wire::fb::CreateTopicT& request, const Responder& responder) {
-    const auto settings = apply_settings(defaults(), request.settings ? *request.settings : wire::fb::TopicSettingsT{});
+    const auto settings = apply_settings(
+        defaults(), request.settings ? *request.settings : wire::fb::TopicSettingsT{});
     if (!settings) return responder.error(settings.error());
     if (request.validate_only) {
-        if (const auto name = check_name("a topic name", request.name); !name) return responder.error(name.error());
-        if (core_.topics.find(request.name) != nullptr) return responder.error(ErrorCode::topic_exists);
+        if (const auto name = check_name("a topic name", request.name); !name)
+            return responder.error(name.error());
+        if (core_.topics.find(request.name) != nullptr)
+            return responder.error(ErrorCode::topic_exists);
         return responder.reply(wire::fb::CreateTopicReplyT{});
     }
-    const auto created = core_.topics.create(request.name, *settings, core_.now, core_.config.topics.topics_max);
+    const auto created =
+        core_.topics.create(request.name, *settings, core_.now, core_.config.topics.topics_max);
     if (!created) return responder.error(created.error());
     wire::fb::CreateTopicReplyT reply;
     reply.topic_id = created->topic->id.value();
@@ -56,19 +60,23 @@ void TopicApi::on_alter(const wire::fb::AlterTopicT& request, const Responder& r
     const auto topic = core_.topic(request.name);
     if (!topic) return responder.error(topic.error());
     const Topic& old = **topic;
-    const auto settings = apply_settings(old.settings, request.settings ? *request.settings : wire::fb::TopicSettingsT{});
+    const auto settings = apply_settings(
+        old.settings, request.settings ? *request.settings : wire::fb::TopicSettingsT{});
     if (!settings) return responder.error(settings.error());
     if (settings->partitions < old.settings.partitions)
-        return responder.error(Error(ErrorCode::invalid_config, "partitions cannot be taken away: there are " +
-                                                                    std::to_string(old.settings.partitions)));
+        return responder.error(
+            Error(ErrorCode::invalid_config, "partitions cannot be taken away: there are " +
+                                                 std::to_string(old.settings.partitions)));
     if (settings->durability != old.settings.durability)
-        return responder.error(Error(ErrorCode::invalid_config, "durability is fixed when a topic is created"));
+        return responder.error(
+            Error(ErrorCode::invalid_config, "durability is fixed when a topic is created"));
     if (request.validate_only) return responder.reply(wire::fb::DoneT{});
     const bool more_partitions = settings->partitions > old.settings.partitions;
     const auto sequence = core_.topics.alter(old.id, *settings);
     if (!sequence) return responder.error(sequence.error());
     responder.reply_when_durable(*sequence, wire::fb::DoneT{});
-    for_each_log(old.id, [&](LogId log, const storage::LogState&) { retention_.on_bounds_changed(log); });
+    for_each_log(old.id,
+                 [&](LogId log, const storage::LogState&) { retention_.on_bounds_changed(log); });
     if (more_partitions) groups_.on_topics_changed();
 }
 
@@ -85,9 +93,10 @@ std::unique_ptr<wire::fb::TopicSummaryT> TopicApi::summarise(const Topic& topic)
     return summary;
 }
 
-void TopicApi::for_each_log(TopicId topic, const std::function<void(LogId, const storage::LogState&)>& visit) const {
-    core_.store.for_each_log(LogId(topic, PartitionId(0), Lane::critical), LogId(topic, PartitionId(0xFFFFFF), Lane::low),
-                             visit);
+void TopicApi::for_each_log(
+    TopicId topic, const std::function<void(LogId, const storage::LogState&)>& visit) const {
+    core_.store.for_each_log(LogId(topic, PartitionId(0), Lane::critical),
+                             LogId(topic, PartitionId(0xFFFFFF), Lane::low), visit);
 }
 
 void TopicApi::on_list(const wire::fb::ListTopicsT& request, const Responder& responder) {
@@ -105,7 +114,8 @@ void TopicApi::on_list(const wire::fb::ListTopicsT& request, const Responder& re
 }
 
 Result<TopicRegistry::Created> TopicApi::find_or_auto_create(const std::string& name) {
-    if (const Topic* topic = core_.topics.find(name)) return TopicRegistry::Created{topic, JournalSequence()};
+    if (const Topic* topic = core_.topics.find(name))
+        return TopicRegistry::Created{topic, JournalSequence()};
     if (!core_.config.topics.auto_create) return Error(ErrorCode::unknown_topic, "'" + name + "'");
     CASC_TRY(const TopicRegistry::Created created,
              core_.topics.create(name, defaults(), core_.now, core_.config.topics.topics_max));
@@ -148,7 +158,8 @@ void TopicApi::on_purge(const wire::fb::PurgeTopicT& request, const Responder& r
         if (!place) return responder.error(place.error());
         const auto state = core_.store.log_state(place->log);
         if (!state || Offset(position->before) > core_.visibility.visible_end(**topic, place->log))
-            return responder.error(Error(ErrorCode::offset_out_of_range, std::to_string(position->before)));
+            return responder.error(
+                Error(ErrorCode::offset_out_of_range, std::to_string(position->before)));
         trims.emplace_back(place->log, Offset(position->before));
     }
     JournalSequence sequence;

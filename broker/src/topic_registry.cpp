@@ -1,8 +1,8 @@
 #include "topic_registry.hpp"
 
-#include <casc/types/assert.hpp>
-
 #include "row_codec.hpp"
+
+#include <casc/types/assert.hpp>
 
 namespace casc::broker {
 namespace {
@@ -12,7 +12,9 @@ using storage::StateTable;
 // The row of the broker table that keeps numbers of removed topics from coming back.
 constexpr std::string_view kNextTopicId = "next_topic_id";
 
-RowWriter topic_key(TopicId id) { return RowWriter{}.put(id.value()); }
+RowWriter topic_key(TopicId id) {
+    return RowWriter{}.put(id.value());
+}
 
 }  // namespace
 
@@ -41,15 +43,18 @@ void TopicRegistry::load() {
 
 Result<void> TopicRegistry::erase_orphans() {
     std::vector<LogId> orphans;
-    store_.for_each_log(LogId(), LogId(~std::uint64_t{0}), [&](LogId log, const storage::LogState&) {
-        if (find(log.topic()) == nullptr) orphans.push_back(log);
-    });
-    for (const LogId log : orphans) CASC_TRY_VOID(store_.erase_log(log));
+    store_.for_each_log(LogId(), LogId(~std::uint64_t{0}),
+                        [&](LogId log, const storage::LogState&) {
+                            if (find(log.topic()) == nullptr) orphans.push_back(log);
+                        });
+    for (const LogId log : orphans)
+        CASC_TRY_VOID(store_.erase_log(log));
     return {};
 }
 
-Result<TopicRegistry::Created> TopicRegistry::create(std::string_view name, const TopicSettings& settings,
-                                                     EpochNanos now, std::size_t topics_max) {
+Result<TopicRegistry::Created> TopicRegistry::create(std::string_view name,
+                                                     const TopicSettings& settings, EpochNanos now,
+                                                     std::size_t topics_max) {
     CASC_TRY_VOID(check_name("a topic name", name));
     if (find(name) != nullptr) return Error(ErrorCode::topic_exists, "'" + std::string(name) + "'");
     if (by_name_.size() >= topics_max)
@@ -59,7 +64,8 @@ Result<TopicRegistry::Created> TopicRegistry::create(std::string_view name, cons
     topic->name = name;
     topic->created = now;
     topic->settings = settings;
-    CASC_TRY_VOID(store_.put(StateTable::broker, kNextTopicId, RowWriter{}.put(topic->id.value() + 1).view()));
+    CASC_TRY_VOID(store_.put(StateTable::broker, kNextTopicId,
+                             RowWriter{}.put(topic->id.value() + 1).view()));
     CASC_TRY(const JournalSequence sequence, write_row(*topic));
     by_name_.emplace(topic->name, topic.get());
     by_id_.push_back(std::move(topic));
@@ -78,7 +84,8 @@ Result<JournalSequence> TopicRegistry::alter(TopicId id, const TopicSettings& se
 Result<JournalSequence> TopicRegistry::remove(TopicId id) {
     CASC_TRY(JournalSequence sequence, store_.erase(StateTable::topic, topic_key(id).view()));
     std::vector<LogId> logs;
-    store_.for_each_log(LogId(id, PartitionId(0), Lane::critical), LogId(id, PartitionId(0xFFFFFF), Lane::low),
+    store_.for_each_log(LogId(id, PartitionId(0), Lane::critical),
+                        LogId(id, PartitionId(0xFFFFFF), Lane::low),
                         [&](LogId log, const storage::LogState&) { logs.push_back(log); });
     for (const LogId log : logs) {
         CASC_TRY(sequence, store_.erase_log(log));
@@ -95,7 +102,8 @@ const Topic* TopicRegistry::find(std::string_view name) const noexcept {
 
 void TopicRegistry::for_each(std::string_view prefix, std::string_view after,
                              const std::function<bool(const Topic&)>& visit) const {
-    auto it = after.empty() ? by_name_.lower_bound(prefix) : by_name_.upper_bound(std::max(prefix, after));
+    auto it = after.empty() ? by_name_.lower_bound(prefix)
+                            : by_name_.upper_bound(std::max(prefix, after));
     for (; it != by_name_.end() && it->first.starts_with(prefix); ++it)
         if (!visit(*it->second)) return;
 }

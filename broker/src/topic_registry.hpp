@@ -1,13 +1,13 @@
 #pragma once
 // All topics by name and number, and the rows that remember them.
 
+#include "topic.hpp"
+
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "topic.hpp"
 
 namespace casc::broker {
 
@@ -18,7 +18,8 @@ public:
 
     // Reads every row; once, at start.
     void load();
-    // Logs of topics that are gone: a crash came between the entries of a removal. After every load().
+    // Logs of topics that are gone: a crash came between the entries of a removal. After every
+    // load().
     [[nodiscard]] Result<void> erase_orphans();
 
     struct Created {
@@ -26,8 +27,8 @@ public:
         JournalSequence sequence;  // durable with this entry
     };
     // Fails with: topic_exists, invalid_request, overloaded (too many), storage errors.
-    [[nodiscard]] Result<Created> create(std::string_view name, const TopicSettings& settings, EpochNanos now,
-                                         std::size_t topics_max);
+    [[nodiscard]] Result<Created> create(std::string_view name, const TopicSettings& settings,
+                                         EpochNanos now, std::size_t topics_max);
     [[nodiscard]] Result<JournalSequence> alter(TopicId id, const TopicSettings& settings);
     // The topic, its number and its events are gone; the number is never used again.
     [[nodiscard]] Result<JournalSequence> remove(TopicId id);
@@ -38,8 +39,10 @@ public:
     [[nodiscard]] const Topic* find(std::string_view name) const noexcept;
     [[nodiscard]] std::size_t size() const noexcept { return by_name_.size(); }
 
-    // Visits topics in name order from the first name > `after` that starts with `prefix`, until `visit` says false.
-    void for_each(std::string_view prefix, std::string_view after, const std::function<bool(const Topic&)>& visit) const;
+    // Visits topics in name order from the first name > `after` that starts with `prefix`, until
+    // `visit` says false.
+    void for_each(std::string_view prefix, std::string_view after,
+                  const std::function<bool(const Topic&)>& visit) const;
 
 private:
     [[nodiscard]] Result<JournalSequence> write_row(const Topic& topic);

@@ -1,15 +1,15 @@
 #pragma once
 // How far consumers may read.
 //
-// On a `durable` topic: what is durable. On a `memory` topic: everything appended, as long as it lies below a ceiling
-// that is durable in the journal; after a crash the log continues at the ceiling, so that an offset that a consumer has
-// seen can never come to mean another event.
+// On a `durable` topic: what is durable. On a `memory` topic: everything appended, as long as it
+// lies below a ceiling that is durable in the journal; after a crash the log continues at the
+// ceiling, so that an offset that a consumer has seen can never come to mean another event.
+
+#include "topic.hpp"
 
 #include <casc/storage/store.hpp>
 
 #include <boost/unordered/unordered_flat_map.hpp>
-
-#include "topic.hpp"
 
 namespace casc::broker {
 
@@ -41,7 +41,8 @@ public:
     }
 
     void forget_topic(TopicId topic) {
-        boost::unordered::erase_if(ceilings_, [&](const auto& entry) { return entry.first.topic() == topic; });
+        boost::unordered::erase_if(ceilings_,
+                                   [&](const auto& entry) { return entry.first.topic() == topic; });
     }
 
 private:

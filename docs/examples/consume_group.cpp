@@ -1,4 +1,5 @@
-// Reads a topic as a member of a group and prints each event; start it twice and the partitions are shared:
+// Reads a topic as a member of a group and prints each event; start it twice and the partitions are
+// shared:
 //   casc-example-consume-group 127.0.0.1:7440 orders billing
 #include <casc/client/client.hpp>
 
@@ -49,7 +50,8 @@ int main(int argc, char** argv) {
     callbacks.assigned = [](const auto& partitions) { print("assigned", partitions); };
     callbacks.revoked = [](const auto& partitions) { print("revoked", partitions); };
     callbacks.lost = [](const auto& partitions) { print("lost", partitions); };
-    if (auto subscribed = consumer->subscribe({argv[2]}, callbacks); !subscribed) return fail(subscribed.error());
+    if (auto subscribed = consumer->subscribe({argv[2]}, callbacks); !subscribed)
+        return fail(subscribed.error());
 
     while (stop == 0) {
         const auto events = consumer->poll(500, 100ms);
@@ -60,11 +62,14 @@ int main(int argc, char** argv) {
             continue;
         }
         for (const ConsumedEvent& e : *events) {
-            std::cout << e.partition.value() << ' ' << to_string(e.event.lane) << ' ' << e.event.offset.value() << ' '
-                      << std::string_view(reinterpret_cast<const char*>(e.event.payload.data()), e.event.payload.size())
+            std::cout << e.partition.value() << ' ' << to_string(e.event.lane) << ' '
+                      << e.event.offset.value() << ' '
+                      << std::string_view(reinterpret_cast<const char*>(e.event.payload.data()),
+                                          e.event.payload.size())
                       << '\n';
         }
-        // With auto_commit (the default) what was handled here is committed in a later poll, and by close().
+        // With auto_commit (the default) what was handled here is committed in a later poll, and by
+        // close().
     }
     if (auto closed = consumer->close(); !closed) return fail(closed.error());
     return 0;

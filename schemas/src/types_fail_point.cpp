@@ -5,7 +5,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <string>
-
 #include <unistd.h>
 
 namespace casc {
@@ -46,7 +45,9 @@ bool seeded_bug(std::string_view name) noexcept {
     return !bug.empty() && bug == name;
 }
 
-void seed_bug(std::string_view name) { seeded() = name; }
+void seed_bug(std::string_view name) {
+    seeded() = name;
+}
 
 void fail_point(std::string_view name) noexcept {
     static Armed armed;

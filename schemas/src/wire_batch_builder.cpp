@@ -1,3 +1,5 @@
+#include "wire_columns.hpp"
+
 #include <casc/types/assert.hpp>
 #include <casc/wire/batch_builder.hpp>
 #include <casc/wire/compression.hpp>
@@ -5,17 +7,19 @@
 
 #include <string>
 
-#include "wire_columns.hpp"
-
 namespace casc::wire {
 namespace {
 
 using detail::kAbsent;
 using detail::padded;
 
-constexpr std::uint16_t bit(Column column) { return static_cast<std::uint16_t>(1u << static_cast<unsigned>(column)); }
+constexpr std::uint16_t bit(Column column) {
+    return static_cast<std::uint16_t>(1u << static_cast<unsigned>(column));
+}
 
-std::span<const std::byte> as_bytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> as_bytes(std::string_view text) {
+    return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 // A cursor over the part of the batch being assembled.
 struct Writer {
@@ -27,33 +31,41 @@ struct Writer {
         at += whole;
     }
     template <class T>
-    void column(const std::vector<T>& values) { raw(values.data(), values.size() * sizeof(T)); }
+    void column(const std::vector<T>& values) {
+        raw(values.data(), values.size() * sizeof(T));
+    }
 };
 
 }  // namespace
 
 Result<void> check_event(const EventInput& event) {
-    constexpr std::size_t positions = kColumnCount * 8;  // a batch of this event alone, every column used and padded
+    constexpr std::size_t positions =
+        kColumnCount * 8;  // a batch of this event alone, every column used and padded
     std::size_t bytes = kBatchOverheadBytes + 2 * positions + event.payload.size();
     if (event.key) bytes += event.key->size();
-    for (const std::string_view text : {event.type, event.correlation_id, event.source, event.destination})
+    for (const std::string_view text :
+         {event.type, event.correlation_id, event.source, event.destination})
         bytes += text.size();
     for (const HeaderInput& header : event.headers) {
         if (header.name.size() > UINT16_MAX)
-            return Error(ErrorCode::invalid_request, "a header name of " + std::to_string(header.name.size()) + " bytes");
+            return Error(ErrorCode::invalid_request,
+                         "a header name of " + std::to_string(header.name.size()) + " bytes");
         bytes += 2 + header.name.size() + 4 + header.value.size();
     }
     if (bytes > kBatchBytesMax)
-        return Error(ErrorCode::event_too_large, std::to_string(bytes) + " bytes with its batch, the limit is " +
+        return Error(ErrorCode::event_too_large, std::to_string(bytes) +
+                                                     " bytes with its batch, the limit is " +
                                                      std::to_string(kBatchBytesMax));
     return {};
 }
 
 BatchBuilder::BatchBuilder(Lane lane) : lane_(lane) {}
 
-void BatchBuilder::BytesColumn::add(std::uint32_t index, std::span<const std::byte> value, bool present) {
+void BatchBuilder::BytesColumn::add(std::uint32_t index, std::span<const std::byte> value,
+                                    bool present) {
     // Events before the first one that has a value get their "absent" marks now.
-    while (ends.size() < index) ends.push_back(static_cast<std::uint32_t>(bytes.size()) | kAbsent);
+    while (ends.size() < index)
+        ends.push_back(static_cast<std::uint32_t>(bytes.size()) | kAbsent);
     if (present) bytes.insert(bytes.end(), value.begin(), value.end());
     ends.push_back(static_cast<std::uint32_t>(bytes.size()) | (present ? 0 : kAbsent));
 }
@@ -94,9 +106,12 @@ void BatchBuilder::add_rare(const EventInput& event, std::uint32_t index) {
         timestamps_.push_back(event.timestamp->value());
         used_ |= bit(Column::timestamps);
     }
-    if (event.schema_version != 0) fixed(Column::schema_versions, schema_versions_, event.schema_version);
-    if (event.time_to_live_ms != 0) fixed(Column::time_to_live, time_to_live_, event.time_to_live_ms);
-    if (event.deliver_at != EpochNanos{}) fixed(Column::deliver_at, deliver_at_, event.deliver_at.value());
+    if (event.schema_version != 0)
+        fixed(Column::schema_versions, schema_versions_, event.schema_version);
+    if (event.time_to_live_ms != 0)
+        fixed(Column::time_to_live, time_to_live_, event.time_to_live_ms);
+    if (event.deliver_at != EpochNanos{})
+        fixed(Column::deliver_at, deliver_at_, event.deliver_at.value());
     if (event.headers.empty()) return;
 
     headers_.add(index, {}, true);
@@ -125,7 +140,8 @@ void BatchBuilder::pad_columns() {
     const std::uint32_t count = event_count();
     const auto pad = [&](Column column, BytesColumn& into) {
         if ((used_ & bit(column)) == 0) return;
-        while (into.ends.size() < count) into.ends.push_back(static_cast<std::uint32_t>(into.bytes.size()) | kAbsent);
+        while (into.ends.size() < count)
+            into.ends.push_back(static_cast<std::uint32_t>(into.bytes.size()) | kAbsent);
     };
     pad(Column::keys, keys_);
     pad(Column::headers, headers_);
@@ -144,8 +160,10 @@ std::size_t BatchBuilder::columns_bytes(std::uint16_t bits) const noexcept {
     const std::size_t count = payload_ends_.size();
     std::size_t sum = 0;
     for (unsigned index = 0; index < kColumnCount; ++index)
-        if ((bits >> index & 1u) != 0) sum += detail::fixed_part_bytes(detail::kShapes[index], count);
-    for (const BytesColumn* column : {&keys_, &headers_, &types_, &correlation_ids_, &sources_, &destinations_})
+        if ((bits >> index & 1u) != 0)
+            sum += detail::fixed_part_bytes(detail::kShapes[index], count);
+    for (const BytesColumn* column :
+         {&keys_, &headers_, &types_, &correlation_ids_, &sources_, &destinations_})
         sum += padded(column->bytes.size());
     return sum;
 }
@@ -154,9 +172,11 @@ std::size_t BatchBuilder::bytes() const noexcept {
     return kBatchOverheadBytes + columns_bytes(column_bits()) + padded(payloads_.size());
 }
 
-std::span<std::byte> BatchBuilder::finish(const FinishOptions& options, std::vector<std::byte>& into, std::size_t at) {
-    CASC_ASSERT(!empty() && payload_ends_.size() <= kBatchEventsMax && payloads_.size() <= kPayloadBytesMax,
-                payload_ends_.size(), payloads_.size());
+std::span<std::byte> BatchBuilder::finish(const FinishOptions& options,
+                                          std::vector<std::byte>& into, std::size_t at) {
+    CASC_ASSERT(
+        !empty() && payload_ends_.size() <= kBatchEventsMax && payloads_.size() <= kPayloadBytesMax,
+        payload_ends_.size(), payloads_.size());
     pad_columns();
     const std::size_t all_columns_bytes = columns_bytes(column_bits());
     CASC_ASSERT(all_columns_bytes <= kBatchBytesMax - kBatchOverheadBytes, all_columns_bytes);
@@ -184,7 +204,8 @@ std::span<std::byte> BatchBuilder::finish(const FinishOptions& options, std::vec
             header.stored_payload_bytes = static_cast<std::uint32_t>(stored);
         }
     }
-    const std::size_t batch_bytes = padded(kBatchOverheadBytes + header.columns_bytes + header.stored_payload_bytes);
+    const std::size_t batch_bytes =
+        padded(kBatchOverheadBytes + header.columns_bytes + header.stored_payload_bytes);
     CASC_ASSERT(batch_bytes <= kBatchBytesMax, batch_bytes);
     into.resize(at + batch_bytes);
 
@@ -233,7 +254,8 @@ void BatchBuilder::reset(Lane lane) {
     used_ = 0;
     payload_ends_.clear();
     payloads_.clear();
-    for (BytesColumn* column : {&keys_, &headers_, &types_, &correlation_ids_, &sources_, &destinations_})
+    for (BytesColumn* column :
+         {&keys_, &headers_, &types_, &correlation_ids_, &sources_, &destinations_})
         column->clear();
     message_ids_.clear();
     timestamps_.clear();

@@ -28,11 +28,13 @@ inline constexpr std::array<ColumnShape, kColumnCount> kShapes{{
     {8},   // deliver_at
 }};
 
-// In a bytes column an end position with this bit set belongs to an event that has no value at all (which is not the
-// same as an empty one). Its lower bits equal the previous end.
+// In a bytes column an end position with this bit set belongs to an event that has no value at all
+// (which is not the same as an empty one). Its lower bits equal the previous end.
 inline constexpr std::uint32_t kAbsent = 0x80000000u;
 
-constexpr std::size_t padded(std::size_t bytes) { return align_up<std::size_t>(bytes, 8); }
+constexpr std::size_t padded(std::size_t bytes) {
+    return align_up<std::size_t>(bytes, 8);
+}
 
 // The padded size of a fixed column, or of the end positions of a bytes column.
 constexpr std::size_t fixed_part_bytes(ColumnShape shape, std::size_t events) {

@@ -29,7 +29,8 @@ Result<std::span<const std::byte>> Decompressor::open(const BatchView& batch) {
         reinterpret_cast<const char*>(stored.data()), reinterpret_cast<char*>(buffer_.data()),
         static_cast<int>(stored.size()), static_cast<int>(payload_bytes));
     if (opened < 0 || static_cast<std::size_t>(opened) != payload_bytes)
-        return Error(ErrorCode::batch_malformed, "compressed payloads do not open to their declared length");
+        return Error(ErrorCode::batch_malformed,
+                     "compressed payloads do not open to their declared length");
     return std::span<const std::byte>(buffer_.data(), payload_bytes);
 }
 

@@ -30,9 +30,11 @@ Result<void> require_empty(rocksdb::Env& env, const fs::path& folder) {
 
 Result<std::uint64_t> bytes_in(rocksdb::Env& env, const fs::path& folder) {
     std::vector<rocksdb::Env::FileAttributes> files;
-    CASC_TRY_ROCKS(env.GetChildrenFileAttributes(folder.string(), &files), named("measuring", folder));
+    CASC_TRY_ROCKS(env.GetChildrenFileAttributes(folder.string(), &files),
+                   named("measuring", folder));
     std::uint64_t bytes = 0;
-    for (const auto& file : files) bytes += file.size_bytes;
+    for (const auto& file : files)
+        bytes += file.size_bytes;
     return bytes;
 }
 
@@ -63,7 +65,8 @@ Result<void> copy_file(rocksdb::Env& env, const fs::path& from, const fs::path& 
 }
 
 Result<void> write_small_file(rocksdb::Env& env, const fs::path& path, const std::string& text) {
-    CASC_TRY_ROCKS(rocksdb::WriteStringToFile(&env, text, path.string(), true), named("writing", path));
+    CASC_TRY_ROCKS(rocksdb::WriteStringToFile(&env, text, path.string(), true),
+                   named("writing", path));
     return sync_folder(env, path.parent_path());
 }
 
@@ -89,18 +92,21 @@ Result<std::uint64_t> make_backup(Rocks& rocks, const fs::path& target, JournalS
 Result<void> restore_store(Disk& disk, const fs::path& backup, const fs::path& directory) {
     CASC_TRY(const auto report, verify_store(disk, backup, {}));
     if (!report.damage.empty())
-        return Error(ErrorCode::data_corrupt, named("the backup in", backup).append(": ").append(report.damage.front()));
+        return Error(ErrorCode::data_corrupt,
+                     named("the backup in", backup).append(": ").append(report.damage.front()));
     CASC_TRY(const auto format, disk.read_file(backup / "FORMAT"));
 
     const auto file_system = disk.rocksdb_file_system();
-    const auto own_env = file_system == nullptr ? nullptr
-                                                : rocksdb::NewCompositeEnv(
-                                                      std::static_pointer_cast<rocksdb::FileSystem>(file_system));
+    const auto own_env =
+        file_system == nullptr
+            ? nullptr
+            : rocksdb::NewCompositeEnv(std::static_pointer_cast<rocksdb::FileSystem>(file_system));
     rocksdb::Env& env = own_env ? *own_env : *rocksdb::Env::Default();
     CASC_TRY_VOID(require_empty(env, directory));
     const fs::path from = backup / "rocks";
     const fs::path to = directory / "rocks";
-    if (auto made = disk.make_directories(to); !made) return Error(ErrorCode::data_unwritable, made.error().detail);
+    if (auto made = disk.make_directories(to); !made)
+        return Error(ErrorCode::data_unwritable, made.error().detail);
     std::vector<std::string> names;
     CASC_TRY_ROCKS(env.GetChildren(from.string(), &names), named("listing", from));
     for (const auto& name : names) {

@@ -1,5 +1,4 @@
 #include <casc/storage/block.hpp>
-
 #include <casc/types/assert.hpp>
 #include <casc/types/units.hpp>
 
@@ -11,12 +10,14 @@ namespace casc::storage {
 
 namespace {
 
-// Every page is written once here, on the thread that asked for room, and never again for the first time while an
-// entry is waiting: on hosts that take free pages back a first touch costs about 10 us per 4 KiB.
+// Every page is written once here, on the thread that asked for room, and never again for the first
+// time while an entry is waiting: on hosts that take free pages back a first touch costs about 10
+// us per 4 KiB.
 Block* make_block(BlockPool* pool, std::size_t capacity) {
     auto* data = static_cast<std::byte*>(std::aligned_alloc(kBlockAlignment, capacity));
     if (data == nullptr) throw std::bad_alloc();
-    for (std::size_t page = 0; page < capacity; page += kBlockAlignment) data[page] = std::byte{0};
+    for (std::size_t page = 0; page < capacity; page += kBlockAlignment)
+        data[page] = std::byte{0};
     auto* block = new Block;
     block->pool = pool;
     block->data = data;
@@ -40,7 +41,8 @@ BlockPool::BlockPool(std::size_t block_bytes, std::size_t kept_bytes_max)
 
 BlockPool::~BlockPool() {
     CASC_ASSERT(bytes_in_use() == 0, bytes_in_use());
-    for (Block* block : free_) destroy_block(block);
+    for (Block* block : free_)
+        destroy_block(block);
 }
 
 BlockRef BlockPool::take(std::size_t bytes_min) {
@@ -52,7 +54,8 @@ BlockRef BlockPool::take(std::size_t bytes_min) {
             free_.pop_back();
         }
     }
-    if (block == nullptr) block = make_block(this, align_up(std::max(bytes_min, block_bytes_), kBlockAlignment));
+    if (block == nullptr)
+        block = make_block(this, align_up(std::max(bytes_min, block_bytes_), kBlockAlignment));
     bytes_in_use_.fetch_add(block->capacity, std::memory_order_relaxed);
     return BlockRef(block);
 }

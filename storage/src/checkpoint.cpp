@@ -14,7 +14,9 @@ namespace {
 struct BatchKey {
     BatchKey(std::uint64_t log, std::uint64_t base)
         : words{__builtin_bswap64(log), __builtin_bswap64(base)} {}
-    [[nodiscard]] rocksdb::Slice slice() const { return {reinterpret_cast<const char*>(words), sizeof words}; }
+    [[nodiscard]] rocksdb::Slice slice() const {
+        return {reinterpret_cast<const char*>(words), sizeof words};
+    }
     std::uint64_t words[2];
 };
 }  // namespace
@@ -48,21 +50,24 @@ void Checkpointer::add_records(const Entry& entry) {
         switch (record.header.kind) {
             case RecordKind::batch: {
                 const std::size_t retention = record.header.table;
-                // Already in a slice: the crash came after the ingestion and before the state was written.
+                // Already in a slice: the crash came after the ingestion and before the state was
+                // written.
                 if (entry.sequence <= applied_by_class_[retention]) break;
                 batches_[retention].push_back(
                     {record.header.log, peek_stamp(record.value).base_offset, record.value});
                 break;
             }
             case RecordKind::put:
-                state_rows_[state_key(record.header.table, record.key)] = std::string(record.value_text());
+                state_rows_[state_key(record.header.table, record.key)] =
+                    std::string(record.value_text());
                 break;
             case RecordKind::erase:
                 state_rows_[state_key(record.header.table, record.key)] = std::nullopt;
                 break;
             case RecordKind::trim:
             case RecordKind::erase_log:
-            case RecordKind::reserve: break;  // seen in the log rows that the entry carries
+            case RecordKind::reserve:
+                break;  // seen in the log rows that the entry carries
         }
     }
     CASC_ASSERT(cursor.ok(), entry.sequence.value());
@@ -88,7 +93,8 @@ Result<void> Checkpointer::ingest_batches(EpochNanos now, rocksdb::WriteBatch& s
         auto& batches = batches_[i];
         if (batches.empty()) continue;
         const auto retention = static_cast<RetentionClass>(i);
-        // Appended in offset order per log, so this brings whole logs together and keeps their order.
+        // Appended in offset order per log, so this brings whole logs together and keeps their
+        // order.
         std::sort(batches.begin(), batches.end(), [](const PendingBatch& a, const PendingBatch& b) {
             return a.log != b.log ? a.log < b.log : a.base < b.base;
         });
@@ -99,7 +105,8 @@ Result<void> Checkpointer::ingest_batches(EpochNanos now, rocksdb::WriteBatch& s
             CASC_TRY(rows, directory_rows(retention, slice->id));
             CASC_ASSERT(rows.has_value(), slice->id.number);
         }
-        const std::string path = (ingest_directory_ / (std::to_string(++files_made_) + ".sst")).string();
+        const std::string path =
+            (ingest_directory_ / (std::to_string(++files_made_) + ".sst")).string();
         CASC_TRY_VOID(write_sst(path, batches, *rows));
         for (const auto& [log, row] : *rows) {
             state.Put(rocks_.state(), directory_key(log, slice->id), rocks_slice(row_bytes(row)));
@@ -116,7 +123,8 @@ Result<void> Checkpointer::ingest_batches(EpochNanos now, rocksdb::WriteBatch& s
     CASC_FAIL_POINT("checkpoint.sst_written");
     CASC_TRY_ROCKS(rocks_.db().IngestExternalFiles(files), "ingesting");
     CASC_FAIL_POINT("checkpoint.ingested");
-    for (const SliceRef& slice : touched) applied_by_class_[static_cast<std::size_t>(slice->id.retention)] = last_;
+    for (const SliceRef& slice : touched)
+        applied_by_class_[static_cast<std::size_t>(slice->id.retention)] = last_;
     return {};
 }
 
@@ -130,7 +138,8 @@ Result<SliceRef> Checkpointer::slice_for(RetentionClass retention, EpochNanos no
     return slices_.create(retention, now);
 }
 
-Result<std::optional<Checkpointer::LogRows>> Checkpointer::directory_rows(RetentionClass retention, SliceId slice) {
+Result<std::optional<Checkpointer::LogRows>> Checkpointer::directory_rows(RetentionClass retention,
+                                                                          SliceId slice) {
     DirectoryCache& cache = directories_[static_cast<std::size_t>(retention)];
     if (cache.slice != slice || cache.rows.size() > kDirectoryRowsMax) {
         cache.rows.clear();
@@ -145,7 +154,8 @@ Result<std::optional<Checkpointer::LogRows>> Checkpointer::directory_rows(Retent
                 CASC_TRY(const auto stored, rocks_.get(directory_key(log, slice)));
                 if (stored) at->second = row_from<DirectoryRow>(*stored).value_or(DirectoryRow{});
             }
-            if (at->second.batches != 0 && at->second.end != batch.base) return std::optional<LogRows>();
+            if (at->second.batches != 0 && at->second.end != batch.base)
+                return std::optional<LogRows>();
             rows.emplace_back(log, at->second);
         }
         DirectoryRow& row = rows.back().second;
@@ -159,22 +169,28 @@ Result<std::optional<Checkpointer::LogRows>> Checkpointer::directory_rows(Retent
         row.last_time = stamp.append_time;
         ++row.batches;
     }
-    for (const auto& [log, row] : rows) cache.rows[log.value()] = row;
+    for (const auto& [log, row] : rows)
+        cache.rows[log.value()] = row;
     return std::optional(std::move(rows));
 }
 
-Result<void> Checkpointer::write_sst(const std::string& path, const std::vector<PendingBatch>& batches,
+Result<void> Checkpointer::write_sst(const std::string& path,
+                                     const std::vector<PendingBatch>& batches,
                                      const LogRows& rows) {
     rocksdb::SstFileWriter file(rocks_.sst_env_options(), rocks_.sst_options());
     CASC_TRY_ROCKS(file.Open(path), "creating an SST file");
     const std::uint64_t applied = last_.value();
-    CASC_TRY_ROCKS(file.Put(slice_applied_key(), rocks_slice(row_bytes(applied))), "writing an SST file");
+    CASC_TRY_ROCKS(file.Put(slice_applied_key(), rocks_slice(row_bytes(applied))),
+                   "writing an SST file");
     for (const auto& [log, row] : rows) {
-        CASC_TRY_ROCKS(file.Put(BatchKey(0, log.value()).slice(), rocks_slice(row_bytes(row))), "writing an SST file");
+        CASC_TRY_ROCKS(file.Put(BatchKey(0, log.value()).slice(), rocks_slice(row_bytes(row))),
+                       "writing an SST file");
     }
     for (const PendingBatch& batch : batches) {
-        const rocksdb::Slice value(reinterpret_cast<const char*>(batch.bytes.data()), batch.bytes.size());
-        CASC_TRY_ROCKS(file.Put(BatchKey(batch.log, batch.base).slice(), value), "writing an SST file");
+        const rocksdb::Slice value(reinterpret_cast<const char*>(batch.bytes.data()),
+                                   batch.bytes.size());
+        CASC_TRY_ROCKS(file.Put(BatchKey(batch.log, batch.base).slice(), value),
+                       "writing an SST file");
     }
     rocksdb::ExternalSstFileInfo info;
     CASC_TRY_ROCKS(file.Finish(&info), "finishing an SST file");
@@ -206,16 +222,17 @@ Result<void> Checkpointer::write_state(rocksdb::WriteBatch& state) {
 Result<void> Checkpointer::mark_clean(bool clean) {
     const std::uint64_t applied = applied_.value();
     const auto options = Rocks::write_options();
-    const auto status =
-        clean ? rocks_.db().Put(options, rocks_.state(), meta_key(kCleanKey), rocks_slice(row_bytes(applied)))
-              : rocks_.db().Delete(options, rocks_.state(), meta_key(kCleanKey));
+    const auto status = clean ? rocks_.db().Put(options, rocks_.state(), meta_key(kCleanKey),
+                                                rocks_slice(row_bytes(applied)))
+                              : rocks_.db().Delete(options, rocks_.state(), meta_key(kCleanKey));
     CASC_TRY_ROCKS(status, "marking the shutdown");
     return rocks_.flush_state();
 }
 
 void Checkpointer::forget_pending() {
     blocks_.clear();
-    for (auto& batches : batches_) batches.clear();
+    for (auto& batches : batches_)
+        batches.clear();
     state_rows_.clear();
     logs_.clear();
     pending_bytes_ = 0;

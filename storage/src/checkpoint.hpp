@@ -1,10 +1,11 @@
 #pragma once
 // storage/src/checkpoint.hpp: moves durable journal entries into RocksDB.
 //
-// Event data never passes through a memtable: the batches of a checkpoint are sorted and written straight from the
-// blocks in which they were journaled into one SST file per retention class, which is then linked into the current
-// slice. The state rows follow in one WriteBatch. docs/adr/0002-checkpoints-build-sst-files.md says why, and
-// docs/storage_format.md, "Checkpoint", why a crash between any two steps is harmless.
+// Event data never passes through a memtable: the batches of a checkpoint are sorted and written
+// straight from the blocks in which they were journaled into one SST file per retention class,
+// which is then linked into the current slice. The state rows follow in one WriteBatch.
+// docs/adr/0002-checkpoints-build-sst-files.md says why, and docs/storage_format.md, "Checkpoint",
+// why a crash between any two steps is harmless.
 
 #include "entry_builder.hpp"
 #include "slice_set.hpp"
@@ -22,17 +23,21 @@ public:
     // By class, up to which sequence its batches are in a slice already.
     using AppliedByClass = std::array<JournalSequence, kRetentionClassCount>;
 
-    Checkpointer(Rocks& rocks, SliceSet& slices, std::filesystem::path ingest_directory, std::size_t slice_bytes,
-                 JournalSequence applied, const AppliedByClass& applied_by_class);
+    Checkpointer(Rocks& rocks, SliceSet& slices, std::filesystem::path ingest_directory,
+                 std::size_t slice_bytes, JournalSequence applied,
+                 const AppliedByClass& applied_by_class);
 
-    // Takes the next durable entry. Keeps its block until the checkpoint that stores it is complete.
+    // Takes the next durable entry. Keeps its block until the checkpoint that stores it is
+    // complete.
     void add(Entry entry);
     // A row that no entry carries: what recovery has concluded.
     void set_log(LogId log, const LogRow& row) { logs_[log.value()] = row; }
 
-    // Stores everything added so far; nothing to do when there is nothing. After a failure the store is frozen.
+    // Stores everything added so far; nothing to do when there is nothing. After a failure the
+    // store is frozen.
     [[nodiscard]] Result<void> checkpoint(EpochNanos now);
-    // Writes (or removes) the mark that says that nothing but an orderly shutdown followed the last checkpoint.
+    // Writes (or removes) the mark that says that nothing but an orderly shutdown followed the last
+    // checkpoint.
     [[nodiscard]] Result<void> mark_clean(bool clean);
 
     // Memory held by entries that are not stored yet.
@@ -48,8 +53,8 @@ private:
         std::uint64_t base;
         std::span<const std::byte> bytes;
     };
-    // The directory rows of the current slice of a class that were touched lately. Dropped when it has grown to
-    // kDirectoryRowsMax: the state column family has every row.
+    // The directory rows of the current slice of a class that were touched lately. Dropped when it
+    // has grown to kDirectoryRowsMax: the state column family has every row.
     struct DirectoryCache {
         SliceId slice;
         boost::unordered_flat_map<std::uint64_t, DirectoryRow> rows;
@@ -60,11 +65,14 @@ private:
 
     void add_records(const Entry& entry);
     [[nodiscard]] Result<SliceRef> slice_for(RetentionClass retention, EpochNanos now);
-    // The directory rows that the pending batches lead to. Nothing when a log would not continue in `slice` where it
-    // ended there: a crash has left a gap in its offsets, or it has changed its class and come back. Such batches go
-    // to a new slice, so that the parts of a log never overlap.
-    [[nodiscard]] Result<std::optional<LogRows>> directory_rows(RetentionClass retention, SliceId slice);
-    [[nodiscard]] Result<void> write_sst(const std::string& path, const std::vector<PendingBatch>& batches,
+    // The directory rows that the pending batches lead to. Nothing when a log would not continue in
+    // `slice` where it ended there: a crash has left a gap in its offsets, or it has changed its
+    // class and come back. Such batches go to a new slice, so that the parts of a log never
+    // overlap.
+    [[nodiscard]] Result<std::optional<LogRows>> directory_rows(RetentionClass retention,
+                                                                SliceId slice);
+    [[nodiscard]] Result<void> write_sst(const std::string& path,
+                                         const std::vector<PendingBatch>& batches,
                                          const LogRows& rows);
     [[nodiscard]] Result<void> ingest_batches(EpochNanos now, rocksdb::WriteBatch& state);
     [[nodiscard]] Result<void> write_state(rocksdb::WriteBatch& state);

@@ -17,8 +17,8 @@ CheckpointThread::CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, Sli
       checkpoint_bytes_(checkpoint_bytes),
       waker_(std::make_shared<ring::Waker>()),
       orders_(ring::make_ring<CheckpointOrder>(kOrdersMax, waker_)),
-      // An order causes at most a `flushed` and its answer. The shard takes all news before it sends anything, so
-      // unread news never belong to more orders than fit the other ring twice.
+      // An order causes at most a `flushed` and its answer. The shard takes all news before it
+      // sends anything, so unread news never belong to more orders than fit the other ring twice.
       news_(ring::make_ring<CheckpointNews>(4 * kOrdersMax, std::move(shard))),
       thread_([this] { run(); }) {}
 
@@ -31,7 +31,8 @@ void CheckpointThread::run() {
     pthread_setname_np(pthread_self(), "casc-checkpoint");
     auto& orders = orders_.consumer;
     while (orders.state() != ring::RingState::closed) {
-        const std::size_t obeyed = orders.drain([this](CheckpointOrder&& order) { obey(std::move(order)); }, 1);
+        const std::size_t obeyed =
+            orders.drain([this](CheckpointOrder&& order) { obey(std::move(order)); }, 1);
         if (obeyed == 0) waker_->wait([&] { return orders.ready(); });
     }
 }
@@ -45,26 +46,35 @@ void CheckpointThread::obey(CheckpointOrder&& order) {
     }
     auto result = failure_ ? Result<std::uint64_t>(*failure_) : answer(order);
     switch (order.kind) {
-        case CheckpointOrder::Kind::entry: break;
-        case CheckpointOrder::Kind::checkpoint: return tell(CheckpointNews::Kind::checkpointed, std::move(result));
-        case CheckpointOrder::Kind::reclaim: return tell(CheckpointNews::Kind::reclaimed, std::move(result));
-        case CheckpointOrder::Kind::backup: return tell(CheckpointNews::Kind::backed_up, std::move(result));
-        case CheckpointOrder::Kind::close: return tell(CheckpointNews::Kind::closed, std::move(result));
+        case CheckpointOrder::Kind::entry:
+            break;
+        case CheckpointOrder::Kind::checkpoint:
+            return tell(CheckpointNews::Kind::checkpointed, std::move(result));
+        case CheckpointOrder::Kind::reclaim:
+            return tell(CheckpointNews::Kind::reclaimed, std::move(result));
+        case CheckpointOrder::Kind::backup:
+            return tell(CheckpointNews::Kind::backed_up, std::move(result));
+        case CheckpointOrder::Kind::close:
+            return tell(CheckpointNews::Kind::closed, std::move(result));
     }
 }
 
-// Everything but `entry` begins with a checkpoint: reclaiming needs the low-water marks stored, a backup the events.
+// Everything but `entry` begins with a checkpoint: reclaiming needs the low-water marks stored, a
+// backup the events.
 Result<std::uint64_t> CheckpointThread::answer(CheckpointOrder& order) {
     checkpoint();
     if (failure_) return *failure_;
     switch (order.kind) {
-        case CheckpointOrder::Kind::reclaim: return reclaim_slices(rocks_, slices_);
-        case CheckpointOrder::Kind::backup: return make_backup(rocks_, order.target, checkpointer_.applied());
+        case CheckpointOrder::Kind::reclaim:
+            return reclaim_slices(rocks_, slices_);
+        case CheckpointOrder::Kind::backup:
+            return make_backup(rocks_, order.target, checkpointer_.applied());
         case CheckpointOrder::Kind::close:
             CASC_TRY_VOID(checkpointer_.mark_clean(true));
             return std::uint64_t{0};
         case CheckpointOrder::Kind::entry:
-        case CheckpointOrder::Kind::checkpoint: break;
+        case CheckpointOrder::Kind::checkpoint:
+            break;
     }
     return std::uint64_t{0};
 }
@@ -78,12 +88,13 @@ void CheckpointThread::checkpoint() {
     if (!done) failure_ = done.error();
     counters_.checkpoints.store(checkpointer_.count(), std::memory_order_relaxed);
     counters_.sst_bytes_written.store(checkpointer_.sst_bytes_written(), std::memory_order_relaxed);
-    tell(CheckpointNews::Kind::flushed, failure_ ? Result<std::uint64_t>(*failure_) : Result<std::uint64_t>(0));
+    tell(CheckpointNews::Kind::flushed,
+         failure_ ? Result<std::uint64_t>(*failure_) : Result<std::uint64_t>(0));
 }
 
 void CheckpointThread::tell(CheckpointNews::Kind kind, Result<std::uint64_t> result) {
-    const bool told = news_.producer.try_push(
-        CheckpointNews{.kind = kind, .flushed_through = checkpointer_.applied(), .result = std::move(result)});
+    const bool told = news_.producer.try_push(CheckpointNews{
+        .kind = kind, .flushed_through = checkpointer_.applied(), .result = std::move(result)});
     // Closed: the store is being destroyed and listens no more.
     CASC_ASSERT(told || news_.producer.state() == ring::RingState::closed, static_cast<int>(kind));
 }

@@ -1,5 +1,6 @@
 #pragma once
-// storage/src/checkpoint_thread.hpp: the thread that owns the Checkpointer, and how the shard talks to it.
+// storage/src/checkpoint_thread.hpp: the thread that owns the Checkpointer, and how the shard talks
+// to it.
 
 #include "checkpoint.hpp"
 
@@ -18,7 +19,8 @@ struct CheckpointOrder {
     std::filesystem::path target{};  // of backup
 };
 
-// What it hears. Every order but `entry` is answered once; `flushed` comes with every checkpoint as well.
+// What it hears. Every order but `entry` is answered once; `flushed` comes with every checkpoint as
+// well.
 struct CheckpointNews {
     enum class Kind { flushed, checkpointed, reclaimed, backed_up, closed };
     Kind kind = Kind::flushed;
@@ -29,20 +31,24 @@ struct CheckpointNews {
 // The only writer of RocksDB while the store runs.
 //
 // Thread:   constructed, send() and receive() by the shard; the rest runs on the thread it starts.
-// Lifetime: `checkpointer`, `rocks` and `slices` must outlive it. After a failure it answers every order with it.
+// Lifetime: `checkpointer`, `rocks` and `slices` must outlive it. After a failure it answers every
+// order with it.
 class CheckpointThread {
 public:
-    // Never more than this many orders are under way, so that neither ring can be found full by the thread.
+    // Never more than this many orders are under way, so that neither ring can be found full by the
+    // thread.
     static constexpr std::size_t kOrdersMax = 1024;
 
-    CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, SliceSet& slices, std::size_t checkpoint_bytes,
-                     std::shared_ptr<ring::Waker> shard);
+    CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, SliceSet& slices,
+                     std::size_t checkpoint_bytes, std::shared_ptr<ring::Waker> shard);
     ~CheckpointThread();
     CheckpointThread(const CheckpointThread&) = delete;
     CheckpointThread& operator=(const CheckpointThread&) = delete;
 
     // False when too much is under way; `order` is untouched then.
-    [[nodiscard]] bool try_send(CheckpointOrder&& order) { return orders_.producer.try_push(std::move(order)); }
+    [[nodiscard]] bool try_send(CheckpointOrder&& order) {
+        return orders_.producer.try_push(std::move(order));
+    }
     [[nodiscard]] std::optional<CheckpointNews> receive() { return news_.consumer.try_pop(); }
     [[nodiscard]] bool ready() { return news_.consumer.ready(); }
 

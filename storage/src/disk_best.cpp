@@ -2,7 +2,8 @@
 
 namespace casc::storage {
 
-Result<std::unique_ptr<Disk>> make_best_disk(const std::filesystem::path& directory, std::string& why) {
+Result<std::unique_ptr<Disk>> make_best_disk(const std::filesystem::path& directory,
+                                             std::string& why) {
     why.clear();
     auto fast = make_uring_disk(directory);
     if (fast || fast.error().code != ErrorCode::not_supported) return fast;

@@ -1,5 +1,6 @@
 #pragma once
-// storage/src/disk_memory.hpp: zeroed memory that O_DIRECT accepts, for one owner. Thread: one at a time.
+// storage/src/disk_memory.hpp: zeroed memory that O_DIRECT accepts, for one owner. Thread: one at a
+// time.
 
 #include <casc/storage/block.hpp>
 #include <casc/types/units.hpp>

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -24,12 +23,16 @@ constexpr std::size_t kFillBytes = 4_MiB;
 ErrorCode code_of(int error_number) {
     switch (error_number) {
         case ENOSPC:
-        case EDQUOT: return ErrorCode::disk_full;
-        case ENOENT: return ErrorCode::data_missing;
+        case EDQUOT:
+            return ErrorCode::disk_full;
+        case ENOENT:
+            return ErrorCode::data_missing;
         case EACCES:
         case EPERM:
-        case EROFS: return ErrorCode::data_unwritable;
-        default: return ErrorCode::io_failed;
+        case EROFS:
+            return ErrorCode::data_unwritable;
+        default:
+            return ErrorCode::io_failed;
     }
 }
 
@@ -38,10 +41,11 @@ std::filesystem::path parent_of(const std::filesystem::path& path) {
     return parent.empty() ? std::filesystem::path(".") : parent;
 }
 
-Result<void> write_all(const FileDescriptor& file, const std::filesystem::path& path, std::uint64_t position,
-                       std::span<const std::byte> data) {
+Result<void> write_all(const FileDescriptor& file, const std::filesystem::path& path,
+                       std::uint64_t position, std::span<const std::byte> data) {
     while (!data.empty()) {
-        const ssize_t written = ::pwrite(file.get(), data.data(), data.size(), static_cast<off_t>(position));
+        const ssize_t written =
+            ::pwrite(file.get(), data.data(), data.size(), static_cast<off_t>(position));
         if (written < 0 && errno == EINTR) continue;
         if (written < 0) return system_error(errno, "cannot write", path);
         data = data.subspan(static_cast<std::size_t>(written));
@@ -79,7 +83,8 @@ struct FileLock final : Disk::Lock {
 }  // namespace
 
 Error system_error(int error_number, std::string_view what, const std::filesystem::path& path) {
-    return {code_of(error_number), std::string(what) + " '" + path.string() + "': " + std::strerror(error_number)};
+    return {code_of(error_number),
+            std::string(what) + " '" + path.string() + "': " + std::strerror(error_number)};
 }
 
 FileDescriptor::~FileDescriptor() {
@@ -94,7 +99,8 @@ Result<FileDescriptor> open_descriptor(const std::filesystem::path& path, int fl
     }
 }
 
-Result<std::uint64_t> descriptor_bytes(const FileDescriptor& file, const std::filesystem::path& path) {
+Result<std::uint64_t> descriptor_bytes(const FileDescriptor& file,
+                                       const std::filesystem::path& path) {
     struct stat status {};
     if (::fstat(file.get(), &status) != 0) return system_error(errno, "cannot stat", path);
     return static_cast<std::uint64_t>(status.st_size);
@@ -105,8 +111,8 @@ Result<void> sync_directory(const std::filesystem::path& directory) {
     return sync_file(descriptor, directory);
 }
 
-Result<std::size_t> read_at(const FileDescriptor& file, const std::filesystem::path& path, std::uint64_t position,
-                            std::span<std::byte> into) {
+Result<std::size_t> read_at(const FileDescriptor& file, const std::filesystem::path& path,
+                            std::uint64_t position, std::span<std::byte> into) {
     std::size_t done = 0;
     while (done < into.size()) {
         const ssize_t got = ::pread(file.get(), into.data() + done, into.size() - done,
@@ -122,7 +128,8 @@ Result<std::size_t> read_at(const FileDescriptor& file, const std::filesystem::p
 Result<std::unique_ptr<ReadableFile>> PosixDisk::open_to_read(const std::filesystem::path& path) {
     CASC_TRY(auto file, open_descriptor(path, O_RDONLY | (direct_ ? O_DIRECT : 0)));
     CASC_TRY(const auto bytes, descriptor_bytes(file, path));
-    return std::unique_ptr<ReadableFile>(std::make_unique<PosixReadableFile>(std::move(file), path, bytes));
+    return std::unique_ptr<ReadableFile>(
+        std::make_unique<PosixReadableFile>(std::move(file), path, bytes));
 }
 
 Result<void> PosixDisk::fill_file(const std::filesystem::path& path, std::uint64_t bytes) {
@@ -131,8 +138,10 @@ Result<void> PosixDisk::fill_file(const std::filesystem::path& path, std::uint64
     CASC_TRY(const auto present, descriptor_bytes(file, path));
     if (present >= bytes) return {};
     const AlignedMemory zeros(std::min<std::uint64_t>(kFillBytes, bytes));
-    // A size that is not whole blocks was left by a crash while the last block was written: write that one again.
-    for (std::uint64_t position = present & ~std::uint64_t{kBlockAlignment - 1}; position < bytes;) {
+    // A size that is not whole blocks was left by a crash while the last block was written: write
+    // that one again.
+    for (std::uint64_t position = present & ~std::uint64_t{kBlockAlignment - 1};
+         position < bytes;) {
         const auto chunk = std::min<std::uint64_t>(zeros.bytes().size(), bytes - position);
         CASC_TRY_VOID(write_all(file, path, position, zeros.bytes().first(chunk)));
         position += chunk;
@@ -158,7 +167,8 @@ Result<void> PosixDisk::replace_file(const std::filesystem::path& path, std::str
         CASC_TRY_VOID(write_all(file, temporary, 0, std::as_bytes(std::span(content))));
         CASC_TRY_VOID(sync_file(file, temporary));
     }
-    if (::rename(temporary.c_str(), path.c_str()) != 0) return system_error(errno, "cannot replace", path);
+    if (::rename(temporary.c_str(), path.c_str()) != 0)
+        return system_error(errno, "cannot replace", path);
     return sync_directory(parent_of(path));
 }
 
@@ -191,7 +201,8 @@ Result<void> PosixDisk::remove_file(const std::filesystem::path& path) {
 
 Result<std::uint64_t> PosixDisk::free_bytes(const std::filesystem::path& path) {
     struct statvfs status {};
-    if (::statvfs(path.c_str(), &status) != 0) return system_error(errno, "cannot stat file system of", path);
+    if (::statvfs(path.c_str(), &status) != 0)
+        return system_error(errno, "cannot stat file system of", path);
     return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// storage/src/disk_posix.hpp: what the two real disks have in common: descriptors, small files, directories, locks and
-// files of which every block has been written once. Thread: any.
+// storage/src/disk_posix.hpp: what the two real disks have in common: descriptors, small files,
+// directories, locks and files of which every block has been written once. Thread: any.
 
 #include <casc/storage/disk.hpp>
 
@@ -12,13 +12,15 @@
 namespace casc::storage::detail {
 
 // The error of a failed system call, as `what 'path': reason`. ENOSPC becomes disk_full and so on.
-[[nodiscard]] Error system_error(int error_number, std::string_view what, const std::filesystem::path& path);
+[[nodiscard]] Error system_error(int error_number, std::string_view what,
+                                 const std::filesystem::path& path);
 
 class FileDescriptor {
 public:
     FileDescriptor() = default;
     explicit FileDescriptor(int descriptor) noexcept : descriptor_(descriptor) {}
-    FileDescriptor(FileDescriptor&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+    FileDescriptor(FileDescriptor&& other) noexcept
+        : descriptor_(std::exchange(other.descriptor_, -1)) {}
     FileDescriptor& operator=(FileDescriptor&& other) noexcept {
         std::swap(descriptor_, other.descriptor_);
         return *this;
@@ -33,10 +35,12 @@ private:
 
 // open(2), repeated while a signal interrupts it; always close-on-exec.
 [[nodiscard]] Result<FileDescriptor> open_descriptor(const std::filesystem::path& path, int flags);
-[[nodiscard]] Result<std::uint64_t> descriptor_bytes(const FileDescriptor& file, const std::filesystem::path& path);
+[[nodiscard]] Result<std::uint64_t> descriptor_bytes(const FileDescriptor& file,
+                                                     const std::filesystem::path& path);
 [[nodiscard]] Result<void> sync_directory(const std::filesystem::path& directory);
-[[nodiscard]] Result<std::size_t> read_at(const FileDescriptor& file, const std::filesystem::path& path,
-                                          std::uint64_t position, std::span<std::byte> into);
+[[nodiscard]] Result<std::size_t> read_at(const FileDescriptor& file,
+                                          const std::filesystem::path& path, std::uint64_t position,
+                                          std::span<std::byte> into);
 
 // The half of Disk that does not depend on how durable writes are made.
 class PosixDisk : public Disk {

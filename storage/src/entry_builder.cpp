@@ -19,7 +19,8 @@ std::byte* EntryBuilder::open_record(const RecordHeader& header) {
     CASC_ASSERT(has_room(bytes), bytes, entry_.body_bytes, entry_.block.bytes().size());
     std::byte* const at = entry_.block.bytes().data() + kEntryHeaderBytes + entry_.body_bytes;
     std::memcpy(at, &header, sizeof header);
-    // The padding is part of the last word, and the words in front of it are overwritten by the caller.
+    // The padding is part of the last word, and the words in front of it are overwritten by the
+    // caller.
     if (bytes > sizeof header) std::memset(at + bytes - kRecordAlignment, 0, kRecordAlignment);
     return at + sizeof header;
 }
@@ -61,6 +62,8 @@ void EntryBuilder::add(RecordKind kind, std::uint8_t table, LogId log, std::stri
     close_record(header);
 }
 
-Entry EntryBuilder::finish() { return std::exchange(entry_, Entry{}); }
+Entry EntryBuilder::finish() {
+    return std::exchange(entry_, Entry{});
+}
 
 }  // namespace casc::storage

@@ -1,5 +1,6 @@
 #pragma once
-// storage/src/entry_builder.hpp: fills one journal entry, record by record, in the memory that the journal will write.
+// storage/src/entry_builder.hpp: fills one journal entry, record by record, in the memory that the
+// journal will write.
 
 #include "entry_records.hpp"
 #include "log_index.hpp"
@@ -16,7 +17,8 @@ struct LogChange {
     bool erased = false;
 };
 
-// An entry that is complete and waits for the journal, is being written, or waits for its checkpoint.
+// An entry that is complete and waits for the journal, is being written, or waits for its
+// checkpoint.
 struct Entry {
     JournalSequence sequence;
     BlockRef block;
@@ -32,8 +34,8 @@ struct Entry {
     [[nodiscard]] std::size_t memory_bytes() const { return block.bytes().size(); }
 };
 
-// The one copy that casc makes of a batch is made here: journal, tail cache, checkpoint and every send to a consumer
-// use these bytes.
+// The one copy that casc makes of a batch is made here: journal, tail cache, checkpoint and every
+// send to a consumer use these bytes.
 //
 // Thread: owning shard.
 class EntryBuilder {
@@ -50,14 +52,18 @@ public:
     // Whether records of `bytes` together still fit.
     [[nodiscard]] bool has_room(std::size_t bytes) const;
 
-    // Copies `batch` and stamps the copy; returns it. Requires has_room(record_bytes(0, batch.size())).
-    std::span<const std::byte> add_batch(LogId log, RetentionClass retention, std::span<const std::byte> batch,
-                                         Offset base, EpochNanos append_time, std::uint64_t arrival,
+    // Copies `batch` and stamps the copy; returns it. Requires has_room(record_bytes(0,
+    // batch.size())).
+    std::span<const std::byte> add_batch(LogId log, RetentionClass retention,
+                                         std::span<const std::byte> batch, Offset base,
+                                         EpochNanos append_time, std::uint64_t arrival,
                                          std::uint32_t epoch);
     // Adds any other record. Requires has_room(record_bytes(key.size(), value.size())).
-    void add(RecordKind kind, std::uint8_t table, LogId log, std::string_view key, std::string_view value);
+    void add(RecordKind kind, std::uint8_t table, LogId log, std::string_view key,
+             std::string_view value);
 
-    // What the entry does to logs. A log is in it once: the caller remembers where. Rows are filled in at the end.
+    // What the entry does to logs. A log is in it once: the caller remembers where. Rows are filled
+    // in at the end.
     [[nodiscard]] std::vector<LogChange>& changes() { return entry_.changes; }
 
     // Hands the entry over and is as new.

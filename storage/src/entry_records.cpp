@@ -23,7 +23,8 @@ bool RecordCursor::next(Record& record) {
     const bool is_batch = header.kind == RecordKind::batch;
     const bool has_number = header.kind == RecordKind::trim || header.kind == RecordKind::reserve;
     if (header.kind < RecordKind::batch || header.kind > RecordKind::reserve) return false;
-    if (is_batch && (header.value_bytes < wire::kBatchOverheadBytes || header.key_bytes != 0)) return false;
+    if (is_batch && (header.value_bytes < wire::kBatchOverheadBytes || header.key_bytes != 0))
+        return false;
     if (is_batch && header.table >= kRetentionClassCount) return false;
     if (has_number && header.value_bytes != sizeof(std::uint64_t)) return false;
 
@@ -43,7 +44,8 @@ std::uint32_t record_crc(std::span<const std::byte> record, bool is_batch, std::
 bool stamp_matches(std::span<const std::byte> batch, std::uint64_t base) {
     if (batch.size() < wire::kBatchOverheadBytes) return false;
     const auto stamp = peek_stamp(batch);
-    return stamp.magic == wire::kBatchMagic && stamp.batch_bytes == batch.size() && stamp.base_offset == base &&
+    return stamp.magic == wire::kBatchMagic && stamp.batch_bytes == batch.size() &&
+           stamp.base_offset == base &&
            stamp.stamp_crc == wire::crc32c(batch.first(offsetof(wire::BatchStamp, stamp_crc)));
 }
 
@@ -60,7 +62,8 @@ bool check_entry_body(std::span<const std::byte> body, std::uint32_t body_crc) {
         if (!is_batch) continue;
         const auto stamp = peek_stamp(record.value);
         if (stamp.batch_bytes != record.value.size()) return false;
-        if (stamp.body_crc != wire::crc32c(record.value.subspan(sizeof(wire::BatchStamp)))) return false;
+        if (stamp.body_crc != wire::crc32c(record.value.subspan(sizeof(wire::BatchStamp))))
+            return false;
     }
     return cursor.ok() && crc == body_crc;
 }

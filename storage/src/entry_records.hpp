@@ -3,9 +3,10 @@
 //
 //   | record | record | ... |      record = | header 16 | key | value | zeros to a multiple of 8 |
 //
-// Everything is 8-aligned, so the batches are too and may be read in place. The entry's body_crc covers everything but
-// what batches have behind their stamp: that is covered by the producer's checksum, which the stamp carries and the
-// stamp is covered, so no byte is checksummed twice and none is left out. Format: docs/storage_format.md, "Entry".
+// Everything is 8-aligned, so the batches are too and may be read in place. The entry's body_crc
+// covers everything but what batches have behind their stamp: that is covered by the producer's
+// checksum, which the stamp carries and the stamp is covered, so no byte is checksummed twice and
+// none is left out. Format: docs/storage_format.md, "Entry".
 
 #include <casc/storage/store.hpp>
 #include <casc/wire/batch.hpp>
@@ -14,7 +15,14 @@
 
 namespace casc::storage {
 
-enum class RecordKind : std::uint8_t { batch = 1, put = 2, erase = 3, trim = 4, erase_log = 5, reserve = 6 };
+enum class RecordKind : std::uint8_t {
+    batch = 1,
+    put = 2,
+    erase = 3,
+    trim = 4,
+    erase_log = 5,
+    reserve = 6
+};
 
 struct RecordHeader {
     RecordKind kind;
@@ -47,8 +55,8 @@ struct Record {
     [[nodiscard]] std::uint64_t number() const;
 };
 
-// Walks the records of a body: `while (cursor.next(record))`, then ok() says whether the walk ended at the end.
-// Safe on any bytes. Thread: any (a value).
+// Walks the records of a body: `while (cursor.next(record))`, then ok() says whether the walk ended
+// at the end. Safe on any bytes. Thread: any (a value).
 class RecordCursor {
 public:
     explicit RecordCursor(std::span<const std::byte> body) : rest_(body) {}
@@ -72,13 +80,17 @@ private:
     return header;
 }
 
-// The bytes of `record_at` (header, key, value, padding) that body_crc covers, continued from `seed`.
-[[nodiscard]] std::uint32_t record_crc(std::span<const std::byte> record, bool is_batch, std::uint32_t seed);
+// The bytes of `record_at` (header, key, value, padding) that body_crc covers, continued from
+// `seed`.
+[[nodiscard]] std::uint32_t record_crc(std::span<const std::byte> record, bool is_batch,
+                                       std::uint32_t seed);
 
-// The journal's BodyCheck: records well formed, body_crc right, and every batch intact by its own checksums.
+// The journal's BodyCheck: records well formed, body_crc right, and every batch intact by its own
+// checksums.
 [[nodiscard]] bool check_entry_body(std::span<const std::byte> body, std::uint32_t body_crc);
 
-// Whether a stored batch is whole and is the one that its place says: stamp checksum, length, base offset.
+// Whether a stored batch is whole and is the one that its place says: stamp checksum, length, base
+// offset.
 [[nodiscard]] bool stamp_matches(std::span<const std::byte> batch, std::uint64_t base);
 
 }  // namespace casc::storage

@@ -1,9 +1,8 @@
-#include <casc/storage/journal.hpp>
-
 #include "journal_format.hpp"
 #include "journal_recovery.hpp"
 #include "journal_segments.hpp"
 
+#include <casc/storage/journal.hpp>
 #include <casc/types/assert.hpp>
 #include <casc/types/clock.hpp>
 #include <casc/types/fail_point.hpp>
@@ -23,7 +22,8 @@ namespace {
 std::uint32_t draw_salt() {
     std::random_device device;
     std::uint32_t salt = 0;
-    while (salt == 0) salt = device();
+    while (salt == 0)
+        salt = device();
     return salt;
 }
 
@@ -45,8 +45,9 @@ void fill_report(const JournalScan& scan, RecoveryReport& report) {
     report.torn_entries = scan.torn_entries;
 }
 
-// So many times the writes in flight may lie between the oldest incomplete entry and the newest: a slow write does not
-// keep the slots of the fast ones behind it empty (64 KiB x 8: 0.8 of the raw disk without it).
+// So many times the writes in flight may lie between the oldest incomplete entry and the newest: a
+// slow write does not keep the slots of the fast ones behind it empty (64 KiB x 8: 0.8 of the raw
+// disk without it).
 constexpr std::size_t kWindow = 4;
 
 }  // namespace
@@ -62,15 +63,16 @@ public:
           in_flight_(kWindow * options.writes_in_flight) {}
     ~Impl() { wait_for_all(); }
 
-    [[nodiscard]] Result<void> start(const JournalScan& scan, std::uint32_t salt, JournalSequence continue_after);
+    [[nodiscard]] Result<void> start(const JournalScan& scan, std::uint32_t salt,
+                                     JournalSequence continue_after);
 
     [[nodiscard]] bool can_submit(std::uint64_t body_bytes) noexcept {
         return !failure_ && incomplete_ < writes_in_flight_max_ &&
                next_ - durable_ <= JournalSequence::distance(in_flight_.size()) &&
                segments_.has_room(entry_bytes(body_bytes));
     }
-    JournalSequence submit(BlockRef entry, std::size_t body_bytes, std::uint32_t body_crc, std::uint32_t record_count,
-                           std::uint32_t flags);
+    JournalSequence submit(BlockRef entry, std::size_t body_bytes, std::uint32_t body_crc,
+                           std::uint32_t record_count, std::uint32_t flags);
     void submit_mark(std::uint32_t flags);
     void poll();
     void wait();
@@ -97,7 +99,9 @@ private:
         BlockRef entry;
         bool complete = false;
     };
-    [[nodiscard]] InFlight& slot(JournalSequence sequence) { return in_flight_[sequence.value() % in_flight_.size()]; }
+    [[nodiscard]] InFlight& slot(JournalSequence sequence) {
+        return in_flight_[sequence.value() % in_flight_.size()];
+    }
     void take_completions();
     void complete(const WriteCompletion& completion);
     void wait_for_all();
@@ -105,14 +109,16 @@ private:
     std::vector<InFlight> in_flight_;  // the entries after durable_, by sequence modulo its size
     std::vector<WriteCompletion> completed_;
     std::uint32_t previous_crc_ = 0;
-    JournalSequence proven_{};            // durable_through of the newest entry submitted
+    JournalSequence proven_{};           // durable_through of the newest entry submitted
     JournalSequence newest_to_prove_{};  // the newest entry that is not a mark
 };
 
-// The opening mark is durable before anybody may submit: entries of an older generation that are still lying behind the
-// tail can never again follow an entry of the chain.
-Result<void> Journal::Impl::start(const JournalScan& scan, std::uint32_t salt, JournalSequence continue_after) {
-    generation_ = scan.generation_max + (seeded_bug("no_generation_bump") && scan.entries > 0 ? 0 : 1);
+// The opening mark is durable before anybody may submit: entries of an older generation that are
+// still lying behind the tail can never again follow an entry of the chain.
+Result<void> Journal::Impl::start(const JournalScan& scan, std::uint32_t salt,
+                                  JournalSequence continue_after) {
+    generation_ =
+        scan.generation_max + (seeded_bug("no_generation_bump") && scan.entries > 0 ? 0 : 1);
     salt_ = scan.salt != 0 ? scan.salt : salt;
     previous_crc_ = scan.last_crc;
     durable_ = scan.entries > 0 ? scan.last : continue_after;
@@ -126,8 +132,9 @@ Result<void> Journal::Impl::start(const JournalScan& scan, std::uint32_t salt, J
     return {};
 }
 
-JournalSequence Journal::Impl::submit(BlockRef entry, std::size_t body_bytes, std::uint32_t body_crc,
-                                      std::uint32_t record_count, std::uint32_t flags) {
+JournalSequence Journal::Impl::submit(BlockRef entry, std::size_t body_bytes,
+                                      std::uint32_t body_crc, std::uint32_t record_count,
+                                      std::uint32_t flags) {
     CASC_ASSERT(can_submit(body_bytes), next_.value(), durable_.value(), body_bytes);
     const auto bytes = entry_bytes(body_bytes);
     const auto memory = entry.bytes().first(bytes);
@@ -181,8 +188,10 @@ void Journal::Impl::wait() {
 void Journal::Impl::take_completions() {
     if (completed_.empty()) return;
     CASC_FAIL_POINT("journal.written");
-    for (const auto& completion : completed_) complete(completion);
-    // The contiguous prefix: an entry that a failed write leaves a gap before never becomes durable.
+    for (const auto& completion : completed_)
+        complete(completion);
+    // The contiguous prefix: an entry that a failed write leaves a gap before never becomes
+    // durable.
     while (durable_.next() < next_ && slot(durable_.next()).complete) {
         durable_ = durable_.next();
         slot(durable_).complete = false;
@@ -206,12 +215,13 @@ void Journal::Impl::complete(const WriteCompletion& completion) {
 }
 
 void Journal::Impl::wait_for_all() {
-    while (incomplete_ > 0 || segments_.blanking()) wait();
+    while (incomplete_ > 0 || segments_.blanking())
+        wait();
 }
 
-Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const JournalOptions& options, const BodyCheck& check,
-                                               const std::function<Result<void>(const RecoveredEntry&)>& visit,
-                                               RecoveryReport& report) {
+Result<std::unique_ptr<Journal>> Journal::open(
+    Disk& disk, const JournalOptions& options, const BodyCheck& check,
+    const std::function<Result<void>(const RecoveredEntry&)>& visit, RecoveryReport& report) {
     CASC_TRY_VOID(check_options(options));
     CASC_TRY_VOID(disk.make_directories(options.directory));
     CASC_TRY(const auto scan, detail::scan_journal(disk, options.directory, check));
@@ -220,19 +230,21 @@ Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const JournalOptions&
     // Nothing has been modified up to here. One write more than asked for: blanking.
     CASC_TRY(auto queue, disk.make_write_queue(options.writes_in_flight + 1));
     auto impl = std::make_unique<Impl>(disk, options, std::move(queue));
-    CASC_TRY_VOID(impl->start(scan, options.salt != 0 ? options.salt : draw_salt(), options.continue_after));
+    CASC_TRY_VOID(
+        impl->start(scan, options.salt != 0 ? options.salt : draw_salt(), options.continue_after));
     report.generation = impl->generation_;
     return std::unique_ptr<Journal>(new Journal(std::move(impl)));
 }
 
-Result<void> Journal::examine(Disk& disk, const std::filesystem::path& directory, const BodyCheck& check,
-                              RecoveryReport& report) {
+Result<void> Journal::examine(Disk& disk, const std::filesystem::path& directory,
+                              const BodyCheck& check, RecoveryReport& report) {
     CASC_TRY(const auto scan, detail::scan_journal(disk, directory, check));
     fill_report(scan, report);
     return {};
 }
 
-Result<void> Journal::verify(Disk& disk, const std::filesystem::path& directory, const BodyCheck& check,
+Result<void> Journal::verify(Disk& disk, const std::filesystem::path& directory,
+                             const BodyCheck& check,
                              const std::function<Result<void>(const RecoveredEntry&)>& visit,
                              RecoveryReport& report) {
     CASC_TRY(const auto scan, detail::scan_journal(disk, directory, check));
@@ -243,7 +255,9 @@ Result<void> Journal::verify(Disk& disk, const std::filesystem::path& directory,
 Journal::Journal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Journal::~Journal() = default;
 
-std::size_t Journal::body_bytes_max() const noexcept { return impl_->segment_bytes_ / 2 - kEntryHeaderBytes; }
+std::size_t Journal::body_bytes_max() const noexcept {
+    return impl_->segment_bytes_ / 2 - kEntryHeaderBytes;
+}
 
 bool Journal::can_submit(std::size_t body_bytes) noexcept {
     CASC_ASSERT(body_bytes <= body_bytes_max(), body_bytes, body_bytes_max());
@@ -266,11 +280,21 @@ JournalSequence Journal::wait() {
     return impl_->durable_;
 }
 
-JournalSequence Journal::next_sequence() const noexcept { return impl_->next_; }
-JournalSequence Journal::durable_through() const noexcept { return impl_->durable_; }
-unsigned Journal::writes_in_flight() const noexcept { return impl_->incomplete_; }
-const std::optional<Error>& Journal::failure() const noexcept { return impl_->failure_; }
-int Journal::event_fd() const noexcept { return impl_->queue_->event_fd(); }
+JournalSequence Journal::next_sequence() const noexcept {
+    return impl_->next_;
+}
+JournalSequence Journal::durable_through() const noexcept {
+    return impl_->durable_;
+}
+unsigned Journal::writes_in_flight() const noexcept {
+    return impl_->incomplete_;
+}
+const std::optional<Error>& Journal::failure() const noexcept {
+    return impl_->failure_;
+}
+int Journal::event_fd() const noexcept {
+    return impl_->queue_->event_fd();
+}
 
 void Journal::recycle_through(JournalSequence sequence) {
     CASC_ASSERT(sequence <= durable_through(), sequence.value(), durable_through().value());
@@ -281,7 +305,11 @@ void Journal::submit_closing_mark() {
     if (needs_closing_mark() && impl_->can_submit(0)) impl_->submit_mark(kEntryClosingMark);
 }
 
-bool Journal::needs_closing_mark() const noexcept { return impl_->needs_closing_mark(); }
-Journal::Usage Journal::usage() const noexcept { return impl_->segments_.usage(); }
+bool Journal::needs_closing_mark() const noexcept {
+    return impl_->needs_closing_mark();
+}
+Journal::Usage Journal::usage() const noexcept {
+    return impl_->segments_.usage();
+}
 
 }  // namespace casc::storage

@@ -1,5 +1,6 @@
 #pragma once
-// storage/src/journal_format.hpp: one entry as bytes. Format: docs/storage_format.md, "Journal". Thread: any.
+// storage/src/journal_format.hpp: one entry as bytes. Format: docs/storage_format.md, "Journal".
+// Thread: any.
 
 #include <casc/storage/journal.hpp>
 #include <casc/types/units.hpp>
@@ -13,9 +14,11 @@
 
 namespace casc::storage::detail {
 
-static_assert(std::endian::native == std::endian::little, "the formats are written as they lie in memory");
+static_assert(std::endian::native == std::endian::little,
+              "the formats are written as they lie in memory");
 static_assert(offsetof(EntryHeader, generation) == 8 && offsetof(EntryHeader, record_count) == 12);
-static_assert(offsetof(EntryHeader, sequence) == 16 && offsetof(EntryHeader, durable_through) == 24);
+static_assert(offsetof(EntryHeader, sequence) == 16 &&
+              offsetof(EntryHeader, durable_through) == 24);
 static_assert(offsetof(EntryHeader, body_bytes) == 32 && offsetof(EntryHeader, body_crc) == 36);
 static_assert(offsetof(EntryHeader, previous_crc) == 40 && offsetof(EntryHeader, flags) == 44);
 static_assert(offsetof(EntryHeader, written_at) == 48 && offsetof(EntryHeader, salt) == 56);
@@ -32,7 +35,8 @@ inline constexpr std::uint32_t kEntryMarks = kEntryOpeningMark | kEntryClosingMa
 // Fills in magic and header_crc and writes the header to the start of `entry`. Returns header_crc.
 std::uint32_t write_header(EntryHeader header, std::span<std::byte> entry);
 
-// The header at the start of `bytes`, when magic and header_crc are right. Says nothing about the body.
+// The header at the start of `bytes`, when magic and header_crc are right. Says nothing about the
+// body.
 [[nodiscard]] std::optional<EntryHeader> read_header(std::span<const std::byte> bytes);
 
 // journal-000017.seg <-> 17

@@ -13,7 +13,8 @@ constexpr std::uint64_t kWindowBytes = 1_MiB;
 Result<std::span<const std::byte>> SegmentReader::at(std::uint64_t position, std::uint64_t wanted) {
     if (position >= bytes()) return std::span<const std::byte>{};
     wanted = std::min(wanted, bytes() - position);
-    const bool inside = position >= window_position_ && position + wanted <= window_position_ + window_bytes_;
+    const bool inside =
+        position >= window_position_ && position + wanted <= window_position_ + window_bytes_;
     if (!inside) {
         const auto window_bytes = std::min(std::max(wanted, kWindowBytes), bytes() - position);
         if (window_.bytes().size() < window_bytes) window_ = AlignedMemory(window_bytes);

@@ -18,12 +18,19 @@ public:
     explicit SegmentReader(std::unique_ptr<ReadableFile> file) : file_(std::move(file)) {}
 
     // Whole blocks only: the rest was left by a crash while the file was made.
-    [[nodiscard]] std::uint64_t bytes() const { return file_->size() & ~std::uint64_t{kBlockAlignment - 1}; }
-    // The same with a block that somebody has cut: it is filled up when the segment is written again.
-    [[nodiscard]] std::uint64_t whole_bytes() const { return align_up<std::uint64_t>(file_->size(), kBlockAlignment); }
+    [[nodiscard]] std::uint64_t bytes() const {
+        return file_->size() & ~std::uint64_t{kBlockAlignment - 1};
+    }
+    // The same with a block that somebody has cut: it is filled up when the segment is written
+    // again.
+    [[nodiscard]] std::uint64_t whole_bytes() const {
+        return align_up<std::uint64_t>(file_->size(), kBlockAlignment);
+    }
 
-    // The blocks [position, position + bytes), or fewer at the end of the file. Valid until the next call.
-    [[nodiscard]] Result<std::span<const std::byte>> at(std::uint64_t position, std::uint64_t bytes);
+    // The blocks [position, position + bytes), or fewer at the end of the file. Valid until the
+    // next call.
+    [[nodiscard]] Result<std::span<const std::byte>> at(std::uint64_t position,
+                                                        std::uint64_t bytes);
 
     struct Entry {
         EntryHeader header;

@@ -46,7 +46,8 @@ private:
     Result<void> list_segments();
     Result<void> find_start();
     Result<void> walk();
-    Result<std::optional<SegmentReader::Entry>> next_in_segment(std::size_t segment, std::uint64_t position);
+    Result<std::optional<SegmentReader::Entry>> next_in_segment(std::size_t segment,
+                                                                std::uint64_t position);
     std::optional<std::size_t> successor() const;
     Result<void> judge_the_end();
     Result<void> judge_segment(std::size_t segment, std::uint64_t from);
@@ -60,8 +61,8 @@ private:
     const std::filesystem::path& directory_;
     const BodyCheck& check_;
     JournalScan scan_;
-    std::vector<SegmentReader> readers_;                    // one per segment
-    std::vector<std::optional<EntryHeader>> first_headers_; // of block 0 of each segment
+    std::vector<SegmentReader> readers_;                     // one per segment
+    std::vector<std::optional<EntryHeader>> first_headers_;  // of block 0 of each segment
     Expected expected_;
     // The place of the first entry that is not there.
     std::size_t end_segment_ = 0;
@@ -94,17 +95,18 @@ Result<void> Scanner::list_segments() {
     return {};
 }
 
-// The chain starts in the segment whose first entry is the oldest: a segment is blanked, oldest first, before it is
-// written again, so the segments that start with an entry are one unbroken run.
+// The chain starts in the segment whose first entry is the oldest: a segment is blanked, oldest
+// first, before it is written again, so the segments that start with an entry are one unbroken run.
 Result<void> Scanner::find_start() {
     std::vector<std::size_t> by_age;
     for (std::size_t i = 0; i < first_headers_.size(); ++i) {
         if (!first_headers_[i]) continue;
         by_age.push_back(i);
         if (first_headers_[i]->salt != first_headers_[by_age.front()]->salt)
-            return Error(ErrorCode::data_corrupt, "'" + (directory_ / scan_.segments[i].name).string() +
-                                                      "' belongs to another journal than '" +
-                                                      scan_.segments[by_age.front()].name + "'");
+            return Error(ErrorCode::data_corrupt,
+                         "'" + (directory_ / scan_.segments[i].name).string() +
+                             "' belongs to another journal than '" +
+                             scan_.segments[by_age.front()].name + "'");
     }
     std::sort(by_age.begin(), by_age.end(), [&](std::size_t a, std::size_t b) {
         return first_headers_[a]->sequence < first_headers_[b]->sequence;
@@ -112,8 +114,9 @@ Result<void> Scanner::find_start() {
     if (by_age.empty()) return {};
     auto start = by_age.front();
     CASC_TRY(const auto entry, readers_[start].entry_at(0));
-    // Blanking can be torn too, so that the header is still there and the body is not. The segment was not needed any
-    // more then; if it was (real damage), its user finds the entries missing that it has not stored elsewhere.
+    // Blanking can be torn too, so that the header is still there and the body is not. The segment
+    // was not needed any more then; if it was (real damage), its user finds the entries missing
+    // that it has not stored elsewhere.
     if ((!entry || !body_is_intact(*entry, check_)) && by_age.size() > 1) start = by_age[1];
     scan_.chain.push_back(start);
     scan_.salt = first_headers_[start]->salt;
@@ -121,16 +124,19 @@ Result<void> Scanner::find_start() {
     return {};
 }
 
-Result<std::optional<SegmentReader::Entry>> Scanner::next_in_segment(std::size_t segment, std::uint64_t position) {
+Result<std::optional<SegmentReader::Entry>> Scanner::next_in_segment(std::size_t segment,
+                                                                     std::uint64_t position) {
     CASC_TRY(auto entry, readers_[segment].entry_at(position));
-    if (!entry || !expected_.continued_by(entry->header) || !body_is_intact(*entry, check_)) entry.reset();
+    if (!entry || !expected_.continued_by(entry->header) || !body_is_intact(*entry, check_))
+        entry.reset();
     return entry;
 }
 
 // The segment whose first header continues the chain.
 std::optional<std::size_t> Scanner::successor() const {
     for (std::size_t i = 0; i < first_headers_.size(); ++i)
-        if (!expected_.first && first_headers_[i] && expected_.continued_by(*first_headers_[i]) && !in_chain(i))
+        if (!expected_.first && first_headers_[i] && expected_.continued_by(*first_headers_[i]) &&
+            !in_chain(i))
             return i;
     return std::nullopt;
 }
@@ -144,7 +150,8 @@ Result<void> Scanner::walk() {
             const auto& header = entry->header;
             auto& segment = scan_.segments[end_segment_];
             end_position_ += entry_bytes(header.body_bytes);
-            if (end_position_ == entry_bytes(header.body_bytes)) segment.first = JournalSequence(header.sequence);
+            if (end_position_ == entry_bytes(header.body_bytes))
+                segment.first = JournalSequence(header.sequence);
             segment.last = JournalSequence(header.sequence);
             segment.end = end_position_;
             if (expected_.first) scan_.first = segment.first;
@@ -159,15 +166,16 @@ Result<void> Scanner::walk() {
         if (!next) return {};
         end_segment_ = *next;
         end_position_ = 0;
-        // Only a segment with an intact entry is part of the chain: the header may be all that is there.
+        // Only a segment with an intact entry is part of the chain: the header may be all that is
+        // there.
         CASC_TRY(const auto first_entry, next_in_segment(end_segment_, end_position_));
         if (!first_entry) return {};
         scan_.chain.push_back(end_segment_);
     }
 }
 
-// The chain ends at the entry expected_.sequence. Had that entry ever been complete, then an entry written later may
-// know it, and this is damage; when none knows, it is the torn tail.
+// The chain ends at the entry expected_.sequence. Had that entry ever been complete, then an entry
+// written later may know it, and this is damage; when none knows, it is the torn tail.
 Result<void> Scanner::judge_the_end() {
     if (scan_.entries == 0) scan_.chain.clear();
     scan_.generation_max = scan_.last_generation;
@@ -188,15 +196,17 @@ Result<void> Scanner::judge_segment(std::size_t segment, std::uint64_t from) {
         const auto header = read_header(block);
         if (!header) continue;
         if (scan_.chain.empty()) {
-            // A journal that has been opened once has an entry at the start of some segment for ever after; only the
-            // mark of its very first opening can be missing there, and nothing follows that one.
+            // A journal that has been opened once has an entry at the start of some segment for
+            // ever after; only the mark of its very first opening can be missing there, and nothing
+            // follows that one.
             if (position > 0 || header->sequence > 1 || header->durable_through > 0)
                 return damaged(scan_.segments[segment], position, *header);
             continue;
         }
         if (header->salt != scan_.salt) continue;  // a look-alike in somebody's payload
         scan_.generation_max = std::max(scan_.generation_max, header->generation);
-        if (header->generation < scan_.last_generation || header->sequence < expected_.sequence) continue;
+        if (header->generation < scan_.last_generation || header->sequence < expected_.sequence)
+            continue;
         if (header->sequence > expected_.sequence && header->durable_through >= expected_.sequence)
             return damaged(scan_.segments[segment], position, *header);
         ++scan_.torn_entries;
@@ -206,26 +216,30 @@ Result<void> Scanner::judge_segment(std::size_t segment, std::uint64_t from) {
 
 Error Scanner::damaged(const ScannedSegment& witness_segment, std::uint64_t witness_position,
                        const EntryHeader& witness) const {
-    const auto witness_text = "entry " + std::to_string(witness.sequence) + " at '" + witness_segment.name +
-                              "' position " + std::to_string(witness_position);
+    const auto witness_text = "entry " + std::to_string(witness.sequence) + " at '" +
+                              witness_segment.name + "' position " +
+                              std::to_string(witness_position);
     if (scan_.chain.empty())
-        return {ErrorCode::data_corrupt, "journal in '" + directory_.string() +
-                                             "': no segment starts with an intact entry, but there is " + witness_text};
-    return {ErrorCode::data_corrupt, "journal '" + (directory_ / scan_.segments[end_segment_].name).string() +
-                                         "' position " + std::to_string(end_position_) + ": entry " +
-                                         std::to_string(expected_.sequence) +
-                                         " was complete once and is damaged or missing (known by " + witness_text +
-                                         ")"};
+        return {ErrorCode::data_corrupt,
+                "journal in '" + directory_.string() +
+                    "': no segment starts with an intact entry, but there is " + witness_text};
+    return {ErrorCode::data_corrupt,
+            "journal '" + (directory_ / scan_.segments[end_segment_].name).string() +
+                "' position " + std::to_string(end_position_) + ": entry " +
+                std::to_string(expected_.sequence) +
+                " was complete once and is damaged or missing (known by " + witness_text + ")"};
 }
 
 }  // namespace
 
-Result<JournalScan> scan_journal(Disk& disk, const std::filesystem::path& directory, const BodyCheck& check) {
+Result<JournalScan> scan_journal(Disk& disk, const std::filesystem::path& directory,
+                                 const BodyCheck& check) {
     return Scanner(disk, directory, check).run();
 }
 
-Result<void> visit_chain(Disk& disk, const std::filesystem::path& directory, const JournalScan& scan,
-                         const BodyCheck& check, const std::function<Result<void>(const RecoveredEntry&)>& visit) {
+Result<void> visit_chain(Disk& disk, const std::filesystem::path& directory,
+                         const JournalScan& scan, const BodyCheck& check,
+                         const std::function<Result<void>(const RecoveredEntry&)>& visit) {
     for (const auto index : scan.chain) {
         const auto& segment = scan.segments[index];
         CASC_TRY(auto file, disk.open_to_read(directory / segment.name));
@@ -233,10 +247,11 @@ Result<void> visit_chain(Disk& disk, const std::filesystem::path& directory, con
         for (std::uint64_t position = 0; position < segment.end;) {
             CASC_TRY(const auto entry, reader.entry_at(position));
             if (!entry || !body_is_intact(*entry, check))
-                return Error(ErrorCode::data_corrupt, "journal '" + (directory / segment.name).string() +
-                                                          "' position " + std::to_string(position) +
-                                                          ": read differently the second time");
-            CASC_TRY_VOID(visit({JournalSequence(entry->header.sequence), entry->body, entry->header.record_count}));
+                return Error(ErrorCode::data_corrupt,
+                             "journal '" + (directory / segment.name).string() + "' position " +
+                                 std::to_string(position) + ": read differently the second time");
+            CASC_TRY_VOID(visit({JournalSequence(entry->header.sequence), entry->body,
+                                 entry->header.record_count}));
             position += entry_bytes(entry->header.body_bytes);
         }
     }

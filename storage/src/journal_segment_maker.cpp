@@ -8,7 +8,8 @@ namespace casc::storage::detail {
 
 SegmentMaker::~SegmentMaker() {
     if (!helper_.joinable()) return;
-    // The helper leaves `asked` by itself; only then may `stopping` be stored, or it would overwrite it with `done`.
+    // The helper leaves `asked` by itself; only then may `stopping` be stored, or it would
+    // overwrite it with `done`.
     for (auto state = state_.load(std::memory_order_acquire); state == State::asked;
          state = state_.load(std::memory_order_acquire))
         state_.wait(state, std::memory_order_acquire);

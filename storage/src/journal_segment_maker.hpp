@@ -1,6 +1,6 @@
 #pragma once
-// storage/src/journal_segment_maker.hpp: fills a new segment file on a thread of its own, because that takes tens of
-// milliseconds and the shard never waits. One file at a time.
+// storage/src/journal_segment_maker.hpp: fills a new segment file on a thread of its own, because
+// that takes tens of milliseconds and the shard never waits. One file at a time.
 //
 // Thread:   owning shard, except the helper thread inside.
 // Lifetime: `disk` and `queue` must outlive it; the destructor waits for the file being made.
@@ -22,7 +22,9 @@ public:
     SegmentMaker(const SegmentMaker&) = delete;
     SegmentMaker& operator=(const SegmentMaker&) = delete;
 
-    [[nodiscard]] bool idle() const noexcept { return state_.load(std::memory_order_acquire) == State::idle; }
+    [[nodiscard]] bool idle() const noexcept {
+        return state_.load(std::memory_order_acquire) == State::idle;
+    }
 
     // Starts making `path`. Requires idle().
     void post_make(const std::filesystem::path& path, std::uint64_t bytes);
@@ -36,8 +38,8 @@ private:
 
     Disk& disk_;
     WriteQueue& queue_;
-    // Each side owns these while state_ is its own: the shard in `idle` and `done`, the helper in `asked`. The
-    // release store that changes state_ pairs with the acquire load of the other side.
+    // Each side owns these while state_ is its own: the shard in `idle` and `done`, the helper in
+    // `asked`. The release store that changes state_ pairs with the acquire load of the other side.
     std::filesystem::path path_;
     std::uint64_t bytes_ = 0;
     Result<void> outcome_;

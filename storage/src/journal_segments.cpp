@@ -38,8 +38,8 @@ Result<void> SegmentSet::open_chain(const JournalScan& scan) {
         // Recovery may have read what the process before wrote and did not live to see complete.
         CASC_TRY_VOID(file->sync());
         live_.push_back(segments_.size());
-        segments_.push_back(
-            {scanned.number, scanned.bytes, std::move(file), scanned.first, scanned.last, scanned.end});
+        segments_.push_back({scanned.number, scanned.bytes, std::move(file), scanned.first,
+                             scanned.last, scanned.end});
     }
     return {};
 }
@@ -49,7 +49,8 @@ Result<void> SegmentSet::open_unused(const JournalScan& scan) {
     for (std::size_t i = 0; i < scan.segments.size(); ++i) {
         const auto& scanned = scan.segments[i];
         const bool in_chain = chain.contains(i);
-        // Shorter: a crash interrupted its making, or segments were smaller once. It takes less to make it anew.
+        // Shorter: a crash interrupted its making, or segments were smaller once. It takes less to
+        // make it anew.
         if (!in_chain && scanned.bytes < options_.segment_bytes) {
             CASC_TRY_VOID(disk_.remove_file(path_of(scanned.number)));
             continue;
@@ -104,7 +105,9 @@ bool SegmentSet::fits_current(std::uint64_t bytes) const noexcept {
     return current.end + bytes <= current.bytes;
 }
 
-std::size_t SegmentSet::spare_count() const noexcept { return empty_.size() + waiting_.size(); }
+std::size_t SegmentSet::spare_count() const noexcept {
+    return empty_.size() + waiting_.size();
+}
 
 bool SegmentSet::has_room(std::uint64_t bytes) {
     if (fits_current(bytes)) return true;
@@ -143,9 +146,11 @@ void SegmentSet::durable_through(JournalSequence sequence) {
 }
 
 void SegmentSet::recycle() {
-    // Recovery needs a complete entry to start with. Were the newest durable entry gone while its successors are in
-    // flight, a crash could lose the next one and keep the one after it, and the journal would seem to start there.
-    while (live_.size() > 1 && segments_[live_.front()].last <= recycled_ && segments_[live_[1]].first <= durable_) {
+    // Recovery needs a complete entry to start with. Were the newest durable entry gone while its
+    // successors are in flight, a crash could lose the next one and keep the one after it, and the
+    // journal would seem to start there.
+    while (live_.size() > 1 && segments_[live_.front()].last <= recycled_ &&
+           segments_[live_[1]].first <= durable_) {
         waiting_.push_back(live_.front());
         live_.pop_front();
     }
@@ -170,9 +175,11 @@ void SegmentSet::blanked(bool written) {
     start_blanking();
 }
 
-// Makes a segment while one is still to spare, so that the shard does not run out while it is being filled.
+// Makes a segment while one is still to spare, so that the shard does not run out while it is being
+// filled.
 void SegmentSet::grow_ahead() {
-    if (spare_count() > 1 || segments_.size() >= options_.segments_max || growth_failed_ || frozen_) return;
+    if (spare_count() > 1 || segments_.size() >= options_.segments_max || growth_failed_ || frozen_)
+        return;
     if (!options_.grow_on_helper_thread) {
         if (empty_.empty()) growth_failed_ = !make_segment();
         return;
@@ -185,7 +192,8 @@ void SegmentSet::grow_ahead() {
 void SegmentSet::take_made() {
     const auto made = maker_.take();
     if (!made) return;
-    // A journal that cannot grow is not broken: it waits for recycling, and its user for can_submit().
+    // A journal that cannot grow is not broken: it waits for recycling, and its user for
+    // can_submit().
     growth_failed_ = !*made || !add_made_segment();
 }
 

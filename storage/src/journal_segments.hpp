@@ -1,12 +1,14 @@
 #pragma once
 // storage/src/journal_segments.hpp: the segment files of a journal and the place of the next entry.
 //
-//   empty ──take──▶ current ──full──▶ sealed ──recycle_through()──▶ waiting ──▶ blanking ──write complete──▶ empty
+//   empty ──take──▶ current ──full──▶ sealed ──recycle_through()──▶ waiting ──▶ blanking ──write
+//   complete──▶ empty
 //
-// A segment is blanked (its first block zeroed, durably) before it is written again, oldest first and one after the
-// other, and only once the first entry of its successor is durable. So the segments that start with an entry are always
-// one unbroken run of the journal that begins with a complete entry, which is how recovery finds its start, and a half
-// overwritten old segment can never be mistaken for damage.
+// A segment is blanked (its first block zeroed, durably) before it is written again, oldest first
+// and one after the other, and only once the first entry of its successor is durable. So the
+// segments that start with an entry are always one unbroken run of the journal that begins with a
+// complete entry, which is how recovery finds its start, and a half overwritten old segment can
+// never be mistaken for damage.
 //
 // Thread:   owning shard. Lifetime: `disk` and `queue` must outlive it.
 
@@ -28,16 +30,16 @@ class SegmentSet {
 public:
     SegmentSet(Disk& disk, WriteQueue& queue, const JournalOptions& options);
 
-    // Opens every file of `scan`, makes those that are missing, blanks those that start with an entry outside the chain
-    // and makes what was recovered durable. On a full disk a journal that has entries gets by with fewer segments than
-    // segments_min. Blocking.
+    // Opens every file of `scan`, makes those that are missing, blanks those that start with an
+    // entry outside the chain and makes what was recovered durable. On a full disk a journal that
+    // has entries gets by with fewer segments than segments_min. Blocking.
     [[nodiscard]] Result<void> open(const JournalScan& scan);
-    // Makes one more than segments_max if it must: after a crash with every segment in use there has to be room for
-    // the opening mark. Blocking.
+    // Makes one more than segments_max if it must: after a crash with every segment in use there
+    // has to be room for the opening mark. Blocking.
     [[nodiscard]] Result<void> make_room_for_mark();
 
-    // True when the next entry may take `bytes`: in the current segment, else in an empty one. Takes over what the
-    // helper thread has made.
+    // True when the next entry may take `bytes`: in the current segment, else in an empty one.
+    // Takes over what the helper thread has made.
     [[nodiscard]] bool has_room(std::uint64_t bytes);
 
     struct Place {
@@ -65,9 +67,9 @@ private:
         unsigned number = 0;
         std::uint64_t bytes = 0;
         std::unique_ptr<DurableFile> file;
-        JournalSequence first{};     // of the entries in it
+        JournalSequence first{};  // of the entries in it
         JournalSequence last{};
-        std::uint64_t end = 0;       // where the next entry would go
+        std::uint64_t end = 0;  // where the next entry would go
     };
 
     [[nodiscard]] std::filesystem::path path_of(unsigned number) const;
@@ -90,16 +92,18 @@ private:
     const AlignedMemory zeros_{kBlockAlignment};
     // Owned by the shard.
     std::vector<Segment> segments_;
-    std::deque<std::size_t> live_;     // oldest first; the last one is current and gets the next entry
-    std::deque<std::size_t> waiting_;  // to be blanked, oldest first; the first one is being blanked when blanking_
+    std::deque<std::size_t> live_;  // oldest first; the last one is current and gets the next entry
+    std::deque<std::size_t>
+        waiting_;  // to be blanked, oldest first; the first one is being blanked when blanking_
     std::deque<std::size_t> empty_;
     unsigned next_number_ = 0;
     JournalSequence recycled_{};
     JournalSequence durable_{};
     bool blanking_ = false;
     bool frozen_ = false;
-    bool growth_failed_ = false;  // until something is recycled or sealed, which changes the outlook
-    SegmentMaker maker_;          // last: its thread goes first
+    bool growth_failed_ =
+        false;            // until something is recycled or sealed, which changes the outlook
+    SegmentMaker maker_;  // last: its thread goes first
 };
 
 }  // namespace casc::storage::detail

@@ -4,8 +4,8 @@
 
 namespace casc::storage {
 
-void LogRow::append(std::uint64_t base, std::uint32_t events, std::size_t batch_bytes, std::int64_t time,
-                    RetentionClass in) {
+void LogRow::append(std::uint64_t base, std::uint32_t events, std::size_t batch_bytes,
+                    std::int64_t time, RetentionClass in) {
     // max: replay may bring a batch that a raised ceiling has already passed.
     end = std::max(end, base + events);
     bytes += batch_bytes;
@@ -16,7 +16,8 @@ void LogRow::append(std::uint64_t base, std::uint32_t events, std::size_t batch_
 void LogRow::trim(std::uint64_t new_start) {
     const std::uint64_t to = std::min(new_start, end);
     if (to <= start) return;
-    // Events of a log are taken to be of one size; exact bytes are with the slices, too far away for this path.
+    // Events of a log are taken to be of one size; exact bytes are with the slices, too far away
+    // for this path.
     const auto kept = static_cast<double>(end - to) / static_cast<double>(end - start);
     bytes = to == end ? 0 : static_cast<std::uint64_t>(static_cast<double>(bytes) * kept);
     start = to;
@@ -71,7 +72,8 @@ void LogIndex::erase(LogId log) {
     by_log_.erase(at);
     ceilings_.erase(log);
     slot(number) = Slot{};
-    // The slot leaves the listing now, because it may come back with another log. Topics are deleted rarely.
+    // The slot leaves the listing now, because it may come back with another log. Topics are
+    // deleted rarely.
     const auto listed = std::find(listing_.begin(), listing_.end(), number);
     if (static_cast<std::size_t>(listed - listing_.begin()) < listing_sorted_) --listing_sorted_;
     listing_.erase(listed);
@@ -84,32 +86,40 @@ std::uint32_t LogIndex::take_slot() {
         free_.pop_back();
         return number;
     }
-    if (slots_used_ == chunks_.size() * kChunkSlots) chunks_.push_back(std::make_unique<Slot[]>(kChunkSlots));
+    if (slots_used_ == chunks_.size() * kChunkSlots)
+        chunks_.push_back(std::make_unique<Slot[]>(kChunkSlots));
     return slots_used_++;
 }
 
 std::size_t LogIndex::memory_bytes() const {
     // The set keeps 15 numbers and 16 bytes of metadata per group, at most 7/8 full.
-    const std::size_t set_bytes = by_log_.bucket_count() * sizeof(std::uint32_t) + by_log_.bucket_count() * 16 / 15;
-    return chunks_.size() * kChunkSlots * sizeof(Slot) + set_bytes + listing_.capacity() * sizeof(std::uint32_t);
+    const std::size_t set_bytes =
+        by_log_.bucket_count() * sizeof(std::uint32_t) + by_log_.bucket_count() * 16 / 15;
+    return chunks_.size() * kChunkSlots * sizeof(Slot) + set_bytes +
+           listing_.capacity() * sizeof(std::uint32_t);
 }
 
 void LogIndex::sort_listing() const {
     if (listing_sorted_ == listing_.size()) return;
-    const auto by_id = [this](std::uint32_t a, std::uint32_t b) { return slot(a).log < slot(b).log; };
+    const auto by_id = [this](std::uint32_t a, std::uint32_t b) {
+        return slot(a).log < slot(b).log;
+    };
     const auto added = listing_.begin() + static_cast<std::ptrdiff_t>(listing_sorted_);
     std::sort(added, listing_.end(), by_id);
     std::inplace_merge(listing_.begin(), added, listing_.end(), by_id);
     listing_sorted_ = listing_.size();
 }
 
-void LogIndex::for_each(LogId first, LogId last, const std::function<void(const Slot&)>& visit) const {
+void LogIndex::for_each(LogId first, LogId last,
+                        const std::function<void(const Slot&)>& visit) const {
     sort_listing();
-    const auto from = std::lower_bound(listing_.begin(), listing_.end(), first.value(),
-                                       [this](std::uint32_t number, std::uint64_t log) { return slot(number).log < log; });
+    const auto from = std::lower_bound(
+        listing_.begin(), listing_.end(), first.value(),
+        [this](std::uint32_t number, std::uint64_t log) { return slot(number).log < log; });
     // A copy: `visit` may create or erase logs.
     std::vector<std::uint32_t> found;
-    for (auto at = from; at != listing_.end() && slot(*at).log <= last.value(); ++at) found.push_back(*at);
+    for (auto at = from; at != listing_.end() && slot(*at).log <= last.value(); ++at)
+        found.push_back(*at);
     for (const std::uint32_t number : found) {
         if (slot(number).log != 0) visit(slot(number));
     }

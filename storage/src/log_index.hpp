@@ -1,5 +1,6 @@
 #pragma once
-// storage/src/log_index.hpp: what the store knows of every log, all of it in memory, at most 64 bytes each.
+// storage/src/log_index.hpp: what the store knows of every log, all of it in memory, at most 64
+// bytes each.
 
 #include <casc/storage/store.hpp>
 
@@ -16,22 +17,23 @@ struct LogRow {
     std::uint64_t start = 0;
     std::uint64_t end = 0;
     std::uint64_t bytes = 0;
-    std::uint64_t ceiling = 0;  // no offset below it may be given out after a crash; 0: none reserved
+    std::uint64_t ceiling =
+        0;  // no offset below it may be given out after a crash; 0: none reserved
     std::int64_t last_append = 0;
     std::uint32_t epoch = 1;
     RetentionClass retention = RetentionClass::unlimited;
     std::uint8_t unused[3] = {};
 
     // The rules of how records change a log, shared by the shard and by recovery.
-    void append(std::uint64_t base, std::uint32_t events, std::size_t batch_bytes, std::int64_t time,
-                RetentionClass in);
+    void append(std::uint64_t base, std::uint32_t events, std::size_t batch_bytes,
+                std::int64_t time, RetentionClass in);
     void trim(std::uint64_t new_start);
 };
 static_assert(sizeof(LogRow) == 48);
 
-// 48 bytes per log in chunks that never move, and about 15 for finding it: a hash set of slot numbers (not of logs,
-// whose hash is found by way of the slot) and a list of slots in LogId order, sorted only when somebody lists.
-// Ceilings, which few logs have, are kept apart.
+// 48 bytes per log in chunks that never move, and about 15 for finding it: a hash set of slot
+// numbers (not of logs, whose hash is found by way of the slot) and a list of slots in LogId order,
+// sorted only when somebody lists. Ceilings, which few logs have, are kept apart.
 //
 // Thread: owning shard.
 class LogIndex {
@@ -62,7 +64,8 @@ public:
     // Every log with a reserved ceiling. `visit` must not change the index.
     template <class Visit>
     void for_each_ceiling(Visit&& visit) const {
-        for (const auto& [log, ceiling] : ceilings_) visit(log);
+        for (const auto& [log, ceiling] : ceilings_)
+            visit(log);
     }
 
     // Every log in [first, last] in LogId order.
@@ -77,15 +80,21 @@ private:
     struct Hash {
         using is_transparent = void;
         const LogIndex* index;
-        std::size_t operator()(std::uint32_t number) const { return (*this)(LogId(index->slot(number).log)); }
+        std::size_t operator()(std::uint32_t number) const {
+            return (*this)(LogId(index->slot(number).log));
+        }
         std::size_t operator()(LogId log) const { return std::hash<LogId>{}(log); }
     };
     struct Equal {
         using is_transparent = void;
         const LogIndex* index;
         bool operator()(std::uint32_t a, std::uint32_t b) const { return a == b; }
-        bool operator()(std::uint32_t number, LogId log) const { return index->slot(number).log == log.value(); }
-        bool operator()(LogId log, std::uint32_t number) const { return index->slot(number).log == log.value(); }
+        bool operator()(std::uint32_t number, LogId log) const {
+            return index->slot(number).log == log.value();
+        }
+        bool operator()(LogId log, std::uint32_t number) const {
+            return index->slot(number).log == log.value();
+        }
     };
     [[nodiscard]] std::uint32_t take_slot();
     void sort_listing() const;

@@ -18,9 +18,11 @@ public:
         if (!empty() && used_ + batch.size() > bytes_max_) return false;
         if (!block_) {
             const std::uint64_t useful = std::min<std::uint64_t>(bytes_max_, stored_bytes_left);
-            block_ = pool_.take(std::max<std::size_t>(batch.size(), static_cast<std::size_t>(useful)));
+            block_ =
+                pool_.take(std::max<std::size_t>(batch.size(), static_cast<std::size_t>(useful)));
         }
-        // Only when the directory knew of fewer bytes than there are (it was read before they came).
+        // Only when the directory knew of fewer bytes than there are (it was read before they
+        // came).
         if (used_ + batch.size() > block_.bytes().size()) return false;
         std::byte* const copy = block_.bytes().data() + used_;
         std::memcpy(copy, batch.data(), batch.size());
@@ -71,15 +73,18 @@ Result<Reader::Place> Reader::look_up(LogId log, std::uint64_t from) const {
     place.log = log;
     place.next = from;
     CASC_TRY(place.parts, slices_of_log(rocks_, log));
-    while (place.part < place.parts.size() && place.parts[place.part].row.end <= from) ++place.part;
+    while (place.part < place.parts.size() && place.parts[place.part].row.end <= from)
+        ++place.part;
     return place;
 }
 
 bool Reader::open_part(Place& place) const {
     SliceRef slice = slices_.find(place.parts[place.part].slice);
-    if (slice == nullptr) return false;  // dropped since: everything in it is below the log's low-water mark
+    if (slice == nullptr)
+        return false;  // dropped since: everything in it is below the log's low-water mark
     const std::uint64_t per_file = place.parts[place.part].row.bytes / kFilesPerSlice;
-    const std::uint64_t readahead = per_file < kReadaheadBytesMin ? 0 : std::min(per_file, std::uint64_t{kReadaheadBytesMax});
+    const std::uint64_t readahead =
+        per_file < kReadaheadBytesMin ? 0 : std::min(per_file, std::uint64_t{kReadaheadBytesMax});
     place.cursor = std::make_unique<SliceCursor>(rocks_, std::move(slice), place.log,
                                                  static_cast<std::size_t>(readahead));
     place.cursor->seek(place.next);

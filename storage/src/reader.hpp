@@ -8,8 +8,8 @@
 
 namespace casc::storage {
 
-// Follows a log through its slices and keeps its place for a while, so that a reader that asks again where its last
-// answer ended does not look anything up again.
+// Follows a log through its slices and keeps its place for a while, so that a reader that asks
+// again where its last answer ended does not look anything up again.
 //
 // Thread:   reader.
 // Lifetime: `rocks`, `slices` and every answer's pool outlive it.
@@ -18,8 +18,9 @@ public:
     Reader(const Rocks& rocks, const SliceSet& slices, SizedPools& answers)
         : rocks_(rocks), slices_(slices), answers_(answers) {}
 
-    // Batches in order, the first one holding or following `from`; empty when nothing in [from, until) is stored.
-    // Everything that was checkpointed before the call is found. Fails with data_corrupt or io_failed.
+    // Batches in order, the first one holding or following `from`; empty when nothing in [from,
+    // until) is stored. Everything that was checkpointed before the call is found. Fails with
+    // data_corrupt or io_failed.
     [[nodiscard]] Result<std::vector<BatchRef>> read(const ReadRequest& request);
 
     // Lets every slice go that has been dropped, so that its files can be deleted.
@@ -38,9 +39,10 @@ private:
 
     // So many catch-up readers at once are served without looking up.
     static constexpr std::size_t kPlacesMax = 8;
-    // Per file, and a slice has about sixteen, each of which is read ahead as soon as the place is taken: 128 MiB for
-    // eight readers of full slices. A log with little in the slice gets its share only, or none: reading ahead in
-    // sixteen files for a few KiB in each would read a hundred times what is asked for.
+    // Per file, and a slice has about sixteen, each of which is read ahead as soon as the place is
+    // taken: 128 MiB for eight readers of full slices. A log with little in the slice gets its
+    // share only, or none: reading ahead in sixteen files for a few KiB in each would read a
+    // hundred times what is asked for.
     static constexpr std::size_t kReadaheadBytesMax = 1_MiB;
     static constexpr std::size_t kReadaheadBytesMin = 64_KiB;
     static constexpr std::size_t kFilesPerSlice = 16;

@@ -24,8 +24,10 @@ void ReaderThread::run() {
     auto& orders = orders_.consumer;
     const auto obey = [this](ReadOrder&& order) {
         if (order.kind == ReadOrder::Kind::forget) return reader_.forget_dropped();
-        const bool told = answers_.producer.try_push(ReadAnswer{order.request.token, reader_.read(order.request)});
-        CASC_ASSERT(told || answers_.producer.state() == ring::RingState::closed, order.request.token);
+        const bool told = answers_.producer.try_push(
+            ReadAnswer{order.request.token, reader_.read(order.request)});
+        CASC_ASSERT(told || answers_.producer.state() == ring::RingState::closed,
+                    order.request.token);
     };
     while (orders.state() != ring::RingState::closed) {
         if (orders.drain(obey, 1) == 0) waker_->wait([&] { return orders.ready(); });

@@ -16,19 +16,23 @@ struct ReadOrder {
     ReadRequest request{};
 };
 
-// Thread:   constructed, try_send() and receive() by the shard; the rest runs on the thread it starts.
-// Lifetime: what the reader borrows.
+// Thread:   constructed, try_send() and receive() by the shard; the rest runs on the thread it
+// starts. Lifetime: what the reader borrows.
 class ReaderThread {
 public:
-    // Room for as many answers as there can be orders under way: the shard takes answers before it sends.
+    // Room for as many answers as there can be orders under way: the shard takes answers before it
+    // sends.
     static constexpr std::size_t kOrdersMax = 1024;
 
-    ReaderThread(const Rocks& rocks, const SliceSet& slices, SizedPools& answers, std::shared_ptr<ring::Waker> shard);
+    ReaderThread(const Rocks& rocks, const SliceSet& slices, SizedPools& answers,
+                 std::shared_ptr<ring::Waker> shard);
     ~ReaderThread();
     ReaderThread(const ReaderThread&) = delete;
     ReaderThread& operator=(const ReaderThread&) = delete;
 
-    [[nodiscard]] bool try_send(ReadOrder&& order) { return orders_.producer.try_push(std::move(order)); }
+    [[nodiscard]] bool try_send(ReadOrder&& order) {
+        return orders_.producer.try_push(std::move(order));
+    }
     [[nodiscard]] std::optional<ReadAnswer> receive() { return answers_.consumer.try_pop(); }
     [[nodiscard]] bool ready() { return answers_.consumer.ready(); }
 

@@ -8,7 +8,8 @@ namespace casc::storage {
 
 namespace {
 
-using Starts = boost::unordered_flat_map<std::uint64_t, std::uint64_t>;  // by log; UINT64_MAX: erased
+using Starts =
+    boost::unordered_flat_map<std::uint64_t, std::uint64_t>;  // by log; UINT64_MAX: erased
 
 // What is in a slice, and how much of it is alive.
 struct Census {
@@ -22,7 +23,8 @@ Result<std::uint64_t> start_of(const Rocks& rocks, LogId log) {
     CASC_TRY(const auto stored, rocks.get(log_key(log)));
     if (!stored) return UINT64_MAX;
     const auto row = row_from<LogRow>(*stored);
-    if (!row) return Error(ErrorCode::data_corrupt, "the row of log " + std::to_string(log.value()));
+    if (!row)
+        return Error(ErrorCode::data_corrupt, "the row of log " + std::to_string(log.value()));
     return row->start;
 }
 
@@ -35,7 +37,8 @@ void count(Census& census, LogId log, const DirectoryRow& row, std::uint64_t sta
         census.live_bytes += row.bytes;
     } else {
         // Events of a log are taken to be of one size.
-        const auto live = static_cast<double>(row.end - start) / static_cast<double>(row.end - row.first);
+        const auto live =
+            static_cast<double>(row.end - start) / static_cast<double>(row.end - row.first);
         census.live_bytes += static_cast<std::uint64_t>(static_cast<double>(row.bytes) * live);
     }
 }
@@ -58,22 +61,25 @@ Result<Census> take_census(const Rocks& rocks, const Slice& slice) {
     return census;
 }
 
-// The rows go first: a directory that misses a slice full of dead events harms nobody, one that names a slice which is
-// gone would.
+// The rows go first: a directory that misses a slice full of dead events harms nobody, one that
+// names a slice which is gone would.
 Result<void> forget_in_directory(Rocks& rocks, SliceId slice, const std::vector<LogId>& logs) {
     rocksdb::WriteBatch rows;
-    for (const LogId log : logs) rows.Delete(rocks.state(), directory_key(log, slice));
+    for (const LogId log : logs)
+        rows.Delete(rocks.state(), directory_key(log, slice));
     CASC_TRY_ROCKS(rocks.db().Write(Rocks::write_options(), &rows), "forgetting a slice");
     return rocks.flush_state();
 }
 
-// True when the row of a slice may go: events below the low-water mark and directory rows of dead logs.
+// True when the row of a slice may go: events below the low-water mark and directory rows of dead
+// logs.
 DeadRowTest dead_rows(Starts starts) {
     return [starts = std::move(starts)](std::string_view key, std::span<const std::byte> value) {
         const std::uint64_t log = read_big_endian(key, 0);
         if (log == 0) {
             const auto at = starts.find(read_big_endian(key, 8));
-            const auto row = row_from<DirectoryRow>({reinterpret_cast<const char*>(value.data()), value.size()});
+            const auto row =
+                row_from<DirectoryRow>({reinterpret_cast<const char*>(value.data()), value.size()});
             return at != starts.end() && row && at->second >= row->end;
         }
         const auto at = starts.find(log);
@@ -96,7 +102,8 @@ Result<std::uint64_t> reclaim_slices(Rocks& rocks, SliceSet& slices) {
             CASC_TRY_VOID(slices.drop(slice));
             reclaimed += before;
         } else if (census.live_bytes < before / 4 && slice != slices.current(slice->id.retention)) {
-            // Measured against the files, not the directory, which still counts what an earlier rewrite has removed.
+            // Measured against the files, not the directory, which still counts what an earlier
+            // rewrite has removed.
             CASC_TRY_VOID(forget_in_directory(rocks, slice->id, census.dead_logs));
             CASC_TRY_VOID(rocks.rewrite(slice->handle, dead_rows(std::move(census.starts))));
             reclaimed += before - std::min(before, slice->file_bytes());

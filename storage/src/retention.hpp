@@ -5,9 +5,10 @@
 
 namespace casc::storage {
 
-// Drops the slices in which every log is below its low-water mark (or erased), and rewrites those in which less than a
-// quarter is alive. Goes by the rows in RocksDB, so everything that it relies on is durable there, and the journal is
-// not needed for what it drops. Returns the bytes given back.
+// Drops the slices in which every log is below its low-water mark (or erased), and rewrites those
+// in which less than a quarter is alive. Goes by the rows in RocksDB, so everything that it relies
+// on is durable there, and the journal is not needed for what it drops. Returns the bytes given
+// back.
 //
 // Thread: checkpoint, right after a checkpoint.
 [[nodiscard]] Result<std::uint64_t> reclaim_slices(Rocks& rocks, SliceSet& slices);

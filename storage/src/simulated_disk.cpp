@@ -1,14 +1,12 @@
-#include <casc/storage/simulated_disk.hpp>
-
 #include "simulated_file_system.hpp"
 #include "simulated_state.hpp"
 
 #include <casc/storage/block.hpp>
+#include <casc/storage/simulated_disk.hpp>
 #include <casc/types/assert.hpp>
 
 #include <algorithm>
 #include <cstring>
-
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -20,8 +18,9 @@ using detail::SimulatedFileRef;
 using detail::SimulatedState;
 using StateRef = std::shared_ptr<SimulatedState>;
 
-Result<std::size_t> read_blocks(const SimulatedState& state, std::uint64_t boot, const SimulatedFileRef& file,
-                                std::uint64_t position, std::span<std::byte> into) {
+Result<std::size_t> read_blocks(const SimulatedState& state, std::uint64_t boot,
+                                const SimulatedFileRef& file, std::uint64_t position,
+                                std::span<std::byte> into) {
     const auto guard = state.lock();
     CASC_TRY_VOID(state.check_boot_locked(boot));
     if (position >= file->content.size()) return std::size_t{0};
@@ -33,7 +32,10 @@ Result<std::size_t> read_blocks(const SimulatedState& state, std::uint64_t boot,
 class SimulatedReadableFile final : public ReadableFile {
 public:
     SimulatedReadableFile(StateRef state, std::uint64_t boot, SimulatedFileRef file)
-        : state_(std::move(state)), boot_(boot), file_(std::move(file)), bytes_(file_->content.size()) {}
+        : state_(std::move(state)),
+          boot_(boot),
+          file_(std::move(file)),
+          bytes_(file_->content.size()) {}
 
     Result<std::size_t> read(std::uint64_t position, std::span<std::byte> into) override {
         return read_blocks(*state_, boot_, file_, position, into);
@@ -50,7 +52,9 @@ private:
 class SimulatedQueue final : public WriteQueue {
 public:
     SimulatedQueue(SimulatedDisk& disk, StateRef state, unsigned writes_in_flight_max)
-        : disk_(disk), state_(std::move(state)), writes_in_flight_max_(writes_in_flight_max),
+        : disk_(disk),
+          state_(std::move(state)),
+          writes_in_flight_max_(writes_in_flight_max),
           event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
         const auto guard = state_->lock();
         boot_ = state_->boot_locked();
@@ -62,7 +66,8 @@ public:
     void wait(std::vector<WriteCompletion>& completed) override;
     int event_fd() const override { return event_; }
     void wake() noexcept override { static_cast<void>(::eventfd_write(event_, 1)); }
-    Result<std::unique_ptr<DurableFile>> open(const std::filesystem::path& path, std::uint64_t bytes) override;
+    Result<std::unique_ptr<DurableFile>> open(const std::filesystem::path& path,
+                                              std::uint64_t bytes) override;
 
     void push(const SimulatedFileRef& file, const std::string& path, std::uint64_t position,
               std::span<const std::byte> data, std::uint64_t token);
@@ -78,14 +83,21 @@ private:
 
 class SimulatedDurableFile final : public DurableFile {
 public:
-    SimulatedDurableFile(SimulatedQueue& queue, StateRef state, std::uint64_t boot, SimulatedFileRef file,
-                         std::string path)
-        : queue_(queue), state_(std::move(state)), boot_(boot), file_(std::move(file)), path_(std::move(path)),
+    SimulatedDurableFile(SimulatedQueue& queue, StateRef state, std::uint64_t boot,
+                         SimulatedFileRef file, std::string path)
+        : queue_(queue),
+          state_(std::move(state)),
+          boot_(boot),
+          file_(std::move(file)),
+          path_(std::move(path)),
           bytes_(file_->content.size()) {}
 
-    void submit_write(std::uint64_t position, std::span<const std::byte> data, std::uint64_t token) override {
-        CASC_ASSERT(position % kBlockAlignment == 0 && data.size() % kBlockAlignment == 0, position, data.size());
-        CASC_ASSERT(!data.empty() && position + data.size() <= bytes_, position, data.size(), bytes_);
+    void submit_write(std::uint64_t position, std::span<const std::byte> data,
+                      std::uint64_t token) override {
+        CASC_ASSERT(position % kBlockAlignment == 0 && data.size() % kBlockAlignment == 0, position,
+                    data.size());
+        CASC_ASSERT(!data.empty() && position + data.size() <= bytes_, position, data.size(),
+                    bytes_);
         queue_.push(file_, path_, position, data, token);
     }
     Result<std::size_t> read(std::uint64_t position, std::span<std::byte> into) override {
@@ -107,8 +119,9 @@ private:
     const std::uint64_t bytes_;
 };
 
-void SimulatedQueue::push(const SimulatedFileRef& file, const std::string& path, std::uint64_t position,
-                          std::span<const std::byte> data, std::uint64_t token) {
+void SimulatedQueue::push(const SimulatedFileRef& file, const std::string& path,
+                          std::uint64_t position, std::span<const std::byte> data,
+                          std::uint64_t token) {
     const auto guard = state_->lock();
     CASC_ASSERT(writes_->size() < writes_in_flight_max_, writes_->size());
     const bool dead = !state_->check_boot_locked(boot_);
@@ -143,10 +156,12 @@ void SimulatedQueue::wait(std::vector<WriteCompletion>& completed) {
         const auto guard = state_->lock();
         CASC_ASSERT(!writes_->empty());
     }
-    for (const auto before = completed.size(); completed.size() == before;) poll(completed);
+    for (const auto before = completed.size(); completed.size() == before;)
+        poll(completed);
 }
 
-Result<std::unique_ptr<DurableFile>> SimulatedQueue::open(const std::filesystem::path& path, std::uint64_t bytes) {
+Result<std::unique_ptr<DurableFile>> SimulatedQueue::open(const std::filesystem::path& path,
+                                                          std::uint64_t bytes) {
     {
         const auto guard = state_->lock();
         CASC_TRY_VOID(state_->check_boot_locked(boot_));
@@ -156,13 +171,16 @@ Result<std::unique_ptr<DurableFile>> SimulatedQueue::open(const std::filesystem:
     const auto name = SimulatedState::normal(path.string());
     CASC_TRY(auto file, state_->find_or_fail_locked(name));
     if (file->content.size() != bytes)
-        return Error(ErrorCode::invalid_config, "'" + name + "' has " + std::to_string(file->content.size()) +
-                                                    " bytes and not the " + std::to_string(bytes) + " asked for");
-    return std::unique_ptr<DurableFile>(std::make_unique<SimulatedDurableFile>(*this, state_, boot_, file, name));
+        return Error(ErrorCode::invalid_config,
+                     "'" + name + "' has " + std::to_string(file->content.size()) +
+                         " bytes and not the " + std::to_string(bytes) + " asked for");
+    return std::unique_ptr<DurableFile>(
+        std::make_unique<SimulatedDurableFile>(*this, state_, boot_, file, name));
 }
 
 struct SimulatedLock final : Disk::Lock {
-    SimulatedLock(StateRef s, std::uint64_t b, std::string p) : state(std::move(s)), boot(b), path(std::move(p)) {}
+    SimulatedLock(StateRef s, std::uint64_t b, std::string p)
+        : state(std::move(s)), boot(b), path(std::move(p)) {}
     ~SimulatedLock() override {
         const auto guard = state->lock();
         if (state->boot_locked() == boot) state->locks_locked().erase(path);
@@ -177,7 +195,8 @@ struct SimulatedLock final : Disk::Lock {
 SimulatedDisk::SimulatedDisk(std::uint64_t seed) : state_(std::make_shared<SimulatedState>(seed)) {}
 SimulatedDisk::~SimulatedDisk() = default;
 
-// --- commands -------------------------------------------------------------------------------------------------------
+// --- commands
+// -------------------------------------------------------------------------------------------------------
 
 void SimulatedDisk::crash() {
     const auto guard = state_->lock();
@@ -205,7 +224,8 @@ bool SimulatedDisk::powered() const {
     return state_->powered_locked();
 }
 
-void SimulatedDisk::fail_writes(std::uint64_t count, std::string_view path_part, std::uint64_t succeed_first) {
+void SimulatedDisk::fail_writes(std::uint64_t count, std::string_view path_part,
+                                std::uint64_t succeed_first) {
     const auto guard = state_->lock();
     state_->fail_writes_locked(count, path_part, succeed_first);
 }
@@ -221,7 +241,8 @@ void SimulatedDisk::set_write_delay(unsigned polls_min, unsigned polls_max) {
     state_->set_delay_locked(polls_min, polls_max);
 }
 
-void SimulatedDisk::flip_bit(const std::filesystem::path& path, std::uint64_t position, unsigned bit) {
+void SimulatedDisk::flip_bit(const std::filesystem::path& path, std::uint64_t position,
+                             unsigned bit) {
     const auto guard = state_->lock();
     const auto file = state_->find_or_fail_locked(SimulatedState::normal(path.string())).value();
     CASC_ASSERT(position < file->content.size() && bit < 8, position, file->content.size(), bit);
@@ -243,7 +264,8 @@ std::uint64_t SimulatedDisk::flip_random_bit(const std::filesystem::path& path, 
     return position;
 }
 
-// --- looking inside -------------------------------------------------------------------------------------------------
+// --- looking inside
+// -------------------------------------------------------------------------------------------------
 
 std::string SimulatedDisk::content(const std::filesystem::path& path) const {
     const auto guard = state_->lock();
@@ -269,13 +291,16 @@ std::uint64_t SimulatedDisk::bytes_used() const {
     return state_->used_locked();
 }
 
-// --- Disk -----------------------------------------------------------------------------------------------------------
+// --- Disk
+// -----------------------------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<WriteQueue>> SimulatedDisk::make_write_queue(unsigned writes_in_flight_max) {
-    return std::unique_ptr<WriteQueue>(std::make_unique<SimulatedQueue>(*this, state_, writes_in_flight_max));
+    return std::unique_ptr<WriteQueue>(
+        std::make_unique<SimulatedQueue>(*this, state_, writes_in_flight_max));
 }
 
-Result<std::unique_ptr<ReadableFile>> SimulatedDisk::open_to_read(const std::filesystem::path& path) {
+Result<std::unique_ptr<ReadableFile>> SimulatedDisk::open_to_read(
+    const std::filesystem::path& path) {
     const auto guard = state_->lock();
     CASC_TRY_VOID(state_->check_boot_locked(state_->boot_locked()));
     CASC_TRY(auto file, state_->find_or_fail_locked(SimulatedState::normal(path.string())));
@@ -302,7 +327,8 @@ Result<std::string> SimulatedDisk::read_file(const std::filesystem::path& path) 
     return file->content;
 }
 
-Result<void> SimulatedDisk::replace_file(const std::filesystem::path& path, std::string_view content) {
+Result<void> SimulatedDisk::replace_file(const std::filesystem::path& path,
+                                         std::string_view content) {
     const auto guard = state_->lock();
     CASC_TRY_VOID(state_->check_boot_locked(state_->boot_locked()));
     const auto name = SimulatedState::normal(path.string());
@@ -355,9 +381,12 @@ Result<std::unique_ptr<Disk::Lock>> SimulatedDisk::lock(const std::filesystem::p
     CASC_TRY_VOID(state_->create_locked(name));
     if (!state_->locks_locked().insert(name).second)
         return Error(ErrorCode::data_locked, "another store holds '" + name + "'");
-    return std::unique_ptr<Lock>(std::make_unique<SimulatedLock>(state_, state_->boot_locked(), name));
+    return std::unique_ptr<Lock>(
+        std::make_unique<SimulatedLock>(state_, state_->boot_locked(), name));
 }
 
-std::shared_ptr<void> SimulatedDisk::rocksdb_file_system() { return detail::make_simulated_file_system(state_); }
+std::shared_ptr<void> SimulatedDisk::rocksdb_file_system() {
+    return detail::make_simulated_file_system(state_);
+}
 
 }  // namespace casc::storage

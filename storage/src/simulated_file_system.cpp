@@ -21,9 +21,12 @@ using StateRef = std::shared_ptr<SimulatedState>;
 
 IOStatus to_status(const Error& error) {
     switch (error.code) {
-        case ErrorCode::disk_full: return IOStatus::NoSpace(error.detail);
-        case ErrorCode::data_missing: return IOStatus::PathNotFound(error.detail);
-        default: return IOStatus::IOError(error.detail);
+        case ErrorCode::disk_full:
+            return IOStatus::NoSpace(error.detail);
+        case ErrorCode::data_missing:
+            return IOStatus::PathNotFound(error.detail);
+        default:
+            return IOStatus::IOError(error.detail);
     }
 }
 
@@ -46,7 +49,8 @@ protected:
         if (const auto alive = state_->check_boot_locked(boot_); !alive) return to_status(alive);
         return act();
     }
-    IOStatus read_at(std::uint64_t position, std::size_t bytes, rocksdb::Slice* result, char* scratch) const {
+    IOStatus read_at(std::uint64_t position, std::size_t bytes, rocksdb::Slice* result,
+                     char* scratch) const {
         return locked([&] {
             const auto& content = file_->content;
             const auto first = std::min<std::size_t>(position, content.size());
@@ -72,8 +76,8 @@ public:
         if (status.ok()) position_ += result->size();
         return status;
     }
-    IOStatus PositionedRead(std::uint64_t position, std::size_t bytes, const IOOptions&, rocksdb::Slice* result,
-                            char* scratch, IODebugContext*) override {
+    IOStatus PositionedRead(std::uint64_t position, std::size_t bytes, const IOOptions&,
+                            rocksdb::Slice* result, char* scratch, IODebugContext*) override {
         return read_at(position, bytes, result, scratch);
     }
     IOStatus Skip(std::uint64_t bytes) override {
@@ -88,18 +92,19 @@ private:
 class RandomAccessFile final : public rocksdb::FSRandomAccessFile, Handle {
 public:
     using Handle::Handle;
-    IOStatus Read(std::uint64_t position, std::size_t bytes, const IOOptions&, rocksdb::Slice* result, char* scratch,
-                  IODebugContext*) const override {
+    IOStatus Read(std::uint64_t position, std::size_t bytes, const IOOptions&,
+                  rocksdb::Slice* result, char* scratch, IODebugContext*) const override {
         return read_at(position, bytes, result, scratch);
     }
 };
 
 class WritableFile final : public rocksdb::FSWritableFile, Handle {
 public:
-    using Handle::Handle;
     using FSWritableFile::Append;
+    using Handle::Handle;
     IOStatus Append(const rocksdb::Slice& data, const IOOptions&, IODebugContext*) override {
-        return locked([&] { return to_status(state_->append_locked(*file_, path_, data.ToStringView())); });
+        return locked(
+            [&] { return to_status(state_->append_locked(*file_, path_, data.ToStringView())); });
     }
     IOStatus Truncate(std::uint64_t bytes, const IOOptions&, IODebugContext*) override {
         return locked([&] { return to_status(state_->resize_locked(*file_, path_, bytes)); });
@@ -116,21 +121,23 @@ public:
     }
 };
 
-// Overwrites in place are rare in RocksDB (global sequence numbers of ingested files); the bytes written count as
-// synced, only growth is lost in a crash.
+// Overwrites in place are rare in RocksDB (global sequence numbers of ingested files); the bytes
+// written count as synced, only growth is lost in a crash.
 class RandomRwFile final : public rocksdb::FSRandomRWFile, Handle {
 public:
     using Handle::Handle;
-    IOStatus Write(std::uint64_t position, const rocksdb::Slice& data, const IOOptions&, IODebugContext*) override {
+    IOStatus Write(std::uint64_t position, const rocksdb::Slice& data, const IOOptions&,
+                   IODebugContext*) override {
         return locked([&] {
             const auto bytes = std::max<std::size_t>(file_->content.size(), position + data.size());
             auto status = to_status(state_->resize_locked(*file_, path_, bytes));
-            if (status.ok()) std::memcpy(file_->content.data() + position, data.data(), data.size());
+            if (status.ok())
+                std::memcpy(file_->content.data() + position, data.data(), data.size());
             return status;
         });
     }
-    IOStatus Read(std::uint64_t position, std::size_t bytes, const IOOptions&, rocksdb::Slice* result, char* scratch,
-                  IODebugContext*) const override {
+    IOStatus Read(std::uint64_t position, std::size_t bytes, const IOOptions&,
+                  rocksdb::Slice* result, char* scratch, IODebugContext*) const override {
         return read_at(position, bytes, result, scratch);
     }
     IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
@@ -178,34 +185,41 @@ public:
     }
     const char* Name() const override { return "casc.SimulatedFileSystem"; }
 
-    // --- opening --------------------------------------------------------------------------------------------------
+    // --- opening
+    // --------------------------------------------------------------------------------------------------
 
     IOStatus NewSequentialFile(const std::string& name, const FileOptions&,
-                               std::unique_ptr<rocksdb::FSSequentialFile>* result, IODebugContext*) override {
+                               std::unique_ptr<rocksdb::FSSequentialFile>* result,
+                               IODebugContext*) override {
         return open_existing<SequentialFile>(name, result);
     }
     IOStatus NewRandomAccessFile(const std::string& name, const FileOptions&,
-                                 std::unique_ptr<rocksdb::FSRandomAccessFile>* result, IODebugContext*) override {
+                                 std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
+                                 IODebugContext*) override {
         return open_existing<RandomAccessFile>(name, result);
     }
     IOStatus NewRandomRWFile(const std::string& name, const FileOptions&,
-                             std::unique_ptr<rocksdb::FSRandomRWFile>* result, IODebugContext*) override {
+                             std::unique_ptr<rocksdb::FSRandomRWFile>* result,
+                             IODebugContext*) override {
         return open_existing<RandomRwFile>(name, result);
     }
     IOStatus NewWritableFile(const std::string& name, const FileOptions&,
-                             std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext*) override {
+                             std::unique_ptr<rocksdb::FSWritableFile>* result,
+                             IODebugContext*) override {
         return locked([&] {
             // A new file under the name, so that a crash can bring back what was there.
             const auto path = SimulatedState::normal(name);
             auto file = std::make_shared<SimulatedFile>();
-            if (const auto linked = state_->link_locked(path, file); !linked) return to_status(linked);
+            if (const auto linked = state_->link_locked(path, file); !linked)
+                return to_status(linked);
             state_->changed_locked(*file);
             *result = std::make_unique<WritableFile>(state_, boot_, file, path);
             return IOStatus::OK();
         });
     }
     IOStatus ReopenWritableFile(const std::string& name, const FileOptions&,
-                                std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext*) override {
+                                std::unique_ptr<rocksdb::FSWritableFile>* result,
+                                IODebugContext*) override {
         return locked([&] {
             const auto path = SimulatedState::normal(name);
             auto file = state_->create_locked(path);
@@ -213,8 +227,8 @@ public:
             return to_status(file);
         });
     }
-    IOStatus NewDirectory(const std::string& name, const IOOptions&, std::unique_ptr<rocksdb::FSDirectory>* result,
-                          IODebugContext*) override {
+    IOStatus NewDirectory(const std::string& name, const IOOptions&,
+                          std::unique_ptr<rocksdb::FSDirectory>* result, IODebugContext*) override {
         return locked([&] {
             const auto path = SimulatedState::normal(name);
             if (!state_->is_directory_locked(path)) return IOStatus::PathNotFound(path);
@@ -222,23 +236,25 @@ public:
             return IOStatus::OK();
         });
     }
-    IOStatus NewLogger(const std::string&, const IOOptions&, std::shared_ptr<rocksdb::Logger>* result,
-                       IODebugContext*) override {
+    IOStatus NewLogger(const std::string&, const IOOptions&,
+                       std::shared_ptr<rocksdb::Logger>* result, IODebugContext*) override {
         *result = std::make_shared<NoLogger>();
         return IOStatus::OK();
     }
 
-    // --- names ----------------------------------------------------------------------------------------------------
+    // --- names
+    // ----------------------------------------------------------------------------------------------------
 
     IOStatus FileExists(const std::string& name, const IOOptions&, IODebugContext*) override {
         return locked([&] {
             const auto path = SimulatedState::normal(name);
-            const bool found = state_->find_locked(path) != nullptr || state_->is_directory_locked(path);
+            const bool found =
+                state_->find_locked(path) != nullptr || state_->is_directory_locked(path);
             return found ? IOStatus::OK() : IOStatus::NotFound(path);
         });
     }
-    IOStatus GetChildren(const std::string& name, const IOOptions&, std::vector<std::string>* result,
-                         IODebugContext*) override {
+    IOStatus GetChildren(const std::string& name, const IOOptions&,
+                         std::vector<std::string>* result, IODebugContext*) override {
         return locked([&] {
             auto names = state_->list_locked(SimulatedState::normal(name));
             if (names) *result = *names;
@@ -246,14 +262,18 @@ public:
         });
     }
     IOStatus DeleteFile(const std::string& name, const IOOptions&, IODebugContext*) override {
-        return locked([&] { return to_status(state_->remove_locked(SimulatedState::normal(name))); });
+        return locked(
+            [&] { return to_status(state_->remove_locked(SimulatedState::normal(name))); });
     }
-    IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions&, IODebugContext*) override {
+    IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions&,
+                        IODebugContext*) override {
         return locked([&] {
-            return to_status(state_->rename_locked(SimulatedState::normal(from), SimulatedState::normal(to)));
+            return to_status(
+                state_->rename_locked(SimulatedState::normal(from), SimulatedState::normal(to)));
         });
     }
-    IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions&, IODebugContext*) override {
+    IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions&,
+                      IODebugContext*) override {
         return locked([&] {
             const auto path = SimulatedState::normal(to);
             const auto file = state_->find_or_fail_locked(SimulatedState::normal(from));
@@ -265,7 +285,8 @@ public:
     IOStatus AreFilesSame(const std::string& a, const std::string& b, const IOOptions&, bool* same,
                           IODebugContext*) override {
         return locked([&] {
-            *same = state_->find_locked(SimulatedState::normal(a)) == state_->find_locked(SimulatedState::normal(b));
+            *same = state_->find_locked(SimulatedState::normal(a)) ==
+                    state_->find_locked(SimulatedState::normal(b));
             return IOStatus::OK();
         });
     }
@@ -276,13 +297,18 @@ public:
             return to_status(state_->make_directory_locked(path));
         });
     }
-    IOStatus CreateDirIfMissing(const std::string& name, const IOOptions&, IODebugContext*) override {
-        return locked([&] { return to_status(state_->make_directory_locked(SimulatedState::normal(name))); });
+    IOStatus CreateDirIfMissing(const std::string& name, const IOOptions&,
+                                IODebugContext*) override {
+        return locked(
+            [&] { return to_status(state_->make_directory_locked(SimulatedState::normal(name))); });
     }
     IOStatus DeleteDir(const std::string& name, const IOOptions&, IODebugContext*) override {
-        return locked([&] { return to_status(state_->remove_directory_locked(SimulatedState::normal(name))); });
+        return locked([&] {
+            return to_status(state_->remove_directory_locked(SimulatedState::normal(name)));
+        });
     }
-    IOStatus IsDirectory(const std::string& name, const IOOptions&, bool* is, IODebugContext*) override {
+    IOStatus IsDirectory(const std::string& name, const IOOptions&, bool* is,
+                         IODebugContext*) override {
         return locked([&] {
             *is = state_->is_directory_locked(SimulatedState::normal(name));
             return IOStatus::OK();
@@ -293,14 +319,17 @@ public:
         *result = SimulatedState::normal(name);
         return IOStatus::OK();
     }
-    IOStatus GetTestDirectory(const IOOptions& options, std::string* result, IODebugContext* debug) override {
+    IOStatus GetTestDirectory(const IOOptions& options, std::string* result,
+                              IODebugContext* debug) override {
         *result = "/test";
         return CreateDirIfMissing(*result, options, debug);
     }
 
-    // --- facts ----------------------------------------------------------------------------------------------------
+    // --- facts
+    // ----------------------------------------------------------------------------------------------------
 
-    IOStatus GetFileSize(const std::string& name, const IOOptions&, std::uint64_t* bytes, IODebugContext*) override {
+    IOStatus GetFileSize(const std::string& name, const IOOptions&, std::uint64_t* bytes,
+                         IODebugContext*) override {
         return with_file(name, [&](SimulatedFile& file, const std::string&) {
             *bytes = file.content.size();
             return IOStatus::OK();
@@ -313,26 +342,30 @@ public:
             return IOStatus::OK();
         });
     }
-    IOStatus Truncate(const std::string& name, std::size_t bytes, const IOOptions&, IODebugContext*) override {
+    IOStatus Truncate(const std::string& name, std::size_t bytes, const IOOptions&,
+                      IODebugContext*) override {
         return with_file(name, [&](SimulatedFile& file, const std::string& path) {
             return to_status(state_->resize_locked(file, path, bytes));
         });
     }
-    IOStatus GetFreeSpace(const std::string&, const IOOptions&, std::uint64_t* bytes, IODebugContext*) override {
+    IOStatus GetFreeSpace(const std::string&, const IOOptions&, std::uint64_t* bytes,
+                          IODebugContext*) override {
         return locked([&] {
             *bytes = state_->free_bytes_locked();
             return IOStatus::OK();
         });
     }
 
-    // --- locks ----------------------------------------------------------------------------------------------------
+    // --- locks
+    // ----------------------------------------------------------------------------------------------------
 
     IOStatus LockFile(const std::string& name, const IOOptions&, rocksdb::FileLock** result,
                       IODebugContext*) override {
         return locked([&] {
             const auto path = SimulatedState::normal(name);
             if (const auto file = state_->create_locked(path); !file) return to_status(file);
-            if (!state_->locks_locked().insert(path).second) return IOStatus::IOError(path, "lock is held");
+            if (!state_->locks_locked().insert(path).second)
+                return IOStatus::IOError(path, "lock is held");
             *result = new HeldLock(path);
             return IOStatus::OK();
         });
@@ -377,7 +410,8 @@ private:
 }  // namespace
 
 std::shared_ptr<void> make_simulated_file_system(std::shared_ptr<SimulatedState> state) {
-    return std::shared_ptr<rocksdb::FileSystem>(std::make_shared<SimulatedFileSystem>(std::move(state)));
+    return std::shared_ptr<rocksdb::FileSystem>(
+        std::make_shared<SimulatedFileSystem>(std::move(state)));
 }
 
 }  // namespace casc::storage::detail

@@ -13,16 +13,22 @@ namespace {
 
 constexpr std::size_t kSectorBytes = 512;
 
-Error missing(const std::string& path) { return {ErrorCode::data_missing, "no file '" + path + "'"}; }
-Error no_directory(const std::string& path) { return {ErrorCode::data_missing, "no directory '" + path + "'"}; }
+Error missing(const std::string& path) {
+    return {ErrorCode::data_missing, "no file '" + path + "'"};
+}
+Error no_directory(const std::string& path) {
+    return {ErrorCode::data_missing, "no directory '" + path + "'"};
+}
 
 }  // namespace
 
-// --- names ----------------------------------------------------------------------------------------------------------
+// --- names
+// ----------------------------------------------------------------------------------------------------------
 
 std::string SimulatedState::normal(std::string_view path) {
     auto text = (std::filesystem::path("/") / path).lexically_normal().string();
-    while (text.size() > 1 && text.back() == '/') text.pop_back();
+    while (text.size() > 1 && text.back() == '/')
+        text.pop_back();
     return text;
 }
 
@@ -51,14 +57,19 @@ Result<SimulatedFileRef> SimulatedState::create_locked(const std::string& path) 
 
 Result<void> SimulatedState::link_locked(const std::string& path, const SimulatedFileRef& file) {
     if (!is_directory_locked(parent(path))) return no_directory(parent(path));
-    if (is_directory_locked(path)) return Error(ErrorCode::io_failed, "'" + path + "' is a directory");
-    change_locked({.directory = parent(path), .names = {{path, file}}, .made_directory = {}, .removed_directory = {}});
+    if (is_directory_locked(path))
+        return Error(ErrorCode::io_failed, "'" + path + "' is a directory");
+    change_locked({.directory = parent(path),
+                   .names = {{path, file}},
+                   .made_directory = {},
+                   .removed_directory = {}});
     return {};
 }
 
 Result<void> SimulatedState::rename_locked(const std::string& from, const std::string& to) {
     if (!is_directory_locked(parent(to))) return no_directory(parent(to));
-    NameChange change{.directory = parent(to), .names = {}, .made_directory = {}, .removed_directory = {}};
+    NameChange change{
+        .directory = parent(to), .names = {}, .made_directory = {}, .removed_directory = {}};
     if (const auto file = find_locked(from)) {
         change.names = {{from, nullptr}, {to, file}};
     } else if (is_directory_locked(from)) {
@@ -85,8 +96,10 @@ Result<void> SimulatedState::rename_locked(const std::string& from, const std::s
 
 Result<void> SimulatedState::remove_locked(const std::string& path) {
     if (find_locked(path) == nullptr) return missing(path);
-    change_locked(
-        {.directory = parent(path), .names = {{path, nullptr}}, .made_directory = {}, .removed_directory = {}});
+    change_locked({.directory = parent(path),
+                   .names = {{path, nullptr}},
+                   .made_directory = {},
+                   .removed_directory = {}});
     recount_locked();
     return {};
 }
@@ -94,15 +107,18 @@ Result<void> SimulatedState::remove_locked(const std::string& path) {
 Result<void> SimulatedState::make_directory_locked(const std::string& path) {
     if (is_directory_locked(path)) return {};
     if (!is_directory_locked(parent(path))) return no_directory(parent(path));
-    if (find_locked(path) != nullptr) return Error(ErrorCode::io_failed, "'" + path + "' is a file");
-    change_locked({.directory = parent(path), .names = {}, .made_directory = path, .removed_directory = {}});
+    if (find_locked(path) != nullptr)
+        return Error(ErrorCode::io_failed, "'" + path + "' is a file");
+    change_locked(
+        {.directory = parent(path), .names = {}, .made_directory = path, .removed_directory = {}});
     return {};
 }
 
 Result<void> SimulatedState::remove_directory_locked(const std::string& path) {
     CASC_TRY(const auto names, list_locked(path));
     if (!names.empty()) return Error(ErrorCode::io_failed, "directory '" + path + "' is not empty");
-    change_locked({.directory = parent(path), .names = {}, .made_directory = {}, .removed_directory = path});
+    change_locked(
+        {.directory = parent(path), .names = {}, .made_directory = {}, .removed_directory = path});
     return {};
 }
 
@@ -115,8 +131,10 @@ Result<std::vector<std::string>> SimulatedState::list_locked(const std::string& 
         const auto rest = name.substr(prefix.size());
         if (rest.find('/') == std::string::npos) found.push_back(rest);
     };
-    for (const auto& [name, file] : names_) collect(name);
-    for (const auto& name : directories_) collect(name);
+    for (const auto& [name, file] : names_)
+        collect(name);
+    for (const auto& name : directories_)
+        collect(name);
     std::sort(found.begin(), found.end());
     return found;
 }
@@ -127,7 +145,8 @@ void SimulatedState::change_locked(NameChange change) {
     ++changes_;
 }
 
-void SimulatedState::apply(const NameChange& change, Names& names, std::set<std::string>& directories) const {
+void SimulatedState::apply(const NameChange& change, Names& names,
+                           std::set<std::string>& directories) const {
     if (change.made_directory) directories.insert(*change.made_directory);
     for (const auto& [name, file] : change.names) {
         if (file == nullptr)
@@ -141,9 +160,10 @@ void SimulatedState::apply(const NameChange& change, Names& names, std::set<std:
 void SimulatedState::sync_directory_locked(const std::string& path) {
     std::vector<NameChange> left;
     for (auto& change : unsynced_) {
-        // A directory that is synced exists: journaling file systems commit its making with it, and RocksDB, which
-        // never syncs the parent of its own folder, relies on that.
-        const bool above = change.made_directory && (path + "/").starts_with(*change.made_directory + "/");
+        // A directory that is synced exists: journaling file systems commit its making with it, and
+        // RocksDB, which never syncs the parent of its own folder, relies on that.
+        const bool above =
+            change.made_directory && (path + "/").starts_with(*change.made_directory + "/");
         const bool here = above || change.directory == path ||
                           std::any_of(change.names.begin(), change.names.end(),
                                       [&](const auto& name) { return parent(name.first) == path; });
@@ -155,7 +175,8 @@ void SimulatedState::sync_directory_locked(const std::string& path) {
     unsynced_ = std::move(left);
 }
 
-// --- bytes ----------------------------------------------------------------------------------------------------------
+// --- bytes
+// ----------------------------------------------------------------------------------------------------------
 
 bool SimulatedState::spend_power_locked() {
     if (writes_before_cut_ == ~std::uint64_t{0}) return true;
@@ -182,12 +203,14 @@ Result<void> SimulatedState::check_write_locked(const std::string& path) {
 }
 
 Result<void> SimulatedState::take_room_locked(const std::string& path, std::uint64_t bytes) {
-    if (bytes > free_bytes_locked()) return Error(ErrorCode::disk_full, "no room for '" + path + "'");
+    if (bytes > free_bytes_locked())
+        return Error(ErrorCode::disk_full, "no room for '" + path + "'");
     used_ += bytes;
     return {};
 }
 
-Result<void> SimulatedState::append_locked(SimulatedFile& file, const std::string& path, std::string_view data) {
+Result<void> SimulatedState::append_locked(SimulatedFile& file, const std::string& path,
+                                           std::string_view data) {
     CASC_TRY_VOID(spend_or_cut_locked());
     CASC_TRY_VOID(check_write_locked(path));
     CASC_TRY_VOID(take_room_locked(path, data.size()));
@@ -196,10 +219,12 @@ Result<void> SimulatedState::append_locked(SimulatedFile& file, const std::strin
     return {};
 }
 
-Result<void> SimulatedState::resize_locked(SimulatedFile& file, const std::string& path, std::size_t bytes) {
+Result<void> SimulatedState::resize_locked(SimulatedFile& file, const std::string& path,
+                                           std::size_t bytes) {
     CASC_TRY_VOID(spend_or_cut_locked());
     CASC_TRY_VOID(check_write_locked(path));
-    if (bytes > file.content.size()) CASC_TRY_VOID(take_room_locked(path, bytes - file.content.size()));
+    if (bytes > file.content.size())
+        CASC_TRY_VOID(take_room_locked(path, bytes - file.content.size()));
     if (bytes < file.content.size()) used_ -= file.content.size() - bytes;
     file.content.resize(bytes, '\0');
     file.synced_bytes = std::min(file.synced_bytes, bytes);
@@ -222,7 +247,8 @@ void SimulatedState::recount_locked() {
         if (seen.insert(file.get()).second) used_ += file->content.size();
 }
 
-// --- durable writes -------------------------------------------------------------------------------------------------
+// --- durable writes
+// -------------------------------------------------------------------------------------------------
 
 std::shared_ptr<SimulatedState::Writes> SimulatedState::make_writes_locked() {
     auto writes = std::make_shared<Writes>();
@@ -231,14 +257,16 @@ std::shared_ptr<SimulatedState::Writes> SimulatedState::make_writes_locked() {
 }
 
 Result<void> SimulatedState::complete_locked(SimulatedWrite& write) {
-    if (write.lost) return Error(ErrorCode::io_failed, "cannot write '" + write.path + "': the power went");
+    if (write.lost)
+        return Error(ErrorCode::io_failed, "cannot write '" + write.path + "': the power went");
     CASC_TRY_VOID(check_write_locked(write.path));
     std::memcpy(write.file->content.data() + write.position, write.data.data(), write.data.size());
     changed_locked(*write.file);
     return {};
 }
 
-// --- power ----------------------------------------------------------------------------------------------------------
+// --- power
+// ----------------------------------------------------------------------------------------------------------
 
 Result<void> SimulatedState::check_boot_locked(std::uint64_t boot) const {
     if (powered_ && boot == boot_) return {};
@@ -266,11 +294,12 @@ void SimulatedState::crash_writes_locked() {
             if (write.lost) continue;
             for (std::size_t block = 0; block < write.data.size(); block += kBlockAlignment) {
                 const auto fate = draw_locked(0, 2);
-                for (std::size_t sector = block; sector < block + kBlockAlignment; sector += kSectorBytes) {
+                for (std::size_t sector = block; sector < block + kBlockAlignment;
+                     sector += kSectorBytes) {
                     const bool kept = fate == 0 || (fate == 2 && draw_locked(0, 1) == 1);
                     if (kept)
-                        std::memcpy(write.file->content.data() + write.position + sector, write.data.data() + sector,
-                                    kSectorBytes);
+                        std::memcpy(write.file->content.data() + write.position + sector,
+                                    write.data.data() + sector, kSectorBytes);
                 }
             }
             write.lost = true;
@@ -283,16 +312,21 @@ void SimulatedState::crash_writes_locked() {
 // Per directory, the changes up to a random one survive.
 void SimulatedState::crash_names_locked() {
     std::map<std::string, std::size_t> survivors;
-    for (const auto& change : unsynced_) ++survivors[change.directory];
-    for (auto& [directory, count] : survivors) count = draw_locked<std::size_t>(0, count);
+    for (const auto& change : unsynced_)
+        ++survivors[change.directory];
+    for (auto& [directory, count] : survivors)
+        count = draw_locked<std::size_t>(0, count);
     for (const auto& change : unsynced_) {
         auto& left = survivors[change.directory];
         if (left == 0) continue;
         --left;
-        if (durable_directories_.contains(change.directory)) apply(change, durable_names_, durable_directories_);
+        if (durable_directories_.contains(change.directory))
+            apply(change, durable_names_, durable_directories_);
     }
     unsynced_.clear();
-    std::erase_if(durable_names_, [&](const auto& name) { return !durable_directories_.contains(parent(name.first)); });
+    std::erase_if(durable_names_, [&](const auto& name) {
+        return !durable_directories_.contains(parent(name.first));
+    });
     names_ = durable_names_;
     directories_ = durable_directories_;
 }
@@ -306,7 +340,8 @@ void SimulatedState::crash_tails_locked() {
     }
 }
 
-void SimulatedState::fail_writes_locked(std::uint64_t count, std::string_view path_part, std::uint64_t succeed_first) {
+void SimulatedState::fail_writes_locked(std::uint64_t count, std::string_view path_part,
+                                        std::uint64_t succeed_first) {
     failures_left_ = count;
     failing_part_ = path_part;
     successes_first_ = succeed_first;

@@ -1,9 +1,9 @@
 #pragma once
-// storage/src/simulated_state.hpp: files, names, faults and the crash of the simulated disk, below both of its faces
-// (Disk and rocksdb::FileSystem).
+// storage/src/simulated_state.hpp: files, names, faults and the crash of the simulated disk, below
+// both of its faces (Disk and rocksdb::FileSystem).
 //
-// Thread: any; one mutex over everything, because a simulation is not about speed. Methods named ..._locked expect it
-// to be held.
+// Thread: any; one mutex over everything, because a simulation is not about speed. Methods named
+// ..._locked expect it to be held.
 
 #include <casc/types/result.hpp>
 
@@ -24,13 +24,14 @@ namespace casc::storage::detail {
 
 // A file without its names.
 struct SimulatedFile {
-    std::string content;        // what a reader sees
+    std::string content;           // what a reader sees
     std::size_t synced_bytes = 0;  // of content: survives a crash
     std::uint64_t changed_at = 0;
 };
 using SimulatedFileRef = std::shared_ptr<SimulatedFile>;
 
-// A write that was submitted and is not complete. Its data is borrowed from the submitter until it is.
+// A write that was submitted and is not complete. Its data is borrowed from the submitter until it
+// is.
 struct SimulatedWrite {
     std::uint64_t token = 0;
     SimulatedFileRef file;
@@ -48,7 +49,8 @@ public:
     using Guard = std::unique_lock<std::mutex>;
     [[nodiscard]] Guard lock() const { return Guard(mutex_); }
 
-    // --- power ----------------------------------------------------------------------------------------------------
+    // --- power
+    // ----------------------------------------------------------------------------------------------------
 
     void power_off_locked();
     void power_on_locked() { powered_ = true; }
@@ -60,14 +62,17 @@ public:
     [[nodiscard]] std::uint64_t boot_locked() const { return boot_; }
     [[nodiscard]] Result<void> check_boot_locked(std::uint64_t boot) const;
 
-    // --- names ----------------------------------------------------------------------------------------------------
+    // --- names
+    // ----------------------------------------------------------------------------------------------------
 
     // Absolute, without '.', '..' and a slash at the end: what all names below are.
     [[nodiscard]] static std::string normal(std::string_view path);
     [[nodiscard]] static std::string parent(std::string_view path);
 
     [[nodiscard]] SimulatedFileRef find_locked(const std::string& path) const;
-    [[nodiscard]] bool is_directory_locked(const std::string& path) const { return directories_.contains(path); }
+    [[nodiscard]] bool is_directory_locked(const std::string& path) const {
+        return directories_.contains(path);
+    }
     [[nodiscard]] Result<SimulatedFileRef> find_or_fail_locked(const std::string& path) const;
     // An existing file as it is, or a new empty one.
     [[nodiscard]] Result<SimulatedFileRef> create_locked(const std::string& path);
@@ -81,13 +86,17 @@ public:
     // Makes the changes of names in `path` durable.
     void sync_directory_locked(const std::string& path);
 
-    // --- bytes ----------------------------------------------------------------------------------------------------
+    // --- bytes
+    // ----------------------------------------------------------------------------------------------------
 
-    [[nodiscard]] Result<void> append_locked(SimulatedFile& file, const std::string& path, std::string_view data);
-    [[nodiscard]] Result<void> resize_locked(SimulatedFile& file, const std::string& path, std::size_t bytes);
+    [[nodiscard]] Result<void> append_locked(SimulatedFile& file, const std::string& path,
+                                             std::string_view data);
+    [[nodiscard]] Result<void> resize_locked(SimulatedFile& file, const std::string& path,
+                                             std::size_t bytes);
     [[nodiscard]] Result<void> sync_locked(SimulatedFile& file, const std::string& path);
 
-    // --- durable writes -------------------------------------------------------------------------------------------
+    // --- durable writes
+    // -------------------------------------------------------------------------------------------
 
     // The writes of one queue, owned here so that a crash finds them.
     using Writes = std::vector<SimulatedWrite>;
@@ -100,12 +109,16 @@ public:
     }
     [[nodiscard]] std::mt19937_64& random_locked() { return random_; }
 
-    // --- faults and facts -----------------------------------------------------------------------------------------
+    // --- faults and facts
+    // -----------------------------------------------------------------------------------------
 
-    void fail_writes_locked(std::uint64_t count, std::string_view path_part, std::uint64_t succeed_first);
+    void fail_writes_locked(std::uint64_t count, std::string_view path_part,
+                            std::uint64_t succeed_first);
     void set_capacity_locked(std::uint64_t bytes) { capacity_ = bytes; }
     void set_delay_locked(unsigned least, unsigned most) { delay_min_ = least, delay_max_ = most; }
-    [[nodiscard]] std::uint64_t free_bytes_locked() const { return capacity_ > used_ ? capacity_ - used_ : 0; }
+    [[nodiscard]] std::uint64_t free_bytes_locked() const {
+        return capacity_ > used_ ? capacity_ - used_ : 0;
+    }
     void recount_locked();  // after a change that did not go through the methods above
     [[nodiscard]] std::uint64_t used_locked() const { return used_; }
     [[nodiscard]] std::uint64_t changes_locked() const { return changes_; }

@@ -27,7 +27,9 @@ public:
     void seek(std::uint64_t offset);
     void next() { iterator_->Next(); }
     [[nodiscard]] bool valid() const { return iterator_->Valid(); }
-    [[nodiscard]] std::uint64_t base() const { return read_big_endian(text_of(iterator_->key()), 8); }
+    [[nodiscard]] std::uint64_t base() const {
+        return read_big_endian(text_of(iterator_->key()), 8);
+    }
     // The batch, checked against its stamp and its key. Fails with data_corrupt.
     [[nodiscard]] Result<std::span<const std::byte>> batch() const;
     // Why it is not valid: nothing when it has come to the end.

@@ -13,8 +13,9 @@ constexpr std::int64_t kMinuteNs = 60'000'000'000;
 
 std::string slice_name(SliceId id, EpochNanos created) {
     char name[64];
-    std::snprintf(name, sizeof name, "slice-%u-%08" PRIu32 "-%016" PRIx64, static_cast<unsigned>(id.retention),
-                  id.number, static_cast<std::uint64_t>(created.value()));
+    std::snprintf(name, sizeof name, "slice-%u-%08" PRIu32 "-%016" PRIx64,
+                  static_cast<unsigned>(id.retention), id.number,
+                  static_cast<std::uint64_t>(created.value()));
     return name;
 }
 
@@ -22,7 +23,8 @@ bool parse_slice_name(const std::string& name, SliceId& id, EpochNanos& created)
     unsigned retention = 0;
     std::uint32_t number = 0;
     std::uint64_t created_ns = 0;
-    if (std::sscanf(name.c_str(), "slice-%u-%08" SCNu32 "-%016" SCNx64, &retention, &number, &created_ns) != 3)
+    if (std::sscanf(name.c_str(), "slice-%u-%08" SCNu32 "-%016" SCNx64, &retention, &number,
+                    &created_ns) != 3)
         return false;
     if (retention >= kRetentionClassCount) return false;
     id = {static_cast<RetentionClass>(retention), number};
@@ -34,11 +36,16 @@ bool parse_slice_name(const std::string& name, SliceId& id, EpochNanos& created)
 
 std::int64_t slice_span_ns(RetentionClass retention) {
     switch (retention) {
-        case RetentionClass::hour: return 5 * kMinuteNs;
-        case RetentionClass::day: return 60 * kMinuteNs;
-        case RetentionClass::week: return 6 * 60 * kMinuteNs;
-        case RetentionClass::month: return 24 * 60 * kMinuteNs;
-        case RetentionClass::unlimited: return 0;
+        case RetentionClass::hour:
+            return 5 * kMinuteNs;
+        case RetentionClass::day:
+            return 60 * kMinuteNs;
+        case RetentionClass::week:
+            return 6 * 60 * kMinuteNs;
+        case RetentionClass::month:
+            return 24 * 60 * kMinuteNs;
+        case RetentionClass::unlimited:
+            return 0;
     }
     return 0;
 }
@@ -57,7 +64,8 @@ Result<std::unique_ptr<SliceSet>> SliceSet::adopt(Rocks& rocks, std::vector<Rock
         EpochNanos created;
         if (!parse_slice_name(name, id, created)) {
             rocks.db().DestroyColumnFamilyHandle(handle);
-            bad = Error(ErrorCode::data_corrupt, "column family '" + name + "' is not one of casc's");
+            bad =
+                Error(ErrorCode::data_corrupt, "column family '" + name + "' is not one of casc's");
             continue;
         }
         const auto index = static_cast<std::size_t>(id.retention);
@@ -78,7 +86,8 @@ std::vector<SliceRef> SliceSet::all() const {
     const std::lock_guard lock(mutex_);
     std::vector<SliceRef> found;
     for (const auto& numbered : slices_) {
-        for (const auto& [number, slice] : numbered) found.push_back(slice);
+        for (const auto& [number, slice] : numbered)
+            found.push_back(slice);
     }
     return found;
 }
@@ -92,8 +101,9 @@ Result<SliceRef> SliceSet::create(RetentionClass retention, EpochNanos now) {
     const auto index = static_cast<std::size_t>(retention);
     const SliceId id{retention, next_number_[index]};
     rocksdb::ColumnFamilyHandle* handle = nullptr;
-    CASC_TRY_ROCKS(rocks_.db().CreateColumnFamily(rocks_.slice_options(), slice_name(id, now), &handle),
-                   "creating a slice");
+    CASC_TRY_ROCKS(
+        rocks_.db().CreateColumnFamily(rocks_.slice_options(), slice_name(id, now), &handle),
+        "creating a slice");
     CASC_FAIL_POINT("slice.roll");
     auto slice = std::make_shared<Slice>(rocks_, handle, id, now);
     const std::lock_guard lock(mutex_);
@@ -112,7 +122,8 @@ Result<void> SliceSet::drop(const SliceRef& slice) {
 std::size_t SliceSet::count() const {
     const std::lock_guard lock(mutex_);
     std::size_t count = 0;
-    for (const auto& numbered : slices_) count += numbered.size();
+    for (const auto& numbered : slices_)
+        count += numbered.size();
     return count;
 }
 

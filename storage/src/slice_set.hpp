@@ -1,5 +1,6 @@
 #pragma once
-// storage/src/slice_set.hpp: the column families that hold event data, each for one retention class and span.
+// storage/src/slice_set.hpp: the column families that hold event data, each for one retention class
+// and span.
 
 #include "store_keys.hpp"
 #include "store_rocks.hpp"
@@ -14,7 +15,8 @@ namespace casc::storage {
 // Thread: any.
 class Slice {
 public:
-    Slice(Rocks& rocks, rocksdb::ColumnFamilyHandle* family, SliceId slice_id, EpochNanos created_at)
+    Slice(Rocks& rocks, rocksdb::ColumnFamilyHandle* family, SliceId slice_id,
+          EpochNanos created_at)
         : id(slice_id), created(created_at), handle(family), rocks_(rocks) {}
     ~Slice() { rocks_.db().DestroyColumnFamilyHandle(handle); }
     Slice(const Slice&) = delete;
@@ -32,16 +34,19 @@ private:
 };
 using SliceRef = std::shared_ptr<Slice>;
 
-// How long a slice of a class takes new batches at most; whole slices are dropped, so a class of events may stay this
-// much longer than asked for. 0: only its size seals a slice.
+// How long a slice of a class takes new batches at most; whole slices are dropped, so a class of
+// events may stay this much longer than asked for. 0: only its size seals a slice.
 [[nodiscard]] std::int64_t slice_span_ns(RetentionClass retention);
 
-// Thread: any. Changed only by the checkpoint thread; readers take references under the mutex, which is a leaf and is
+// Thread: any. Changed only by the checkpoint thread; readers take references under the mutex,
+// which is a leaf and is
 //         never held over a call of RocksDB that does I/O.
 class SliceSet {
 public:
-    // Takes over the column families that Rocks::open found. Fails with data_corrupt on a name that is not a slice's.
-    [[nodiscard]] static Result<std::unique_ptr<SliceSet>> adopt(Rocks& rocks, std::vector<Rocks::Opened> opened);
+    // Takes over the column families that Rocks::open found. Fails with data_corrupt on a name that
+    // is not a slice's.
+    [[nodiscard]] static Result<std::unique_ptr<SliceSet>> adopt(Rocks& rocks,
+                                                                 std::vector<Rocks::Opened> opened);
 
     explicit SliceSet(Rocks& rocks) : rocks_(rocks) {}
 

@@ -12,7 +12,8 @@ namespace casc::storage {
 namespace {
 // Free space is asked for again after this much has been appended; the reserve is much larger.
 constexpr std::size_t kSpaceCheckBytes = 16_MiB;
-// Rows are small and often tell of work done (positions, leases): they are refused later than batches.
+// Rows are small and often tell of work done (positions, leases): they are refused later than
+// batches.
 constexpr std::size_t kRowHeadroomBytes = 32_MiB;
 // So many finished entries waiting for a write slot mean that the disk is the slower side.
 constexpr std::size_t kSealedMax = 8;
@@ -27,7 +28,8 @@ Store::Impl::Impl(Disk& disk, const StoreOptions& options)
                    2 * options.checkpoint_bytes),
       answer_pools_(1_MiB + 64_KiB, 32_MiB) {}
 
-// --- what may be added ------------------------------------------------------------------------------------------------
+// --- what may be added
+// ------------------------------------------------------------------------------------------------
 
 Result<void> Store::Impl::accept(std::size_t bytes_limit) const {
     if (failure_) return Error(ErrorCode::storage_failed, failure_->detail);
@@ -36,8 +38,8 @@ Result<void> Store::Impl::accept(std::size_t bytes_limit) const {
     return {};
 }
 
-// Not when the disk is full: that may last, so producers are told (and ask again) instead of being left unread, and it
-// is their asking that finds out when there is room again.
+// Not when the disk is full: that may last, so producers are told (and ask again) instead of being
+// left unread, and it is their asking that finds out when there is room again.
 bool Store::Impl::congested() const noexcept {
     return failure_ || sealed_.size() >= kSealedMax ||
            unflushed_bytes_ >= options_.unflushed_bytes_max / 4 * 3;
@@ -51,14 +53,16 @@ void Store::Impl::check_space() {
     disk_full_ = disk_free_bytes_ < options_.reserve_bytes + unflushed_bytes_;
 }
 
-// --- the entry being filled -------------------------------------------------------------------------------------------
+// --- the entry being filled
+// -------------------------------------------------------------------------------------------
 
 JournalSequence Store::Impl::filling() const noexcept {
     return journal_->next_sequence() + JournalSequence::distance(sealed_.size());
 }
 
 void Store::Impl::open_entry(std::size_t bytes) {
-    const std::size_t expected = std::min(kEntryHeaderBytes + expected_entry_bytes_, entry_pools_.largest());
+    const std::size_t expected =
+        std::min(kEntryHeaderBytes + expected_entry_bytes_, entry_pools_.largest());
     BlockRef block = entry_pools_.take(std::max(kEntryHeaderBytes + bytes, expected));
     const std::size_t memory_bytes = block.bytes().size();
     const JournalSequence sequence = filling();
@@ -71,19 +75,24 @@ void Store::Impl::open_entry(std::size_t bytes) {
 
 Result<void> Store::Impl::make_room(std::size_t bytes) {
     if (bytes > journal_->body_bytes_max())
-        return Error(ErrorCode::event_too_large, "a journal entry cannot hold " + std::to_string(bytes) + " bytes");
+        return Error(ErrorCode::event_too_large,
+                     "a journal entry cannot hold " + std::to_string(bytes) + " bytes");
     if (builder_.started() && !builder_.has_room(bytes)) {
         seal();
-        expected_entry_bytes_ = options_.entry_bytes_max;  // entries are growing: the next block is a full one
+        expected_entry_bytes_ =
+            options_.entry_bytes_max;  // entries are growing: the next block is a full one
     }
     if (!builder_.started()) open_entry(bytes);
     return {};
 }
 
-void Store::Impl::seal() { sealed_.push_back(finish_entry()); }
+void Store::Impl::seal() {
+    sealed_.push_back(finish_entry());
+}
 
 Entry Store::Impl::finish_entry() {
-    // Twice what it was: a steady load keeps its block size, a rising one gets there in a few entries.
+    // Twice what it was: a steady load keeps its block size, a rising one gets there in a few
+    // entries.
     expected_entry_bytes_ = 2 * builder_.body_bytes();
     for (LogChange& change : builder_.changes()) {
         if (!change.erased) change.row = logs_.row(change.log);
@@ -109,11 +118,13 @@ LogChange& Store::Impl::touch(LogId log) {
     return changes[active.change];
 }
 
-// --- adding -----------------------------------------------------------------------------------------------------------
+// --- adding
+// -----------------------------------------------------------------------------------------------------------
 
-Result<AppendTicket> Store::Impl::append(LogId log, RetentionClass retention, std::span<const std::byte> batch,
-                                         EpochNanos now) {
-    CASC_ASSERT(batch.size() >= wire::kBatchOverheadBytes && batch.size() % kRecordAlignment == 0, batch.size());
+Result<AppendTicket> Store::Impl::append(LogId log, RetentionClass retention,
+                                         std::span<const std::byte> batch, EpochNanos now) {
+    CASC_ASSERT(batch.size() >= wire::kBatchOverheadBytes && batch.size() % kRecordAlignment == 0,
+                batch.size());
     CASC_ASSERT(log.value() != 0);  // its keys are the slices' own
     if (disk_full_ || bytes_to_space_check_ < batch.size()) check_space();
     CASC_TRY_VOID(accept(options_.unflushed_bytes_max));
@@ -127,8 +138,9 @@ Result<AppendTicket> Store::Impl::append(LogId log, RetentionClass retention, st
     const Offset base(row.end);
     // Never backwards, so that a log can be searched by time.
     const EpochNanos time(std::max(now.value(), row.last_append));
-    // Rises with every append of this shard, over restarts too, and needs no state of its own. An entry has fewer than
-    // 2^20 records, because a record has 16 bytes at least and an entry 16 MiB at most by the limit of a batch.
+    // Rises with every append of this shard, over restarts too, and needs no state of its own. An
+    // entry has fewer than 2^20 records, because a record has 16 bytes at least and an entry 16 MiB
+    // at most by the limit of a batch.
     const std::uint64_t arrival = builder_.sequence().value() << 20 | builder_.record_count();
     const auto stored = builder_.add_batch(log, retention, batch, base, time, arrival, row.epoch);
     const std::uint32_t events = peek_header(stored).event_count;
@@ -141,9 +153,10 @@ Result<AppendTicket> Store::Impl::append(LogId log, RetentionClass retention, st
     return AppendTicket{base, builder_.sequence(), arrival};
 }
 
-Result<JournalSequence> Store::Impl::add_row(RecordKind kind, StateTable table, std::string_view key,
-                                             std::string_view value) {
-    if (key.size() > kStateKeyBytesMax) return Error(ErrorCode::invalid_request, "a state key is too long");
+Result<JournalSequence> Store::Impl::add_row(RecordKind kind, StateTable table,
+                                             std::string_view key, std::string_view value) {
+    if (key.size() > kStateKeyBytesMax)
+        return Error(ErrorCode::invalid_request, "a state key is too long");
     if (disk_full_) check_space();
     CASC_TRY_VOID(accept(options_.unflushed_bytes_max + kRowHeadroomBytes));
     CASC_TRY_VOID(make_room(record_bytes(key.size(), value.size())));
@@ -152,7 +165,8 @@ Result<JournalSequence> Store::Impl::add_row(RecordKind kind, StateTable table, 
 }
 
 // These make room on the disk, or must not fail for the lack of it.
-Result<JournalSequence> Store::Impl::change_log(RecordKind kind, LogId log, const LogRow& row, std::uint64_t number) {
+Result<JournalSequence> Store::Impl::change_log(RecordKind kind, LogId log, const LogRow& row,
+                                                std::uint64_t number) {
     if (failure_) return Error(ErrorCode::storage_failed, failure_->detail);
     const bool erased = kind == RecordKind::erase_log;
     const std::string_view value = erased ? std::string_view{} : row_bytes(number);
@@ -194,7 +208,8 @@ Result<JournalSequence> Store::Impl::reserve(LogId log, Offset ceiling) {
     return change_log(RecordKind::reserve, log, row, row.ceiling);
 }
 
-// --- to the journal ---------------------------------------------------------------------------------------------------
+// --- to the journal
+// ---------------------------------------------------------------------------------------------------
 
 void Store::Impl::submit() {
     if (failure_) return;

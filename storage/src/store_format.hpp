@@ -9,16 +9,18 @@
 
 namespace casc::storage {
 
-// "casc data\nversion 1\n", and in a folder that was restored from a backup and not opened since "restored 4711\n":
-// its journal is empty on purpose and goes on after that sequence.
+// "casc data\nversion 1\n", and in a folder that was restored from a backup and not opened since
+// "restored 4711\n": its journal is empty on purpose and goes on after that sequence.
 struct StoreFormat {
     static constexpr std::uint32_t kVersion = 1;
     std::uint32_t version = kVersion;
     std::optional<JournalSequence> restored;
 
     [[nodiscard]] std::string text() const;
-    // Fails with data_version when it is a newer one, with data_corrupt when it is not a FORMAT file.
-    [[nodiscard]] static Result<StoreFormat> parse(const std::string& text, const std::filesystem::path& path);
+    // Fails with data_version when it is a newer one, with data_corrupt when it is not a FORMAT
+    // file.
+    [[nodiscard]] static Result<StoreFormat> parse(const std::string& text,
+                                                   const std::filesystem::path& path);
     // Fails with data_missing as well.
     [[nodiscard]] static Result<StoreFormat> read(Disk& disk, const std::filesystem::path& path);
 };

@@ -1,6 +1,7 @@
 #pragma once
-// storage/src/store_impl.hpp: the state of a Store. Its functions are in store_append.cpp (what is written),
-// store_poll.cpp (what completes), store_lookup.cpp (what is asked) and store_recovery.cpp (how it starts).
+// storage/src/store_impl.hpp: the state of a Store. Its functions are in store_append.cpp (what is
+// written), store_poll.cpp (what completes), store_lookup.cpp (what is asked) and
+// store_recovery.cpp (how it starts).
 
 #include "checkpoint_thread.hpp"
 #include "entry_builder.hpp"
@@ -25,7 +26,8 @@ struct StorePaths {
           rocks(folder / "rocks"),
           ingest(folder / "ingest") {}
     std::filesystem::path root, format, lock, journal, rocks;
-    std::filesystem::path ingest;  // SST files being built; beside RocksDB's own so that they can be linked into it
+    std::filesystem::path
+        ingest;  // SST files being built; beside RocksDB's own so that they can be linked into it
 };
 
 // Thread: owning shard.
@@ -38,10 +40,10 @@ public:
     [[nodiscard]] Result<void> recover();
 
     // store_append.cpp
-    [[nodiscard]] Result<AppendTicket> append(LogId log, RetentionClass retention, std::span<const std::byte> batch,
-                                              EpochNanos now);
-    [[nodiscard]] Result<JournalSequence> add_row(RecordKind kind, StateTable table, std::string_view key,
-                                                  std::string_view value);
+    [[nodiscard]] Result<AppendTicket> append(LogId log, RetentionClass retention,
+                                              std::span<const std::byte> batch, EpochNanos now);
+    [[nodiscard]] Result<JournalSequence> add_row(RecordKind kind, StateTable table,
+                                                  std::string_view key, std::string_view value);
     [[nodiscard]] Result<JournalSequence> trim(LogId log, Offset start);
     [[nodiscard]] Result<JournalSequence> erase_log(LogId log);
     [[nodiscard]] Result<JournalSequence> reserve(LogId log, Offset ceiling);
@@ -56,12 +58,14 @@ public:
     [[nodiscard]] bool congested() const noexcept;
     void post_read(const ReadRequest& request);
     void post_reclaim();
-    void post_backup(const std::filesystem::path& target, std::function<void(Result<std::uint64_t>)> done);
+    void post_backup(const std::filesystem::path& target,
+                     std::function<void(Result<std::uint64_t>)> done);
 
     // store_lookup.cpp
     void scan(StateTable table, const std::function<void(std::string_view, std::string_view)>& row);
     [[nodiscard]] std::optional<LogState> log_state(LogId log) const;
-    void for_each_log(LogId first, LogId last, const std::function<void(LogId, const LogState&)>& visit) const;
+    void for_each_log(LogId first, LogId last,
+                      const std::function<void(LogId, const LogState&)>& visit) const;
     [[nodiscard]] bool read_tail(LogId log, Offset from, Offset until, std::size_t bytes_max,
                                  std::vector<BatchRef>& into);
     [[nodiscard]] Result<TimeLookup> find_time(LogId log, EpochNanos time);
@@ -165,7 +169,8 @@ private:
     LogIndex logs_;
     TailCache tail_;
 
-    // Entries on their way: filling -> sealed -> in flight (journal) -> durable (waiting for room in the ring).
+    // Entries on their way: filling -> sealed -> in flight (journal) -> durable (waiting for room
+    // in the ring).
     EntryBuilder builder_;
     std::size_t expected_entry_bytes_ = 0;
     std::deque<Entry> sealed_;

@@ -1,6 +1,7 @@
 #pragma once
-// storage/src/store_keys.hpp: keys and rows in RocksDB. Format: docs/storage_format.md, "RocksDB". Numbers in keys are
-// big-endian so that they sort; rows are little-endian structs. Thread: any (values).
+// storage/src/store_keys.hpp: keys and rows in RocksDB. Format: docs/storage_format.md, "RocksDB".
+// Numbers in keys are big-endian so that they sort; rows are little-endian structs. Thread: any
+// (values).
 
 #include "log_index.hpp"
 
@@ -15,15 +16,20 @@ static_assert(std::endian::native == std::endian::little, "rows are written as t
 enum class OwnTable : std::uint8_t { meta = 0, log = 1, directory = 2 };
 
 // Rows of OwnTable::meta.
-inline constexpr std::string_view kAppliedKey = "applied";  // u64: everything up to this sequence is in RocksDB
-inline constexpr std::string_view kCleanKey = "clean";      // u64: the same, written by an orderly shutdown
+inline constexpr std::string_view kAppliedKey =
+    "applied";  // u64: everything up to this sequence is in RocksDB
+inline constexpr std::string_view kCleanKey =
+    "clean";  // u64: the same, written by an orderly shutdown
 
 inline void append_big_endian(std::string& key, std::uint64_t number, int bytes = 8) {
-    for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8) key.push_back(static_cast<char>(number >> shift & 0xFF));
+    for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8)
+        key.push_back(static_cast<char>(number >> shift & 0xFF));
 }
-[[nodiscard]] inline std::uint64_t read_big_endian(std::string_view key, std::size_t at, std::size_t bytes = 8) {
+[[nodiscard]] inline std::uint64_t read_big_endian(std::string_view key, std::size_t at,
+                                                   std::size_t bytes = 8) {
     std::uint64_t number = 0;
-    for (const char c : key.substr(at, bytes)) number = number << 8 | static_cast<std::uint8_t>(c);
+    for (const char c : key.substr(at, bytes))
+        number = number << 8 | static_cast<std::uint8_t>(c);
     return number;
 }
 
@@ -55,9 +61,9 @@ template <class Row>
 
 // Which part of a log is in which slice.
 struct DirectoryRow {
-    std::uint64_t first = 0;      // offset of the first event
-    std::uint64_t end = 0;        // offset behind the last event
-    std::uint64_t bytes = 0;      // of its batches
+    std::uint64_t first = 0;  // offset of the first event
+    std::uint64_t end = 0;    // offset behind the last event
+    std::uint64_t bytes = 0;  // of its batches
     std::uint64_t batches = 0;
     std::int64_t first_time = 0;  // append time of the first batch
     std::int64_t last_time = 0;   // append time of the last batch
@@ -83,11 +89,12 @@ inline constexpr std::size_t kDirectoryKeyBytes = 1 + 8 + 1 + 4;
     return key;
 }
 [[nodiscard]] inline SliceId slice_of_directory_key(std::string_view key) {
-    return {static_cast<RetentionClass>(key[9]), static_cast<std::uint32_t>(read_big_endian(key, 10, 4))};
+    return {static_cast<RetentionClass>(key[9]),
+            static_cast<std::uint32_t>(read_big_endian(key, 10, 4))};
 }
 
-// Keys inside a slice. Log 0 does not exist (topics count from 1), so its keys are ours: (0, 0) holds the applied
-// sequence of the class, (0, log) the directory row of a log.
+// Keys inside a slice. Log 0 does not exist (topics count from 1), so its keys are ours: (0, 0)
+// holds the applied sequence of the class, (0, log) the directory row of a log.
 [[nodiscard]] inline std::string batch_key(std::uint64_t log, std::uint64_t base) {
     std::string key;
     key.reserve(16);
@@ -95,8 +102,14 @@ inline constexpr std::size_t kDirectoryKeyBytes = 1 + 8 + 1 + 4;
     append_big_endian(key, base);
     return key;
 }
-[[nodiscard]] inline std::string slice_applied_key() { return batch_key(0, 0); }
-[[nodiscard]] inline std::string slice_directory_key(LogId log) { return batch_key(0, log.value()); }
-[[nodiscard]] inline std::string first_batch_key() { return batch_key(1, 0); }
+[[nodiscard]] inline std::string slice_applied_key() {
+    return batch_key(0, 0);
+}
+[[nodiscard]] inline std::string slice_directory_key(LogId log) {
+    return batch_key(0, log.value());
+}
+[[nodiscard]] inline std::string first_batch_key() {
+    return batch_key(1, 0);
+}
 
 }  // namespace casc::storage

@@ -8,15 +8,18 @@
 
 namespace casc::storage {
 
-void Store::Impl::scan(StateTable table, const std::function<void(std::string_view, std::string_view)>& row) {
+void Store::Impl::scan(StateTable table,
+                       const std::function<void(std::string_view, std::string_view)>& row) {
     const std::string prefix(1, static_cast<char>(table));
-    const std::unique_ptr<rocksdb::Iterator> rows(rocks_->db().NewIterator(Rocks::read_options(), rocks_->state()));
+    const std::unique_ptr<rocksdb::Iterator> rows(
+        rocks_->db().NewIterator(Rocks::read_options(), rocks_->state()));
     for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix); rows->Next())
         row(text_of(rows->key()).substr(1), text_of(rows->value()));
     if (!rows->status().ok()) fail(rocks_error(rows->status(), "reading state rows"));
 }
 
-// --- logs -------------------------------------------------------------------------------------------------------------
+// --- logs
+// -------------------------------------------------------------------------------------------------------------
 
 namespace {
 LogState state_of(const LogIndex::Slot& slot, std::uint64_t durable_end) {
@@ -49,15 +52,18 @@ bool Store::Impl::read_tail(LogId log, Offset from, Offset until, std::size_t by
                             std::vector<BatchRef>& into) {
     if (tail_.read(log, from.value(), until.value(), bytes_max, into)) return true;
     const LogIndex::Slot* const slot = logs_.find(log);
-    return slot == nullptr || from.value() >= slot->end;  // nothing there, and nothing anywhere else
+    return slot == nullptr ||
+           from.value() >= slot->end;  // nothing there, and nothing anywhere else
 }
 
-// --- by time ----------------------------------------------------------------------------------------------------------
+// --- by time
+// ----------------------------------------------------------------------------------------------------------
 
 namespace {
 
 // The first batch of `part` appended at or after `time`. Append times never go back within a log.
-Result<std::optional<TimeLookup>> find_time_in(SliceCursor& cursor, const DirectoryRow& row, EpochNanos time) {
+Result<std::optional<TimeLookup>> find_time_in(SliceCursor& cursor, const DirectoryRow& row,
+                                               EpochNanos time) {
     std::optional<TimeLookup> found;
     for (std::uint64_t low = row.first, high = row.end; low < high;) {
         const std::uint64_t middle = low + (high - low) / 2;
@@ -105,26 +111,29 @@ Result<TimeLookup> Store::Impl::find_time(LogId log, EpochNanos time) {
     return *cached;
 }
 
-// --- by size ----------------------------------------------------------------------------------------------------------
+// --- by size
+// ----------------------------------------------------------------------------------------------------------
 
 namespace {
 
-// Bytes of the files between two offsets, by their indexes: exact to a block, and without reading data.
-Result<std::uint64_t> stored_bytes(const Rocks& rocks, const Slice& slice, LogId log, std::uint64_t from,
-                                   std::uint64_t to) {
+// Bytes of the files between two offsets, by their indexes: exact to a block, and without reading
+// data.
+Result<std::uint64_t> stored_bytes(const Rocks& rocks, const Slice& slice, LogId log,
+                                   std::uint64_t from, std::uint64_t to) {
     const std::string first = batch_key(log.value(), from);
     const std::string last = batch_key(log.value(), to);
     const rocksdb::Range range(first, last);
     rocksdb::SizeApproximationOptions options;
     options.include_files = true;
     std::uint64_t bytes = 0;
-    CASC_TRY_ROCKS(rocks.db().GetApproximateSizes(options, slice.handle, &range, 1, &bytes), "measuring a slice");
+    CASC_TRY_ROCKS(rocks.db().GetApproximateSizes(options, slice.handle, &range, 1, &bytes),
+                   "measuring a slice");
     return bytes;
 }
 
 // The first offset of a batch such that at most `bytes` lie between it and `end`.
-Result<std::uint64_t> start_in_slice(const Rocks& rocks, const SliceRef& slice, LogId log, std::uint64_t first,
-                                     std::uint64_t end, std::uint64_t bytes) {
+Result<std::uint64_t> start_in_slice(const Rocks& rocks, const SliceRef& slice, LogId log,
+                                     std::uint64_t first, std::uint64_t end, std::uint64_t bytes) {
     std::uint64_t low = first;
     std::uint64_t high = end;
     while (low < high) {
@@ -165,7 +174,8 @@ Result<Offset> Store::Impl::start_for_bytes(LogId log, std::uint64_t bytes) {
             CASC_TRY(in_part, stored_bytes(*rocks_, *slice, log, part->row.first, end));
         }
         if (in_part > left) {
-            CASC_TRY(const auto start, start_in_slice(*rocks_, slice, log, part->row.first, end, left));
+            CASC_TRY(const auto start,
+                     start_in_slice(*rocks_, slice, log, part->row.first, end, left));
             return at_least(start);
         }
         left -= in_part;

@@ -9,7 +9,8 @@
 
 namespace casc::storage {
 
-JournalSequence Store::Impl::poll(std::vector<Advanced>& advanced, std::vector<ReadAnswer>& answers) {
+JournalSequence Store::Impl::poll(std::vector<Advanced>& advanced,
+                                  std::vector<ReadAnswer>& answers) {
     collect();
     advanced.insert(advanced.end(), advanced_.begin(), advanced_.end());
     advanced_.clear();
@@ -45,7 +46,8 @@ void Store::Impl::fail(Error error) {
     if (!failure_) failure_ = Error(ErrorCode::storage_failed, error.message());
 }
 
-// --- the journal ------------------------------------------------------------------------------------------------------
+// --- the journal
+// ------------------------------------------------------------------------------------------------------
 
 void Store::Impl::take_durable() {
     const JournalSequence through = journal_->poll();
@@ -61,11 +63,14 @@ void Store::Impl::take_durable() {
     mark_when_idle();
 }
 
-// Only a later entry proves an entry durable to the next start (docs/storage_format.md, "Journal"). A busy store writes
-// one anyway; when nothing has come for a while, a mark is written. Not at once: a client that waits for each answer
-// before it sends the next event would pay for two writes.
+// Only a later entry proves an entry durable to the next start (docs/storage_format.md, "Journal").
+// A busy store writes one anyway; when nothing has come for a while, a mark is written. Not at
+// once: a client that waits for each answer before it sends the next event would pay for two
+// writes.
 void Store::Impl::mark_when_idle() {
-    if (builder_.started() || !sealed_.empty() || !in_flight_.empty() || !journal_->needs_closing_mark()) return;
+    if (builder_.started() || !sealed_.empty() || !in_flight_.empty() ||
+        !journal_->needs_closing_mark())
+        return;
     constexpr std::int64_t kIdleNs = 50'000'000;
     if ((mono_now() - last_completion_).value() >= kIdleNs) journal_->submit_closing_mark();
 }
@@ -84,7 +89,8 @@ void Store::Impl::complete(Entry entry) {
     waiting_orders_.push_back({.kind = CheckpointOrder::Kind::entry, .entry = std::move(entry)});
 }
 
-// --- the checkpoint thread --------------------------------------------------------------------------------------------
+// --- the checkpoint thread
+// --------------------------------------------------------------------------------------------
 
 void Store::Impl::order(CheckpointOrder order) {
     waiting_orders_.push_back(std::move(order));
@@ -92,7 +98,8 @@ void Store::Impl::order(CheckpointOrder order) {
 }
 
 void Store::Impl::send_waiting() {
-    while (!waiting_orders_.empty() && checkpoint_thread_->try_send(std::move(waiting_orders_.front())))
+    while (!waiting_orders_.empty() &&
+           checkpoint_thread_->try_send(std::move(waiting_orders_.front())))
         waiting_orders_.pop_front();
     while (!waiting_reads_.empty() && reader_thread_->try_send(std::move(waiting_reads_.front())))
         waiting_reads_.pop_front();
@@ -102,20 +109,26 @@ void Store::Impl::take_news() {
     while (auto news = checkpoint_thread_->receive()) {
         flushed_through_ = std::max(flushed_through_, news->flushed_through);
         switch (news->kind) {
-            case CheckpointNews::Kind::flushed: break;
-            case CheckpointNews::Kind::checkpointed: checkpoint_asked_ = false; break;
+            case CheckpointNews::Kind::flushed:
+                break;
+            case CheckpointNews::Kind::checkpointed:
+                checkpoint_asked_ = false;
+                break;
             case CheckpointNews::Kind::reclaimed:
                 reclaim_asked_ = false;
                 waiting_reads_.push_back({.kind = ReadOrder::Kind::forget});
                 break;
             case CheckpointNews::Kind::backed_up: {
-                // A backup that fails (its disk is full, its folder is not empty) does not harm the store.
+                // A backup that fails (its disk is full, its folder is not empty) does not harm the
+                // store.
                 const auto done = std::move(backups_.front());
                 backups_.pop_front();
                 done(std::move(news->result));
                 continue;
             }
-            case CheckpointNews::Kind::closed: closed_ = true; break;
+            case CheckpointNews::Kind::closed:
+                closed_ = true;
+                break;
         }
         if (!news->result) fail(news->result.error());
     }
@@ -131,7 +144,8 @@ void Store::Impl::take_news() {
     check_space();
 }
 
-// The journal can be short of segments, or memory of room, before enough is durable for a checkpoint by size.
+// The journal can be short of segments, or memory of room, before enough is durable for a
+// checkpoint by size.
 void Store::Impl::ask_for_room() {
     if (checkpoint_asked_ || failure_ || flushed_through_ >= durable_ || unflushed_.empty()) return;
     const bool memory_short = unflushed_bytes_ >= options_.unflushed_bytes_max / 4 * 3;
@@ -146,12 +160,14 @@ void Store::Impl::post_reclaim() {
     order({.kind = CheckpointOrder::Kind::reclaim});
 }
 
-void Store::Impl::post_backup(const std::filesystem::path& target, std::function<void(Result<std::uint64_t>)> done) {
+void Store::Impl::post_backup(const std::filesystem::path& target,
+                              std::function<void(Result<std::uint64_t>)> done) {
     backups_.push_back(std::move(done));
     order({.kind = CheckpointOrder::Kind::backup, .entry = {}, .target = target});
 }
 
-// --- the reader thread ------------------------------------------------------------------------------------------------
+// --- the reader thread
+// ------------------------------------------------------------------------------------------------
 
 void Store::Impl::post_read(const ReadRequest& request) {
     PendingRead read{request, tail_.front(request.log)};
@@ -184,8 +200,9 @@ void Store::Impl::take_answers() {
     }
 }
 
-// RocksDB has nothing at or behind `from`. Everything below what the cache held when the read was posted had been
-// stored by then, so the cache continues exactly there; unless it has moved on meanwhile, then RocksDB has more now.
+// RocksDB has nothing at or behind `from`. Everything below what the cache held when the read was
+// posted had been stored by then, so the cache continues exactly there; unless it has moved on
+// meanwhile, then RocksDB has more now.
 void Store::Impl::answer_empty(PendingRead read) {
     const ReadRequest& request = read.request;
     const auto front = tail_.front(request.log);
@@ -195,28 +212,34 @@ void Store::Impl::answer_empty(PendingRead read) {
     }
     std::vector<BatchRef> batches;
     if (front) {
-        const bool found = tail_.read(request.log, std::max(request.from.value(), *front), request.until.value(),
-                                      request.bytes_max, batches);
+        const bool found = tail_.read(request.log, std::max(request.from.value(), *front),
+                                      request.until.value(), request.bytes_max, batches);
         CASC_ASSERT(found, *front);
     }
     answers_.push_back({request.token, std::move(batches)});
 }
 
-// --- stopping ---------------------------------------------------------------------------------------------------------
+// --- stopping
+// ---------------------------------------------------------------------------------------------------------
 
-bool Store::Impl::all_stored() const { return !builder_.started() && unflushed_.empty(); }
+bool Store::Impl::all_stored() const {
+    return !builder_.started() && unflushed_.empty();
+}
 
 void Store::Impl::wait_for_news() {
-    if (journal_->writes_in_flight() > 0 && journal_->event_fd() < 0) return;  // the next poll completes them
+    if (journal_->writes_in_flight() > 0 && journal_->event_fd() < 0)
+        return;  // the next poll completes them
     std::vector<pollfd> sources;
-    for (const int fd : event_fds()) sources.push_back({fd, POLLIN, 0});
+    for (const int fd : event_fds())
+        sources.push_back({fd, POLLIN, 0});
     const int ready = ::poll(sources.data(), sources.size(), -1);
     CASC_ASSERT(ready >= 0 || errno == EINTR, errno);
 }
 
 Result<void> Store::Impl::drain() {
     for (;;) {
-        if (builder_.started() && builder_.empty()) seal();  // room was made for records that never came
+        if (builder_.started() && builder_.empty())
+            seal();  // room was made for records that never came
         submit();
         collect();
         if (failure_) return *failure_;
@@ -227,12 +250,14 @@ Result<void> Store::Impl::drain() {
             order({.kind = CheckpointOrder::Kind::checkpoint});
         }
         // submit() again first when a write slot has just become free.
-        if (!journaled && in_flight_.empty() && journal_->can_submit(0) && !sealed_.empty()) continue;
+        if (!journaled && in_flight_.empty() && journal_->can_submit(0) && !sealed_.empty())
+            continue;
         wait_for_news();
     }
     // Without this proof the next start could not tell a torn last entry from a damaged one.
     journal_->submit_closing_mark();
-    while (journal_->writes_in_flight() > 0) durable_ = journal_->wait();
+    while (journal_->writes_in_flight() > 0)
+        durable_ = journal_->wait();
     if (journal_->failure()) {
         fail(*journal_->failure());
         return *failure_;
@@ -240,8 +265,8 @@ Result<void> Store::Impl::drain() {
     return {};
 }
 
-// A store that is destroyed with everything drained was shut down in order; otherwise the next start treats it like
-// one that was killed.
+// A store that is destroyed with everything drained was shut down in order; otherwise the next
+// start treats it like one that was killed.
 void Store::Impl::close() {
     if (failure_ || !all_stored() || reclaim_asked_ || !backups_.empty()) return;
     order({.kind = CheckpointOrder::Kind::close});

@@ -8,13 +8,14 @@
 
 namespace casc::storage {
 
-// What is in a block may be kept for long (an entry until its checkpoint, an answer until its last send), so a block is
-// not much larger than what it was taken for.
+// What is in a block may be kept for long (an entry until its checkpoint, an answer until its last
+// send), so a block is not much larger than what it was taken for.
 //
 // Thread: any. Lifetime: must outlive every block.
 class SizedPools {
 public:
-    // Blocks of 4, 16 and 128 KiB and of `largest`; of each up to `kept_bytes_max` are kept for reuse.
+    // Blocks of 4, 16 and 128 KiB and of `largest`; of each up to `kept_bytes_max` are kept for
+    // reuse.
     SizedPools(std::size_t largest, std::size_t kept_bytes_max);
 
     [[nodiscard]] BlockRef take(std::size_t bytes);

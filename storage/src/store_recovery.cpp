@@ -1,4 +1,5 @@
-// storage/src/store_recovery.cpp: how a store starts: from what RocksDB has, and from the journal what it lacks.
+// storage/src/store_recovery.cpp: how a store starts: from what RocksDB has, and from the journal
+// what it lacks.
 
 #include "store_format.hpp"
 #include "store_impl.hpp"
@@ -21,7 +22,8 @@ Result<void> Store::Impl::recover() {
     return {};
 }
 
-// --- the folder -------------------------------------------------------------------------------------------------------
+// --- the folder
+// -------------------------------------------------------------------------------------------------------
 
 Result<bool> Store::Impl::claim_folder() {
     if (auto made = disk_.make_directories(paths_.root); !made)
@@ -41,8 +43,9 @@ Result<bool> Store::Impl::claim_folder() {
     CASC_TRY(const auto names, disk_.list(paths_.root));
     for (const auto& name : names) {
         if (name == paths_.rocks.filename() || name == paths_.journal.filename())
-            return Error(ErrorCode::data_missing, "'" + paths_.root.string() +
-                                                      "' has data but no FORMAT file: restore the file or the folder");
+            return Error(ErrorCode::data_missing,
+                         "'" + paths_.root.string() +
+                             "' has data but no FORMAT file: restore the file or the folder");
     }
     // First of all, so that a folder with data has it even if we are killed in the next line.
     if (auto written = disk_.replace_file(paths_.format, StoreFormat{}.text()); !written)
@@ -50,7 +53,8 @@ Result<bool> Store::Impl::claim_folder() {
     return true;
 }
 
-// Whoever is killed during the very first start has a FORMAT and maybe half a database, but never a journal.
+// Whoever is killed during the very first start has a FORMAT and maybe half a database, but never a
+// journal.
 bool Store::Impl::was_never_opened() const {
     if (restored_) return false;
     if (const auto journal = disk_.list(paths_.journal); journal && !journal->empty()) return false;
@@ -58,11 +62,12 @@ bool Store::Impl::was_never_opened() const {
     return !rows || std::find(rows->begin(), rows->end(), "CURRENT") == rows->end();
 }
 
-// Reads all that a start depends on before anything is changed: opening a RocksDB database to write begins with a new
-// MANIFEST, and a folder that is refused stays as it was found.
+// Reads all that a start depends on before anything is changed: opening a RocksDB database to write
+// begins with a new MANIFEST, and a folder that is refused stays as it was found.
 Result<void> Store::Impl::examine() {
     std::vector<Rocks::Opened> opened;
-    CASC_TRY(rocks_, Rocks::open(disk_, paths_.rocks, options_.block_cache_bytes, Rocks::Mode::read_only, opened));
+    CASC_TRY(rocks_, Rocks::open(disk_, paths_.rocks, options_.block_cache_bytes,
+                                 Rocks::Mode::read_only, opened));
     CASC_TRY(slices_, SliceSet::adopt(*rocks_, std::move(opened)));
     CASC_TRY_VOID(examine_slices());
     CASC_TRY_VOID(load_logs());
@@ -75,11 +80,13 @@ Result<void> Store::Impl::examine() {
 Result<void> Store::Impl::examine_slices() {
     CASC_TRY(const auto applied, load_applied());
     rocksdb::WriteBatch rows;  // what repair_directory() is going to read
-    for (const SliceRef& slice : applied.ahead) CASC_TRY_VOID(read_directory(slice, rows));
+    for (const SliceRef& slice : applied.ahead)
+        CASC_TRY_VOID(read_directory(slice, rows));
     return {};
 }
 
-// --- RocksDB ----------------------------------------------------------------------------------------------------------
+// --- RocksDB
+// ----------------------------------------------------------------------------------------------------------
 
 Result<void> Store::Impl::open_rocks(bool is_new) {
     CASC_TRY_VOID(disk_.make_directories(paths_.rocks));
@@ -90,19 +97,22 @@ Result<void> Store::Impl::open_rocks(bool is_new) {
     CASC_TRY(slices_, SliceSet::adopt(*rocks_, std::move(opened)));
     CASC_TRY_VOID(clear_ingest_folder());
     CASC_TRY(const auto applied, load_applied());
-    for (const SliceRef& slice : applied.ahead) CASC_TRY_VOID(repair_directory(slice));
-    checkpointer_ = std::make_unique<Checkpointer>(*rocks_, *slices_, paths_.ingest, options_.slice_bytes,
-                                                   flushed_through_, applied.by_class);
+    for (const SliceRef& slice : applied.ahead)
+        CASC_TRY_VOID(repair_directory(slice));
+    checkpointer_ = std::make_unique<Checkpointer>(
+        *rocks_, *slices_, paths_.ingest, options_.slice_bytes, flushed_through_, applied.by_class);
     return {};
 }
 
 // What a checkpoint had built and not linked yet when it was killed; the journal has it all.
 Result<void> Store::Impl::clear_ingest_folder() {
     std::vector<std::string> names;
-    CASC_TRY_ROCKS(rocks_->env()->GetChildren(paths_.ingest.string(), &names), "listing the ingest folder");
+    CASC_TRY_ROCKS(rocks_->env()->GetChildren(paths_.ingest.string(), &names),
+                   "listing the ingest folder");
     for (const auto& name : names) {
         if (name == "." || name == "..") continue;
-        CASC_TRY_ROCKS(rocks_->env()->DeleteFile((paths_.ingest / name).string()), "clearing the ingest folder");
+        CASC_TRY_ROCKS(rocks_->env()->DeleteFile((paths_.ingest / name).string()),
+                       "clearing the ingest folder");
     }
     return {};
 }
@@ -121,8 +131,9 @@ Result<Store::Impl::Applied> Store::Impl::load_applied() {
     CASC_TRY(flushed_through_, sequence_row(stored, "the applied sequence"));
     Applied applied;
     applied.by_class.fill(flushed_through_);
-    // The newest slice of a class that has anything says how far the class is; one made just before a crash may be
-    // empty. Older ones are not looked at, so that damage in them does not keep the store from starting.
+    // The newest slice of a class that has anything says how far the class is; one made just before
+    // a crash may be empty. Older ones are not looked at, so that damage in them does not keep the
+    // store from starting.
     std::array<bool, kRetentionClassCount> known{};
     const auto slices = slices_->all();
     for (auto at = slices.rbegin(); at != slices.rend(); ++at) {
@@ -130,7 +141,8 @@ Result<Store::Impl::Applied> Store::Impl::load_applied() {
         const auto index = static_cast<std::size_t>(slice->id.retention);
         if (known[index]) continue;
         std::string value;
-        const auto status = rocks_->db().Get(Rocks::read_options(), slice->handle, slice_applied_key(), &value);
+        const auto status =
+            rocks_->db().Get(Rocks::read_options(), slice->handle, slice_applied_key(), &value);
         if (status.IsNotFound()) continue;
         CASC_TRY_ROCKS(status, "reading the applied sequence of a slice");
         CASC_TRY(const auto sequence, sequence_row(value, "the applied sequence of a slice"));
@@ -142,12 +154,13 @@ Result<Store::Impl::Applied> Store::Impl::load_applied() {
     return applied;
 }
 
-// The crash came between linking the SST files and writing the state. The events are there, the directory rows of the
-// state column family are not, but each SST file has those that it changed.
+// The crash came between linking the SST files and writing the state. The events are there, the
+// directory rows of the state column family are not, but each SST file has those that it changed.
 Result<void> Store::Impl::repair_directory(const SliceRef& slice) {
     rocksdb::WriteBatch rows;
     CASC_TRY_VOID(read_directory(slice, rows));
-    CASC_TRY_ROCKS(rocks_->db().Write(Rocks::write_options(), &rows), "repairing the slice directory");
+    CASC_TRY_ROCKS(rocks_->db().Write(Rocks::write_options(), &rows),
+                   "repairing the slice directory");
     return rocks_->flush_state();
 }
 
@@ -170,27 +183,34 @@ Result<void> Store::Impl::load_logs() {
     auto options = Rocks::read_options();
     options.fill_cache = false;
     options.readahead_size = 2_MiB;
-    const std::unique_ptr<rocksdb::Iterator> rows(rocks_->db().NewIterator(options, rocks_->state()));
+    const std::unique_ptr<rocksdb::Iterator> rows(
+        rocks_->db().NewIterator(options, rocks_->state()));
     for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix); rows->Next()) {
         const auto row = row_from<LogRow>(text_of(rows->value()));
-        if (!row || rows->key().size() != 9) return Error(ErrorCode::data_corrupt, "the row of a log");
+        if (!row || rows->key().size() != 9)
+            return Error(ErrorCode::data_corrupt, "the row of a log");
         logs_.set(LogId(read_big_endian(text_of(rows->key()), 1)), *row);
     }
     CASC_TRY_ROCKS(rows->status(), "reading the logs");
     return {};
 }
 
-// --- the journal ------------------------------------------------------------------------------------------------------
+// --- the journal
+// ------------------------------------------------------------------------------------------------------
 
 // A restored backup may come without journal.
 Result<void> Store::Impl::examine_journal() {
     RecoveryReport found;
     const auto names = disk_.list(paths_.journal);
-    if (names && !names->empty()) CASC_TRY_VOID(Journal::examine(disk_, paths_.journal, check_entry_body, found));
+    if (names && !names->empty())
+        CASC_TRY_VOID(Journal::examine(disk_, paths_.journal, check_entry_body, found));
     if (found.entries == 0 && (restored_ || flushed_through_ == JournalSequence())) return {};
-    if (found.entries > 0 && found.first <= flushed_through_.next() && found.last >= flushed_through_) return {};
+    if (found.entries > 0 && found.first <= flushed_through_.next() &&
+        found.last >= flushed_through_)
+        return {};
     return Error(ErrorCode::data_missing,
-                 "the journal in '" + paths_.journal.string() + "' does not continue where RocksDB ends (entry " +
+                 "the journal in '" + paths_.journal.string() +
+                     "' does not continue where RocksDB ends (entry " +
                      std::to_string(flushed_through_.value()) +
                      "): segments are missing or damaged where they begin, restore them");
 }
@@ -224,10 +244,12 @@ Result<void> Store::Impl::replay_entry(const RecoveredEntry& recovered) {
     RecordCursor cursor(entry.body());
     Record record;
     while (cursor.next(record)) {
-        if (record.header.kind == RecordKind::put || record.header.kind == RecordKind::erase) continue;
+        if (record.header.kind == RecordKind::put || record.header.kind == RecordKind::erase)
+            continue;
         const LogId log = record.log();
         LogRow row = logs_.row(log);
-        LogChange& change = changes.try_emplace(log, LogChange{.log = log, .row = {}}).first->second;
+        LogChange& change =
+            changes.try_emplace(log, LogChange{.log = log, .row = {}}).first->second;
         change.erased = record.header.kind == RecordKind::erase_log;
         if (change.erased) {
             logs_.erase(log);
@@ -259,12 +281,14 @@ Result<void> Store::Impl::replay_entry(const RecoveredEntry& recovered) {
     return {};
 }
 
-// Offsets that were given out before a crash and not stored are never given out again: the log goes on above what it
-// had reserved, in a new epoch. After an orderly shutdown nothing was lost and the reservations are void.
+// Offsets that were given out before a crash and not stored are never given out again: the log goes
+// on above what it had reserved, in a new epoch. After an orderly shutdown nothing was lost and the
+// reservations are void.
 Result<void> Store::Impl::continue_logs() {
     CASC_TRY(const auto stored, rocks_->get(meta_key(kCleanKey)));
     CASC_TRY(const auto clean_at, sequence_row(stored, "the clean shutdown"));
-    const bool clean = stored.has_value() && clean_at == flushed_through_ && stats_.replayed_entries == 0;
+    const bool clean =
+        stored.has_value() && clean_at == flushed_through_ && stats_.replayed_entries == 0;
     std::vector<std::pair<LogId, LogRow>> reserved;
     logs_.for_each_ceiling([&](LogId log) { reserved.emplace_back(log, logs_.row(log)); });
     for (auto& [log, row] : reserved) {
@@ -280,7 +304,8 @@ Result<void> Store::Impl::continue_logs() {
     CASC_TRY_VOID(checkpointer_->checkpoint(wall_now()));
     if (stored) CASC_TRY_VOID(checkpointer_->mark_clean(false));
     flushed_through_ = checkpointer_->applied();
-    if (flushed_through_ <= journal_->durable_through()) journal_->recycle_through(flushed_through_);
+    if (flushed_through_ <= journal_->durable_through())
+        journal_->recycle_through(flushed_through_);
     tail_.evict(options_.tail_cache_bytes, flushed_through_);
     if (restored_) CASC_TRY_VOID(disk_.replace_file(paths_.format, StoreFormat{}.text()));
     return {};

@@ -12,7 +12,8 @@
 namespace casc::storage {
 
 // What went wrong first on one of RocksDB's own threads.
-// Thread: OnBackgroundError RocksDB's; first() any. The mutex is a leaf: nothing is called under it.
+// Thread: OnBackgroundError RocksDB's; first() any. The mutex is a leaf: nothing is called under
+// it.
 class ErrorListener final : public rocksdb::EventListener {
 public:
     void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
@@ -34,7 +35,8 @@ namespace {
 class DeadRowFilter final : public rocksdb::CompactionFilter {
 public:
     explicit DeadRowFilter(std::shared_ptr<DeadRowTest> dead) : dead_(std::move(dead)) {}
-    bool Filter(int, const rocksdb::Slice& key, const rocksdb::Slice& value, std::string*, bool*) const override {
+    bool Filter(int, const rocksdb::Slice& key, const rocksdb::Slice& value, std::string*,
+                bool*) const override {
         return *dead_ && (*dead_)(text_of(key), bytes_of(value));
     }
     const char* Name() const override { return "casc.dead_rows"; }
@@ -82,7 +84,8 @@ rocksdb::ColumnFamilyOptions state_options(const std::shared_ptr<rocksdb::Cache>
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     options.compression = rocksdb::kNoCompression;
-    options.write_buffer_size = 64_MiB;  // one checkpoint fits, so that it is flushed once, on purpose
+    options.write_buffer_size =
+        64_MiB;  // one checkpoint fits, so that it is flushed once, on purpose
     options.target_file_size_base = 16_MiB;
     return options;
 }
@@ -110,7 +113,8 @@ ErrorCode code_of(const rocksdb::Status& status) {
     if (status.IsNoSpace()) return ErrorCode::disk_full;
     if (status.IsPathNotFound() || status.IsNotFound()) return ErrorCode::data_missing;
     if (status.IsIOError()) {
-        return status.ToString().find("lock") != std::string::npos ? ErrorCode::data_locked : ErrorCode::io_failed;
+        return status.ToString().find("lock") != std::string::npos ? ErrorCode::data_locked
+                                                                   : ErrorCode::io_failed;
     }
     if (status.IsInvalidArgument() && status.ToString().find("does not exist") != std::string::npos)
         return ErrorCode::data_missing;
@@ -124,13 +128,16 @@ Error rocks_error(const rocksdb::Status& status, std::string_view doing) {
 }
 
 Result<std::unique_ptr<Rocks>> Rocks::open(Disk& disk, const std::filesystem::path& directory,
-                                           std::size_t block_cache_bytes, Mode mode, std::vector<Opened>& slices) {
+                                           std::size_t block_cache_bytes, Mode mode,
+                                           std::vector<Opened>& slices) {
     auto rocks = std::unique_ptr<Rocks>(new Rocks);
     rocks->directory_ = directory;
-    rocks->direct_io_ = disk.name() == "io_uring";  // the other implementations stand in where O_DIRECT is missing
-    const auto simulated = std::static_pointer_cast<rocksdb::FileSystem>(disk.rocksdb_file_system());
-    rocks->env_ = rocksdb::NewCompositeEnv(
-        make_fail_stop_file_system(simulated ? simulated : rocksdb::FileSystem::Default(), directory));
+    rocks->direct_io_ =
+        disk.name() == "io_uring";  // the other implementations stand in where O_DIRECT is missing
+    const auto simulated =
+        std::static_pointer_cast<rocksdb::FileSystem>(disk.rocksdb_file_system());
+    rocks->env_ = rocksdb::NewCompositeEnv(make_fail_stop_file_system(
+        simulated ? simulated : rocksdb::FileSystem::Default(), directory));
     rocks->listener_ = std::make_shared<ErrorListener>();
     rocks->dead_rows_ = std::make_shared<DeadRowTest>();
 
@@ -142,7 +149,8 @@ Result<std::unique_ptr<Rocks>> Rocks::open(Disk& disk, const std::filesystem::pa
     rocks->options_.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_options(cache)));
 
     std::vector<std::string> names;
-    const auto listed = rocksdb::DB::ListColumnFamilies(rocks->options_, directory.string(), &names);
+    const auto listed =
+        rocksdb::DB::ListColumnFamilies(rocks->options_, directory.string(), &names);
     if (!listed.ok()) {
         if (mode != Mode::create) return rocks_error(listed, "listing column families");
         names = {rocksdb::kDefaultColumnFamilyName};
@@ -156,7 +164,8 @@ Result<std::unique_ptr<Rocks>> Rocks::open(Disk& disk, const std::filesystem::pa
     rocksdb::DB* db = nullptr;
     const auto opened =
         mode == Mode::read_only
-            ? rocksdb::DB::OpenForReadOnly(rocks->options_, directory.string(), families, &handles, &db)
+            ? rocksdb::DB::OpenForReadOnly(rocks->options_, directory.string(), families, &handles,
+                                           &db)
             : rocksdb::DB::Open(rocks->options_, directory.string(), families, &handles, &db);
     if (!opened.ok()) return rocks_error(opened, "opening");
     rocks->db_.reset(db);
@@ -178,7 +187,8 @@ rocksdb::ColumnFamilyOptions Rocks::slice_options() const {
     rocksdb::ColumnFamilyOptions options;
     // Batches are 16 KiB to 1 MiB, so most have a block to themselves; smaller ones share.
     auto table = table_options(nullptr);
-    table.block_cache = options_.table_factory->GetOptions<rocksdb::BlockBasedTableOptions>()->block_cache;
+    table.block_cache =
+        options_.table_factory->GetOptions<rocksdb::BlockBasedTableOptions>()->block_cache;
     table.block_size = 32_KiB;
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     options.compression = rocksdb::kNoCompression;  // producers compress
@@ -196,7 +206,9 @@ rocksdb::ColumnFamilyOptions Rocks::slice_options() const {
     return options;
 }
 
-rocksdb::Options Rocks::sst_options() const { return {options_, slice_options()}; }
+rocksdb::Options Rocks::sst_options() const {
+    return {options_, slice_options()};
+}
 
 rocksdb::EnvOptions Rocks::sst_env_options() const {
     rocksdb::EnvOptions options(options_);
@@ -238,7 +250,8 @@ Result<void> Rocks::rewrite(rocksdb::ColumnFamilyHandle* slice, DeadRowTest dead
     db_->GetColumnFamilyMetaData(slice, &files);
     std::vector<std::string> names;
     for (const auto& level : files.levels) {
-        for (const auto& file : level.files) names.push_back(file.name);
+        for (const auto& file : level.files)
+            names.push_back(file.name);
     }
     if (names.empty()) return {};
     *dead_rows_ = std::move(dead);
@@ -251,6 +264,8 @@ Result<void> Rocks::rewrite(rocksdb::ColumnFamilyHandle* slice, DeadRowTest dead
     return {};
 }
 
-std::optional<Error> Rocks::background_error() const { return listener_->first(); }
+std::optional<Error> Rocks::background_error() const {
+    return listener_->first();
+}
 
 }  // namespace casc::storage

@@ -13,14 +13,18 @@ namespace casc::storage {
 
 [[nodiscard]] Error rocks_error(const rocksdb::Status& status, std::string_view doing);
 
-#define CASC_TRY_ROCKS(expression, doing)                                                   \
-    do {                                                                                    \
+#define CASC_TRY_ROCKS(expression, doing)                                                    \
+    do {                                                                                     \
         if (const rocksdb::Status casc_rocks_status = (expression); !casc_rocks_status.ok()) \
-            return rocks_error(casc_rocks_status, doing);                                   \
+            return rocks_error(casc_rocks_status, doing);                                    \
     } while (false)
 
-inline rocksdb::Slice rocks_slice(std::string_view text) { return {text.data(), text.size()}; }
-inline std::string_view text_of(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+inline rocksdb::Slice rocks_slice(std::string_view text) {
+    return {text.data(), text.size()};
+}
+inline std::string_view text_of(const rocksdb::Slice& slice) {
+    return {slice.data(), slice.size()};
+}
 inline std::span<const std::byte> bytes_of(const rocksdb::Slice& slice) {
     return std::as_bytes(std::span(slice.data(), slice.size()));
 }
@@ -30,9 +34,11 @@ class ErrorListener;
 // Asked by the compaction that rewrites a slice whether a row may go; see retention.cpp.
 using DeadRowTest = std::function<bool(std::string_view key, std::span<const std::byte> value)>;
 
-// An open database: state rows in the default column family, event data in one column family per slice.
+// An open database: state rows in the default column family, event data in one column family per
+// slice.
 //
-// Thread:   the database itself any; it is written by the checkpoint thread only (before that thread starts, by
+// Thread:   the database itself any; it is written by the checkpoint thread only (before that
+// thread starts, by
 //           recovery).
 // Lifetime: `disk` must outlive it; every iterator and slice must be gone before it.
 class Rocks {
@@ -43,9 +49,12 @@ public:
     };
     enum class Mode { create, existing, read_only };
 
-    // Every column family but the default one is put into `slices`, whose owner takes over the handles.
-    [[nodiscard]] static Result<std::unique_ptr<Rocks>> open(Disk& disk, const std::filesystem::path& directory,
-                                                             std::size_t block_cache_bytes, Mode mode,
+    // Every column family but the default one is put into `slices`, whose owner takes over the
+    // handles.
+    [[nodiscard]] static Result<std::unique_ptr<Rocks>> open(Disk& disk,
+                                                             const std::filesystem::path& directory,
+                                                             std::size_t block_cache_bytes,
+                                                             Mode mode,
                                                              std::vector<Opened>& slices);
     ~Rocks();
     Rocks(const Rocks&) = delete;
@@ -66,7 +75,8 @@ public:
     [[nodiscard]] Result<std::optional<std::string>> get(const std::string& state_key) const;
     // Makes everything written to the state column family durable.
     [[nodiscard]] Result<void> flush_state();
-    // Rewrites the files of a slice without the rows for which `dead` is true. Runs in the calling thread.
+    // Rewrites the files of a slice without the rows for which `dead` is true. Runs in the calling
+    // thread.
     [[nodiscard]] Result<void> rewrite(rocksdb::ColumnFamilyHandle* slice, DeadRowTest dead);
     // What RocksDB's own threads have run into, if anything.
     [[nodiscard]] std::optional<Error> background_error() const;
@@ -78,7 +88,8 @@ private:
     bool direct_io_ = false;
     std::unique_ptr<rocksdb::Env> env_;
     std::shared_ptr<ErrorListener> listener_;
-    std::shared_ptr<DeadRowTest> dead_rows_;  // set while rewrite() runs, asked only by the compaction it starts
+    std::shared_ptr<DeadRowTest>
+        dead_rows_;  // set while rewrite() runs, asked only by the compaction it starts
     rocksdb::Options options_;
     std::unique_ptr<rocksdb::DB> db_;
     rocksdb::ColumnFamilyHandle* state_ = nullptr;

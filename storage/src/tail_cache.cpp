@@ -11,10 +11,12 @@ void TailCache::begin_entry(JournalSequence sequence, BlockRef block) {
     entries_.push_back(CachedEntry{.sequence = sequence, .block = std::move(block), .logs = {}});
 }
 
-void TailCache::add(LogId log, std::uint64_t base, std::uint32_t events, std::span<const std::byte> bytes) {
+void TailCache::add(LogId log, std::uint64_t base, std::uint32_t events,
+                    std::span<const std::byte> bytes) {
     CachedEntry& entry = entries_.back();
     if (entry.logs.empty() || entry.logs.back() != log) entry.logs.push_back(log);
-    // BlockRef hands out const access; the pool owns the block, and the cache needs a name for it only.
+    // BlockRef hands out const access; the pool owns the block, and the cache needs a name for it
+    // only.
     auto* const block = const_cast<Block*>(entry.block.get());
     logs_[log].batches.push_back({.base = base,
                                   .block = block,
@@ -37,7 +39,8 @@ bool TailCache::read(LogId log, std::uint64_t from, std::uint64_t until, std::si
                      std::vector<BatchRef>& into) const {
     const auto batches = live(log);
     if (batches.empty() || from < batches.front().base) return false;
-    // The first batch that ends behind `from`: it holds it, or follows it across a gap that a crash has left.
+    // The first batch that ends behind `from`: it holds it, or follows it across a gap that a crash
+    // has left.
     auto at = std::partition_point(batches.begin(), batches.end(),
                                    [&](const CachedBatch& b) { return b.base + b.events <= from; });
     std::size_t bytes = 0;
@@ -88,7 +91,8 @@ std::optional<TailCache::Newest> TailCache::newest(LogId log, std::uint64_t byte
 void TailCache::evict(std::size_t budget, JournalSequence flushed_through) {
     while (bytes_ > budget && !entries_.empty() && entries_.front().sequence <= flushed_through) {
         const CachedEntry& oldest = entries_.front();
-        for (const LogId log : oldest.logs) drop_front(log, oldest.block.get());
+        for (const LogId log : oldest.logs)
+            drop_front(log, oldest.block.get());
         bytes_ -= oldest.block.bytes().size();
         entries_.pop_front();
     }
@@ -96,13 +100,16 @@ void TailCache::evict(std::size_t budget, JournalSequence flushed_through) {
 
 void TailCache::drop_front(LogId log, const Block* block) {
     const auto at = logs_.find(log);
-    if (at == logs_.end()) return;  // erased meanwhile, or dropped by an earlier run of the same log
+    if (at == logs_.end())
+        return;  // erased meanwhile, or dropped by an earlier run of the same log
     LogTail& tail = at->second;
-    while (tail.head != tail.batches.size() && tail.batches[tail.head].block == block) ++tail.head;
+    while (tail.head != tail.batches.size() && tail.batches[tail.head].block == block)
+        ++tail.head;
     if (tail.head == tail.batches.size()) {
         logs_.erase(at);
     } else if (tail.head > 32 && tail.head > tail.batches.size() / 2) {
-        tail.batches.erase(tail.batches.begin(), tail.batches.begin() + static_cast<std::ptrdiff_t>(tail.head));
+        tail.batches.erase(tail.batches.begin(),
+                           tail.batches.begin() + static_cast<std::ptrdiff_t>(tail.head));
         tail.head = 0;
     }
 }

@@ -10,20 +10,22 @@
 
 namespace casc::storage {
 
-// Holds whole journal entries, first in first out under one budget for all logs. What is not checkpointed yet is
-// pinned, because nothing else could serve it. A log that has nothing cached costs nothing.
+// Holds whole journal entries, first in first out under one budget for all logs. What is not
+// checkpointed yet is pinned, because nothing else could serve it. A log that has nothing cached
+// costs nothing.
 //
 // Thread: owning shard.
 class TailCache {
 public:
     // The batches added from now on are in `block`, the memory of entry `sequence`.
     void begin_entry(JournalSequence sequence, BlockRef block);
-    // `bytes` is a stamped batch in the block of the newest entry; its offsets follow those of the log's last batch.
+    // `bytes` is a stamped batch in the block of the newest entry; its offsets follow those of the
+    // log's last batch.
     void add(LogId log, std::uint64_t base, std::uint32_t events, std::span<const std::byte> bytes);
 
     // As Store::read_tail. False as well when nothing of `log` is cached.
-    [[nodiscard]] bool read(LogId log, std::uint64_t from, std::uint64_t until, std::size_t bytes_max,
-                            std::vector<BatchRef>& into) const;
+    [[nodiscard]] bool read(LogId log, std::uint64_t from, std::uint64_t until,
+                            std::size_t bytes_max, std::vector<BatchRef>& into) const;
     // The first offset of `log` that is cached; nothing when none is.
     [[nodiscard]] std::optional<std::uint64_t> front(LogId log) const;
     // The first cached batch appended at or after `time`, nothing when all are older.
@@ -37,7 +39,8 @@ public:
     };
     [[nodiscard]] std::optional<Newest> newest(LogId log, std::uint64_t bytes) const;
 
-    // Lets the oldest entries go until at most `budget` bytes remain, none newer than `flushed_through`.
+    // Lets the oldest entries go until at most `budget` bytes remain, none newer than
+    // `flushed_through`.
     void evict(std::size_t budget, JournalSequence flushed_through);
     void forget(LogId log) { logs_.erase(log); }
 
@@ -54,7 +57,9 @@ private:
     struct LogTail {
         std::vector<CachedBatch> batches;
         std::size_t head = 0;  // those before it have been let go
-        [[nodiscard]] std::span<const CachedBatch> live() const { return std::span(batches).subspan(head); }
+        [[nodiscard]] std::span<const CachedBatch> live() const {
+            return std::span(batches).subspan(head);
+        }
     };
     struct CachedEntry {
         JournalSequence sequence;

@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <cerrno>
-
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -22,12 +21,13 @@ namespace {
 using detail::FileDescriptor;
 using detail::system_error;
 
-// A large write goes out as several of this size, submitted together: the device works on them side by side, and one
-// slow part does not hold up the submission of the rest. Median MB/s of three runs on a busy two-core machine, writes of
-// 256 KiB x 4 / 1 MiB x 4, by chunk: 64 KiB 1500/1300, 128 KiB 1770/2010, 256 KiB 2010/2430, whole 970/2040.
+// A large write goes out as several of this size, submitted together: the device works on them side
+// by side, and one slow part does not hold up the submission of the rest. Median MB/s of three runs
+// on a busy two-core machine, writes of 256 KiB x 4 / 1 MiB x 4, by chunk: 64 KiB 1500/1300, 128
+// KiB 1770/2010, 256 KiB 2010/2430, whole 970/2040.
 constexpr std::size_t kChunkBytes = 256_KiB;
-// In the kernel at once, over all writes of a queue; the rest waits here. Bounds the rings, so that the completion ring
-// cannot overflow. 32 MiB keeps every device busy.
+// In the kernel at once, over all writes of a queue; the rest waits here. Bounds the rings, so that
+// the completion ring cannot overflow. 32 MiB keeps every device busy.
 constexpr unsigned kChunksInKernelMax = 128;
 // The kernel may ask to try again; when it does not stop asking, the write has failed.
 constexpr unsigned kRetriesMax = 1000;
@@ -45,7 +45,8 @@ struct Ring {
 
     Result<void> start() {
         const int failed = ::io_uring_queue_init(kChunksInKernelMax, &ring, 0);
-        if (failed < 0) return system_error(-failed, "io_uring is refused by the kernel:", "io_uring_setup");
+        if (failed < 0)
+            return system_error(-failed, "io_uring is refused by the kernel:", "io_uring_setup");
         alive = true;
         return {};
     }
@@ -72,13 +73,16 @@ public:
     UringQueue(Disk& disk, unsigned writes_in_flight_max) : disk_(disk) {
         writes_.resize(writes_in_flight_max);
         chunks_.resize(kChunksInKernelMax);
-        for (unsigned i = writes_in_flight_max; i-- > 0;) free_writes_.push_back(i);
-        for (unsigned i = kChunksInKernelMax; i-- > 0;) free_chunks_.push_back(i);
+        for (unsigned i = writes_in_flight_max; i-- > 0;)
+            free_writes_.push_back(i);
+        for (unsigned i = kChunksInKernelMax; i-- > 0;)
+            free_chunks_.push_back(i);
     }
     ~UringQueue() override {
         // The kernel must not write from memory whose owner has gone.
         std::vector<WriteCompletion> ignored;
-        while (free_writes_.size() < writes_.size()) wait(ignored);
+        while (free_writes_.size() < writes_.size())
+            wait(ignored);
     }
 
     Result<void> start() {
@@ -94,7 +98,8 @@ public:
     void wait(std::vector<WriteCompletion>& completed) override;
     int event_fd() const override { return event_.get(); }
     void wake() noexcept override { static_cast<void>(::eventfd_write(event_.get(), 1)); }
-    Result<std::unique_ptr<DurableFile>> open(const std::filesystem::path& path, std::uint64_t bytes) override;
+    Result<std::unique_ptr<DurableFile>> open(const std::filesystem::path& path,
+                                              std::uint64_t bytes) override;
 
     void submit(int descriptor, const std::filesystem::path& path, std::uint64_t position,
                 std::span<const std::byte> data, std::uint64_t token);
@@ -113,18 +118,23 @@ private:
     std::vector<Chunk> chunks_;
     std::vector<unsigned> free_writes_;
     std::vector<unsigned> free_chunks_;
-    std::vector<Chunk> waiting_;         // chunks that found the kernel full, oldest first from waiting_first_
+    std::vector<Chunk>
+        waiting_;  // chunks that found the kernel full, oldest first from waiting_first_
     std::size_t waiting_first_ = 0;
 };
 
 class UringFile final : public DurableFile {
 public:
-    UringFile(UringQueue& queue, FileDescriptor file, std::filesystem::path path, std::uint64_t bytes)
+    UringFile(UringQueue& queue, FileDescriptor file, std::filesystem::path path,
+              std::uint64_t bytes)
         : queue_(queue), file_(std::move(file)), path_(std::move(path)), bytes_(bytes) {}
 
-    void submit_write(std::uint64_t position, std::span<const std::byte> data, std::uint64_t token) override {
-        CASC_ASSERT(position % kBlockAlignment == 0 && data.size() % kBlockAlignment == 0, position, data.size());
-        CASC_ASSERT(!data.empty() && position + data.size() <= bytes_, position, data.size(), bytes_);
+    void submit_write(std::uint64_t position, std::span<const std::byte> data,
+                      std::uint64_t token) override {
+        CASC_ASSERT(position % kBlockAlignment == 0 && data.size() % kBlockAlignment == 0, position,
+                    data.size());
+        CASC_ASSERT(!data.empty() && position + data.size() <= bytes_, position, data.size(),
+                    bytes_);
         queue_.submit(file_.get(), path_, position, data, token);
     }
     Result<std::size_t> read(std::uint64_t position, std::span<std::byte> into) override {
@@ -171,7 +181,8 @@ void UringQueue::push_waiting() {
         waiting_.clear();
         waiting_first_ = 0;
     }
-    // What the kernel does not take now (out of memory for a moment, interrupted) stays in the ring for the next call.
+    // What the kernel does not take now (out of memory for a moment, interrupted) stays in the ring
+    // for the next call.
     if (::io_uring_sq_ready(&ring_.ring) > 0) static_cast<void>(::io_uring_submit(&ring_.ring));
 }
 
@@ -179,13 +190,15 @@ void UringQueue::push(unsigned chunk) {
     auto* entry = ::io_uring_get_sqe(&ring_.ring);
     CASC_ASSERT(entry != nullptr, kChunksInKernelMax);  // as many entries as chunks
     const auto& c = chunks_[chunk];
-    ::io_uring_prep_write(entry, c.descriptor, c.rest.data(), static_cast<unsigned>(c.rest.size()), c.position);
+    ::io_uring_prep_write(entry, c.descriptor, c.rest.data(), static_cast<unsigned>(c.rest.size()),
+                          c.position);
     ::io_uring_sqe_set_data64(entry, chunk);
 }
 
 void UringQueue::poll(std::vector<WriteCompletion>& completed) {
-    // Read before the completions are taken: one that arrives in between leaves the descriptor readable. Always read,
-    // because the signal of a completion that an earlier poll() already took may come late.
+    // Read before the completions are taken: one that arrives in between leaves the descriptor
+    // readable. Always read, because the signal of a completion that an earlier poll() already took
+    // may come late.
     eventfd_t signals = 0;
     static_cast<void>(::eventfd_read(event_.get(), &signals));
     reap(completed);
@@ -197,7 +210,8 @@ void UringQueue::wait(std::vector<WriteCompletion>& completed) {
     const auto before = completed.size();
     for (poll(completed); completed.size() == before; poll(completed)) {
         const int failed = ::io_uring_submit_and_wait(&ring_.ring, 1);
-        CASC_ASSERT(failed >= 0 || failed == -EINTR || failed == -EAGAIN || failed == -EBUSY, failed);
+        CASC_ASSERT(failed >= 0 || failed == -EINTR || failed == -EAGAIN || failed == -EBUSY,
+                    failed);
     }
 }
 
@@ -239,14 +253,17 @@ void UringQueue::finish_write(unsigned write, std::vector<WriteCompletion>& comp
     free_writes_.push_back(write);
 }
 
-Result<std::unique_ptr<DurableFile>> UringQueue::open(const std::filesystem::path& path, std::uint64_t bytes) {
+Result<std::unique_ptr<DurableFile>> UringQueue::open(const std::filesystem::path& path,
+                                                      std::uint64_t bytes) {
     CASC_TRY_VOID(disk_.fill_file(path, bytes));
     CASC_TRY(auto file, detail::open_descriptor(path, O_RDWR | O_DIRECT | O_DSYNC));
     CASC_TRY(const auto present, detail::descriptor_bytes(file, path));
     if (present != bytes)
-        return Error(ErrorCode::invalid_config, "'" + path.string() + "' has " + std::to_string(present) +
-                                                    " bytes and not the " + std::to_string(bytes) + " asked for");
-    return std::unique_ptr<DurableFile>(std::make_unique<UringFile>(*this, std::move(file), path, bytes));
+        return Error(ErrorCode::invalid_config,
+                     "'" + path.string() + "' has " + std::to_string(present) +
+                         " bytes and not the " + std::to_string(bytes) + " asked for");
+    return std::unique_ptr<DurableFile>(
+        std::make_unique<UringFile>(*this, std::move(file), path, bytes));
 }
 
 class UringDisk final : public detail::PosixDisk {

@@ -1,4 +1,5 @@
-// storage/src/verify.cpp: reads everything that a store has and compares every checksum. Changes nothing.
+// storage/src/verify.cpp: reads everything that a store has and compares every checksum. Changes
+// nothing.
 
 #include "entry_records.hpp"
 #include "slice_directory.hpp"
@@ -57,16 +58,19 @@ void Verifier::check_database() {
     auto slices = SliceSet::adopt(*rocks_, std::move(opened));
     if (!slices) return found(slices.error());
     slices_ = std::move(*slices);
-    for (const SliceRef& slice : slices_->all()) bytes_all_ += slice->file_bytes();
+    for (const SliceRef& slice : slices_->all())
+        bytes_all_ += slice->file_bytes();
     check_state();
-    for (const SliceRef& slice : slices_->all()) check_slice(slice);
+    for (const SliceRef& slice : slices_->all())
+        check_slice(slice);
     if (progress_) progress_(bytes_all_, bytes_all_);
 }
 
 void Verifier::check_state() {
     auto options = Rocks::read_options();
     options.fill_cache = false;
-    const std::unique_ptr<rocksdb::Iterator> rows(rocks_->db().NewIterator(options, rocks_->state()));
+    const std::unique_ptr<rocksdb::Iterator> rows(
+        rocks_->db().NewIterator(options, rocks_->state()));
     for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
         const auto key = text_of(rows->key());
         if (key.empty()) continue;
@@ -74,12 +78,14 @@ void Verifier::check_state() {
         const auto value = text_of(rows->value());
         if (table == OwnTable::log) {
             ++report_.logs;
-            if (!row_from<LogRow>(value) || key.size() != 9) found("state: a log row has a wrong length");
+            if (!row_from<LogRow>(value) || key.size() != 9)
+                found("state: a log row has a wrong length");
         } else if (table == OwnTable::directory) {
             if (!row_from<DirectoryRow>(value) || key.size() != kDirectoryKeyBytes) {
                 found("state: a directory row has a wrong length");
             } else if (slices_->find(slice_of_directory_key(key)) == nullptr) {
-                found("state: log " + std::to_string(read_big_endian(key, 1)) + " has events in a slice that is missing");
+                found("state: log " + std::to_string(read_big_endian(key, 1)) +
+                      " has events in a slice that is missing");
             }
         } else if (key == meta_key(kAppliedKey)) {
             applied_ = JournalSequence(row_from<std::uint64_t>(value).value_or(0));
@@ -89,8 +95,8 @@ void Verifier::check_state() {
 }
 
 void Verifier::check_slice(const SliceRef& slice) {
-    const std::string place = "slice " + std::to_string(static_cast<int>(slice->id.retention)) + "/" +
-                              std::to_string(slice->id.number);
+    const std::string place = "slice " + std::to_string(static_cast<int>(slice->id.retention)) +
+                              "/" + std::to_string(slice->id.number);
     auto options = Rocks::read_options();
     options.fill_cache = false;
     options.readahead_size = 2_MiB;
@@ -106,21 +112,28 @@ void Verifier::check_slice(const SliceRef& slice) {
         }
         const std::uint64_t row_log = read_big_endian(key, 0);
         const std::uint64_t base = read_big_endian(key, 8);
-        if (row_log == log && base < end) found(place + ": offsets of log " + std::to_string(log) + " overlap");
+        if (row_log == log && base < end)
+            found(place + ": offsets of log " + std::to_string(log) + " overlap");
         check_batch(place, row_log, base, value);
         log = row_log;
-        end = base + (value.size() < wire::kBatchOverheadBytes ? 0 : peek_header(value).event_count);
+        end =
+            base + (value.size() < wire::kBatchOverheadBytes ? 0 : peek_header(value).event_count);
         bytes_done_ += value.size();
-        if (progress_ && bytes_done_ - bytes_told_ > 64_MiB) progress_(bytes_told_ = bytes_done_, bytes_all_);
+        if (progress_ && bytes_done_ - bytes_told_ > 64_MiB)
+            progress_(bytes_told_ = bytes_done_, bytes_all_);
     }
-    if (!rows->status().ok()) found(place + ": " + rocks_error(rows->status(), "reading").message());
+    if (!rows->status().ok())
+        found(place + ": " + rocks_error(rows->status(), "reading").message());
 }
 
 void Verifier::check_batch(const std::string& place, std::uint64_t log, std::uint64_t base,
                            std::span<const std::byte> bytes) {
     ++report_.batches;
     report_.bytes += bytes.size();
-    const auto where = [&] { return place + ": the batch at offset " + std::to_string(base) + " of log " + std::to_string(log); };
+    const auto where = [&] {
+        return place + ": the batch at offset " + std::to_string(base) + " of log " +
+               std::to_string(log);
+    };
     if (!stamp_matches(bytes, base)) return found(where() + " does not match its stamp");
     const auto batch = wire::BatchView::parse(bytes);
     if (!batch) return found(where() + ": " + batch.error().message());
@@ -136,21 +149,26 @@ void Verifier::check_journal() {
         Record record;
         while (cursor.next(record)) {
             if (record.header.kind == RecordKind::batch)
-                check_batch("journal", record.header.log, peek_stamp(record.value).base_offset, record.value);
+                check_batch("journal", record.header.log, peek_stamp(record.value).base_offset,
+                            record.value);
         }
         return {};
     };
-    if (auto read = Journal::verify(disk_, directory_ / "journal", check_entry_body, visit, journal); !read)
+    if (auto read =
+            Journal::verify(disk_, directory_ / "journal", check_entry_body, visit, journal);
+        !read)
         return found(read.error());
     report_.journal_entries = journal.entries;
     report_.torn_entries = journal.torn_entries;
     if (journal.first > applied_.next() || journal.last < applied_)
-        found("journal: it does not continue where RocksDB ends, at entry " + std::to_string(applied_.value()));
+        found("journal: it does not continue where RocksDB ends, at entry " +
+              std::to_string(applied_.value()));
 }
 
 }  // namespace
 
-Result<VerifyReport> verify_store(Disk& disk, const std::filesystem::path& directory, const Progress& progress) {
+Result<VerifyReport> verify_store(Disk& disk, const std::filesystem::path& directory,
+                                  const Progress& progress) {
     return Verifier(disk, directory, progress).run();
 }
 

@@ -4,7 +4,11 @@
 
 casc::Error why();
 
-inline bool looked_at() { return why().code == casc::ErrorCode::timeout; }
+inline bool looked_at() {
+    return why().code == casc::ErrorCode::timeout;
+}
 #ifdef CASC_MUST_NOT_COMPILE
-inline void dropped() { why(); }
+inline void dropped() {
+    why();
+}
 #endif

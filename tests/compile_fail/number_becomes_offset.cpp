@@ -4,7 +4,11 @@
 
 void seek(casc::Offset to);
 
-inline void seek_to_five() { seek(casc::Offset(5)); }
+inline void seek_to_five() {
+    seek(casc::Offset(5));
+}
 #ifdef CASC_MUST_NOT_COMPILE
-inline void seek_to_six() { seek(6); }
+inline void seek_to_six() {
+    seek(6);
+}
 #endif

@@ -4,7 +4,11 @@
 
 casc::Result<void> write_it();
 
-inline bool looked_at() { return write_it().has_value(); }
+inline bool looked_at() {
+    return write_it().has_value();
+}
 #ifdef CASC_MUST_NOT_COMPILE
-inline void dropped() { write_it(); }
+inline void dropped() {
+    write_it();
+}
 #endif

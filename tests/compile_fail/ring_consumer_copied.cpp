@@ -6,7 +6,11 @@
 
 using Consumer = casc::ring::RingConsumer<int>;
 
-Consumer handed_over(Consumer from) { return Consumer(std::move(from)); }
+Consumer handed_over(Consumer from) {
+    return Consumer(std::move(from));
+}
 #ifdef CASC_MUST_NOT_COMPILE
-Consumer shared(const Consumer& from) { return Consumer(from); }
+Consumer shared(const Consumer& from) {
+    return Consumer(from);
+}
 #endif

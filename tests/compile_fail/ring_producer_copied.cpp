@@ -6,7 +6,11 @@
 
 using Producer = casc::ring::RingProducer<int>;
 
-Producer handed_over(Producer from) { return Producer(std::move(from)); }
+Producer handed_over(Producer from) {
+    return Producer(std::move(from));
+}
 #ifdef CASC_MUST_NOT_COMPILE
-Producer shared(const Producer& from) { return Producer(from); }
+Producer shared(const Producer& from) {
+    return Producer(from);
+}
 #endif

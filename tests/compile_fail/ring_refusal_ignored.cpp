@@ -2,7 +2,11 @@
 // expect: Werror=unused-result|declared with attribute 'nodiscard'
 #include <casc/ring/ring.hpp>
 
-bool asked(casc::ring::RingProducer<int>& ring) { return ring.try_push(1); }
+bool asked(casc::ring::RingProducer<int>& ring) {
+    return ring.try_push(1);
+}
 #ifdef CASC_MUST_NOT_COMPILE
-void ignored(casc::ring::RingProducer<int>& ring) { ring.try_push(1); }
+void ignored(casc::ring::RingProducer<int>& ring) {
+    ring.try_push(1);
+}
 #endif

@@ -1,11 +1,13 @@
-// Trips every check that .clang-tidy lists under WarningsAsErrors; ./dev tidy refuses to run when one stays silent.
-// Never compiled into anything.
+// Trips every check that .clang-tidy lists under WarningsAsErrors; ./dev tidy refuses to run when
+// one stays silent. Never compiled into anything.
 #include <mutex>
 #include <string>
 #include <utility>
 
 namespace std {  // cert-dcl58-cpp: the standard namespace is not ours
-int ours() { return 1; }
+int ours() {
+    return 1;
+}
 }  // namespace std
 
 namespace casc::probe {
@@ -22,7 +24,9 @@ struct Derived : Base {
     int lost = 0;
 };
 
-Base sliced(const Derived& derived) { return derived; }  // cppcoreguidelines-slicing
+Base sliced(const Derived& derived) {
+    return derived;
+}  // cppcoreguidelines-slicing
 
 std::size_t used_after_move(std::string text) {
     const std::string taken = std::move(text);
@@ -43,7 +47,9 @@ int never_ends(int limit) {
     return other;
 }
 
-bool confused_size(const char* text) { return sizeof(text) == sizeof(sizeof(int)); }  // bugprone-sizeof-expression
+bool confused_size(const char* text) {
+    return sizeof(text) == sizeof(sizeof(int));
+}  // bugprone-sizeof-expression
 
 int moved_for_nothing(int number) {
     const std::string fixed = "fixed";

@@ -1,5 +1,5 @@
-// A disk with less room than the reserve: producers are told, everybody else is served, nothing is lost, and service
-// resumes when there is room.
+// A disk with less room than the reserve: producers are told, everybody else is served, nothing is
+// lost, and service resumes when there is room.
 
 #include "kill_load.hpp"
 
@@ -21,7 +21,9 @@ std::uint64_t free_bytes(const std::filesystem::path& folder) {
     return static_cast<std::uint64_t>(stats.f_bavail) * stats.f_frsize;
 }
 
-std::string reserve(std::uint64_t bytes) { return "storage.reserve_bytes=" + std::to_string(bytes); }
+std::string reserve(std::uint64_t bytes) {
+    return "storage.reserve_bytes=" + std::to_string(bytes);
+}
 
 // A producer that is told soon, instead of trying again for two minutes.
 client::Producer impatient_producer(client::Client& client) {
@@ -44,8 +46,11 @@ Result<client::Delivery> send(client::Producer& producer, DeliveryHistory& histo
     return delivered;
 }
 
-// A producer goes on asking after DISK_FULL until its delivery timeout, and then that is what it says.
-bool is_refusal(const Error& error) { return error.code == ErrorCode::disk_full || error.code == ErrorCode::timeout; }
+// A producer goes on asking after DISK_FULL until its delivery timeout, and then that is what it
+// says.
+bool is_refusal(const Error& error) {
+    return error.code == ErrorCode::disk_full || error.code == ErrorCode::timeout;
+}
 
 // What a client hears that does not ask again.
 ErrorCode answer_to_a_new_topic(client::Client& client, const std::string& name) {
@@ -57,7 +62,9 @@ ErrorCode answer_to_a_new_topic(client::Client& client, const std::string& name)
 
 }  // namespace
 
-TEST_CASE("fault/disk_full: producers are told, consumers are served, and nothing is lost when there is room again") {
+TEST_CASE(
+    "fault/disk_full: producers are told, consumers are served, and nothing is lost when there is "
+    "room again") {
     TestBroker broker;
     broker.keep_endpoints();
     auto client = connect(broker);
@@ -65,16 +72,19 @@ TEST_CASE("fault/disk_full: producers are told, consumers are served, and nothin
     DeliveryHistory history;
     {
         auto producer = impatient_producer(*client);
-        for (int i = 0; i < 10; ++i) REQUIRE(send(producer, history));
+        for (int i = 0; i < 10; ++i)
+            REQUIRE(send(producer, history));
     }
 
-    // Room for a few hundred events more than the reserve. Others use the same disk, so it may be fewer or many more.
+    // Room for a few hundred events more than the reserve. Others use the same disk, so it may be
+    // fewer or many more.
     broker.options().settings = {reserve(free_bytes(broker.folder()) - (48u << 20))};
     broker.restart();
     {
         auto producer = impatient_producer(*client);
         Result<client::Delivery> last = send(producer, history);
-        for (int i = 0; i < 20'000 && last; ++i) last = send(producer, history);
+        for (int i = 0; i < 20'000 && last; ++i)
+            last = send(producer, history);
         REQUIRE(!last);
         INFO(last.error().message());
         CHECK(is_refusal(last.error()));
@@ -91,7 +101,8 @@ TEST_CASE("fault/disk_full: producers are told, consumers are served, and nothin
     broker.restart();
     {
         client::ProducerOptions options;
-        options.idempotent = false;  // a number of its own would have to be stored, and that is refused too
+        options.idempotent =
+            false;  // a number of its own would have to be stored, and that is refused too
         options.delivery_timeout = 1000ms;
         auto producer = client->make_producer("orders", options);
         REQUIRE_MESSAGE(producer, producer.error().message());
@@ -108,7 +119,8 @@ TEST_CASE("fault/disk_full: producers are told, consumers are served, and nothin
     broker.restart();
     {
         auto producer = impatient_producer(*client);
-        for (int i = 0; i < 10; ++i) CHECK(send(producer, history));
+        for (int i = 0; i < 10; ++i)
+            CHECK(send(producer, history));
     }
     history.forget_received();
     read_everything(*client, history, "orders");

@@ -1,6 +1,6 @@
 #pragma once
-// group_reader.hpp: a member of a consumer group that goes on through the deaths of the broker, and what the members of
-// one group have seen together.
+// group_reader.hpp: a member of a consumer group that goes on through the deaths of the broker, and
+// what the members of one group have seen together.
 
 #include <casc/client/client.hpp>
 
@@ -18,9 +18,9 @@ namespace casc::test {
 
 class DeliveryHistory;
 
-// Checked: nobody is given an event below a position that the group has committed (positions never go back), an offset
-// names the same event for ever, and in the end every acknowledged event was received by some member.
-// Thread: any.
+// Checked: nobody is given an event below a position that the group has committed (positions never
+// go back), an offset names the same event for ever, and in the end every acknowledged event was
+// received by some member. Thread: any.
 class GroupHistory {
 public:
     using Log = std::pair<std::uint32_t, std::uint32_t>;  // partition and lane
@@ -52,7 +52,8 @@ private:
 // Thread: constructed and destroyed by one; polls on its own.
 class GroupReader {
 public:
-    GroupReader(client::Client& client, GroupHistory& history, const std::string& group, const std::string& topic);
+    GroupReader(client::Client& client, GroupHistory& history, const std::string& group,
+                const std::string& topic);
     ~GroupReader();
     GroupReader(const GroupReader&) = delete;
     GroupReader& operator=(const GroupReader&) = delete;
@@ -63,7 +64,8 @@ private:
 
     GroupHistory& history_;
     client::Consumer consumer_;
-    std::map<GroupHistory::Log, std::uint64_t> handed_out_;  // since the last commit: the next offset
+    std::map<GroupHistory::Log, std::uint64_t>
+        handed_out_;  // since the last commit: the next offset
     std::atomic<bool> stopping_{false};
     std::thread thread_;
 };

@@ -11,7 +11,8 @@ using namespace std::chrono_literals;
 
 std::uint32_t seed_of_this_run() {
     const char* given = std::getenv("CASC_TEST_SEED");
-    const std::uint32_t seed = given != nullptr ? static_cast<std::uint32_t>(std::atoll(given)) : std::random_device{}();
+    const std::uint32_t seed =
+        given != nullptr ? static_cast<std::uint32_t>(std::atoll(given)) : std::random_device{}();
     MESSAGE("seed " << seed << " (CASC_TEST_SEED repeats it)");
     return seed;
 }
@@ -37,8 +38,8 @@ void create_topic(client::Client& client, const std::string& name) {
     REQUIRE_MESSAGE(created, created.error().message());
 }
 
-Load::Load(client::Client& client, DeliveryHistory& history, const std::string& topic, std::uint32_t seed,
-           std::uint32_t events_per_second)
+Load::Load(client::Client& client, DeliveryHistory& history, const std::string& topic,
+           std::uint32_t seed, std::uint32_t events_per_second)
     : history_(history), random_(seed), events_per_second_(events_per_second) {
     client::ProducerOptions options;
     options.batch_bytes = 4096;
@@ -78,13 +79,14 @@ void Load::run() {
         event.lane = static_cast<Lane>(lane);
         event.partition = PartitionId(partition);
         const SentEvent sent = DeliveryHistory::parse(payload);
-        const auto accepted = producer_->send(event, [this, sent](const Result<client::Delivery>& delivered) {
-            if (delivered) {
-                history_.acknowledged(sent);
-            } else {
-                ++failures;
-            }
-        });
+        const auto accepted =
+            producer_->send(event, [this, sent](const Result<client::Delivery>& delivered) {
+                if (delivered) {
+                    history_.acknowledged(sent);
+                } else {
+                    ++failures;
+                }
+            });
         if (!accepted) ++failures;
     }
 }
@@ -97,14 +99,16 @@ void read_everything(client::Client& client, DeliveryHistory& history, const std
     REQUIRE_MESSAGE(described, described.error().message());
     std::vector<client::Place> places;
     for (const auto& log : described->logs)
-        places.push_back({topic, PartitionId(log->partition), static_cast<Lane>(log->lane), Offset(log->start)});
+        places.push_back(
+            {topic, PartitionId(log->partition), static_cast<Lane>(log->lane), Offset(log->start)});
     auto consumer = client.make_consumer();
     REQUIRE(consumer);
     const auto assigned = consumer->assign(places);
     REQUIRE_MESSAGE(assigned, assigned.error().message());
     const auto at_the_end = [&] {
         return std::all_of(described->logs.begin(), described->logs.end(), [&](const auto& log) {
-            const auto position = consumer->position(topic, PartitionId(log->partition), static_cast<Lane>(log->lane));
+            const auto position = consumer->position(topic, PartitionId(log->partition),
+                                                     static_cast<Lane>(log->lane));
             return position && position->value() >= log->visible_end;
         });
     };
@@ -113,7 +117,8 @@ void read_everything(client::Client& client, DeliveryHistory& history, const std
         const auto events = consumer->poll(10'000, 1s);
         REQUIRE_MESSAGE(events, events.error().message());
         for (const auto& received : *events)
-            CHECK(history.received(received.partition.value(), static_cast<std::uint32_t>(received.event.lane),
+            CHECK(history.received(received.partition.value(),
+                                   static_cast<std::uint32_t>(received.event.lane),
                                    received.event.payload));
     }
     CHECK(at_the_end());
@@ -121,7 +126,8 @@ void read_everything(client::Client& client, DeliveryHistory& history, const std
 
 void check_history(const DeliveryHistory& history) {
     const auto violations = history.violations();
-    for (const std::string& violation : violations) MESSAGE(violation);
+    for (const std::string& violation : violations)
+        MESSAGE(violation);
     CHECK(violations.empty());
 }
 

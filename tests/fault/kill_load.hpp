@@ -1,16 +1,16 @@
 #pragma once
-// kill_load.hpp: what the tests that kill a broker share: a load that goes on through its deaths, and readers that
-// tell a DeliveryHistory what is there.
+// kill_load.hpp: what the tests that kill a broker share: a load that goes on through its deaths,
+// and readers that tell a DeliveryHistory what is there.
 
 #include <casc/client/client.hpp>
-#include <delivery_history.hpp>
-#include <test_broker.hpp>
 
 #include <atomic>
+#include <delivery_history.hpp>
 #include <memory>
 #include <optional>
 #include <random>
 #include <string>
+#include <test_broker.hpp>
 #include <thread>
 
 namespace casc::test {
@@ -24,13 +24,13 @@ inline constexpr std::uint32_t kPartitions = 2;
 [[nodiscard]] std::unique_ptr<client::Client> connect(const TestBroker& broker);
 void create_topic(client::Client& client, const std::string& name);
 
-// Sends numbered events to random logs until it is stopped; the client repeats what a crash has cut off.
-// Thread: constructed and stopped by one; sends on its own.
+// Sends numbered events to random logs until it is stopped; the client repeats what a crash has cut
+// off. Thread: constructed and stopped by one; sends on its own.
 class Load {
 public:
     // `events_per_second`: 0, as many as are acknowledged in time.
-    Load(client::Client& client, DeliveryHistory& history, const std::string& topic, std::uint32_t seed,
-         std::uint32_t events_per_second = 0);
+    Load(client::Client& client, DeliveryHistory& history, const std::string& topic,
+         std::uint32_t seed, std::uint32_t events_per_second = 0);
     ~Load();
     Load(const Load&) = delete;
     Load& operator=(const Load&) = delete;

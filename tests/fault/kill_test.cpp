@@ -1,4 +1,5 @@
-// A broker that is killed at any moment loses nothing that it has acknowledged, repeats nothing and keeps the order.
+// A broker that is killed at any moment loses nothing that it has acknowledged, repeats nothing and
+// keeps the order.
 
 #include "kill_load.hpp"
 
@@ -12,7 +13,8 @@ using namespace casc;
 using namespace casc::test;
 using namespace std::chrono_literals;
 
-TEST_CASE("fault/kill: SIGKILL at random moments, a hundred times, loses, repeats and reorders nothing") {
+TEST_CASE(
+    "fault/kill: SIGKILL at random moments, a hundred times, loses, repeats and reorders nothing") {
     const std::uint32_t seed = seed_of_this_run();
     std::mt19937 random(seed);
     TestBroker broker;
@@ -25,7 +27,8 @@ TEST_CASE("fault/kill: SIGKILL at random moments, a hundred times, loses, repeat
     for (int round = 0; round < 100; ++round) {
         // Not before the last life has acknowledged something, so that every round tests something.
         const auto patience = std::chrono::steady_clock::now() + 60s;
-        while (history.acknowledged_count() <= acknowledged && std::chrono::steady_clock::now() < patience)
+        while (history.acknowledged_count() <= acknowledged &&
+               std::chrono::steady_clock::now() < patience)
             std::this_thread::sleep_for(1ms);
         std::this_thread::sleep_for(std::chrono::microseconds(random() % 30'000));
         acknowledged = history.acknowledged_count();
@@ -39,32 +42,38 @@ TEST_CASE("fault/kill: SIGKILL at random moments, a hundred times, loses, repeat
     check_history(history);
 }
 
-TEST_CASE("fault/kill: death at every named point of journal, checkpoint, slice and retention loses nothing") {
+TEST_CASE(
+    "fault/kill: death at every named point of journal, checkpoint, slice and retention loses "
+    "nothing") {
     const std::uint32_t seed = seed_of_this_run();
     std::mt19937 random(seed);
     TestBrokerOptions options;
-    options.settings = {"storage.slice_bytes=4MiB", "topics.retention_bytes=2MiB", "storage.retention_interval=100ms"};
+    options.settings = {"storage.slice_bytes=4MiB", "topics.retention_bytes=2MiB",
+                        "storage.retention_interval=100ms"};
     TestBroker broker(options);
     broker.keep_endpoints();
     auto client = connect(broker);
     create_topic(*client, "orders");
     const std::vector<std::string> points = {
-        "journal.submit",      "journal.written",        "journal.recycle",         "journal.opening",
-        "journal.segment_new", "checkpoint.begin",       "checkpoint.sst_written",  "checkpoint.ingested",
-        "slice.roll",          "checkpoint.state_written", "retention.drop",        "store.append"};
+        "journal.submit",           "journal.written",     "journal.recycle",
+        "journal.opening",          "journal.segment_new", "checkpoint.begin",
+        "checkpoint.sst_written",   "checkpoint.ingested", "slice.roll",
+        "checkpoint.state_written", "retention.drop",      "store.append"};
     DeliveryHistory history;
     history.expect_retention();
     for (const std::string& point : points) {
         INFO(point);
         broker.terminate();
-        const bool frequent = point == "journal.submit" || point == "journal.written" || point == "store.append";
+        const bool frequent =
+            point == "journal.submit" || point == "journal.written" || point == "store.append";
         const auto pass = frequent ? 1 + random() % 300 : 1;
         broker.options().environment["CASC_FAIL_POINT"] = point + ":" + std::to_string(pass);
         bool died_starting = false;
         try {
             broker.start();
         } catch (const std::runtime_error&) {
-            died_starting = true;  // some points lie in the start itself; the broker then never serves
+            died_starting =
+                true;  // some points lie in the start itself; the broker then never serves
         }
         broker.options().environment.erase("CASC_FAIL_POINT");
         if (died_starting) {

@@ -1,5 +1,5 @@
-// The checker of kill_test.cpp finds the bug that it exists for: an answer that is sent before the journal write has
-// been handed to the kernel, which a SIGKILL then swallows.
+// The checker of kill_test.cpp finds the bug that it exists for: an answer that is sent before the
+// journal write has been handed to the kernel, which a SIGKILL then swallows.
 
 #include "kill_load.hpp"
 
@@ -34,7 +34,8 @@ TEST_CASE("fault/seeded_bugs: an acknowledgement before the journal write is sub
         {
             Load load(*client, history, "orders", static_cast<std::uint32_t>(random()));
             const auto patience = std::chrono::steady_clock::now() + 60s;
-            while (history.acknowledged_count() <= before + 20 && std::chrono::steady_clock::now() < patience)
+            while (history.acknowledged_count() <= before + 20 &&
+                   std::chrono::steady_clock::now() < patience)
                 std::this_thread::sleep_for(1ms);
             std::this_thread::sleep_for(std::chrono::microseconds(random() % 300'000));
             broker.kill_hard();

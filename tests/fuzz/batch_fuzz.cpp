@@ -1,6 +1,8 @@
-// batch_fuzz.cpp: a batch from a producer, checked and then read to the last byte, as broker and consumer do.
+// batch_fuzz.cpp: a batch from a producer, checked and then read to the last byte, as broker and
+// consumer do.
 //
-// Checksums are looked at but do not decide: a malicious producer computes a right one over wrong lengths.
+// Checksums are looked at but do not decide: a malicious producer computes a right one over wrong
+// lengths.
 
 #include "fuzz_target.hpp"
 
@@ -38,7 +40,8 @@ void read_every_event(const wire::BatchView& batch) {
     wire::Decompressor decompressor;
     const auto payloads = decompressor.open(batch);
     if (!payloads) return;
-    CASC_ASSERT(payloads->size() == batch.header().payload_bytes, payloads->size(), batch.header().payload_bytes);
+    CASC_ASSERT(payloads->size() == batch.header().payload_bytes, payloads->size(),
+                batch.header().payload_bytes);
     std::size_t payload_bytes = 0;
     for (std::uint32_t index = 0; index < batch.event_count(); ++index) {
         const auto event = batch.event(index, *payloads);
@@ -50,14 +53,16 @@ void read_every_event(const wire::BatchView& batch) {
     CASC_ASSERT(payload_bytes <= payloads->size(), payload_bytes, payloads->size());
 }
 
-// What the broker does with a batch that it accepts must leave a batch that it accepts, producer's part untouched.
+// What the broker does with a batch that it accepts must leave a batch that it accepts, producer's
+// part untouched.
 void check_stamping(std::span<const std::byte> accepted) {
     std::vector<std::byte> stored(accepted.begin(), accepted.end());
     const bool body_was_right = wire::BatchView::parse(accepted)->verify_body();
     wire::stamp_batch(stored, Offset(41), EpochNanos(42), 43, 44);
     const auto again = wire::BatchView::parse(stored);
     CASC_ASSERT(again.has_value(), stored.size());
-    CASC_ASSERT(again->verify_stamp() && again->base_offset() == Offset(41), again->base_offset().value());
+    CASC_ASSERT(again->verify_stamp() && again->base_offset() == Offset(41),
+                again->base_offset().value());
     CASC_ASSERT(again->verify_body() == body_was_right, body_was_right);
 }
 
@@ -65,7 +70,8 @@ void check_stamping(std::span<const std::byte> accepted) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto bytes = fuzz::as_bytes(data, size);
-    if (const auto length = wire::BatchView::peek_bytes(bytes)) CASC_ASSERT(*length <= size, *length, size);
+    if (const auto length = wire::BatchView::peek_bytes(bytes))
+        CASC_ASSERT(*length <= size, *length, size);
     const auto batch = wire::BatchView::parse(bytes);
     if (!batch) return 0;
     static_cast<void>(batch->verify_body());

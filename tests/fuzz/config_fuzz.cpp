@@ -1,6 +1,7 @@
 // config_fuzz.cpp: a configuration file of any content.
 //
-// It is refused with a sentence, or every setting that comes out can be given back as text and means the same again.
+// It is refused with a sentence, or every setting that comes out can be given back as text and
+// means the same again.
 
 #include "fuzz_target.hpp"
 
@@ -8,10 +9,9 @@
 
 #include <algorithm>
 #include <string>
-#include <vector>
-
 #include <sys/mman.h>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 
@@ -37,7 +37,8 @@ private:
 
 void check_round_trip(const broker::LoadedConfig& loaded) {
     std::vector<broker::Override> all;
-    for (const auto& setting : loaded.settings) all.push_back({setting.key, setting.value});
+    for (const auto& setting : loaded.settings)
+        all.push_back({setting.key, setting.value});
     const auto again = broker::load_config({}, {}, all);
     CASC_ASSERT(again.has_value(), again.error().message());
     CASC_ASSERT(again->settings.size() == loaded.settings.size(), again->settings.size());
@@ -48,8 +49,8 @@ void check_round_trip(const broker::LoadedConfig& loaded) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    // toml++ 3.3 runs into __builtin_unreachable (is_non_ascii_horizontal_whitespace) for letters such as U+00E9 outside
-    // of quotes; that is known, and would hide everything else.
+    // toml++ 3.3 runs into __builtin_unreachable (is_non_ascii_horizontal_whitespace) for letters
+    // such as U+00E9 outside of quotes; that is known, and would hide everything else.
     if (std::any_of(data, data + size, [](std::uint8_t byte) { return byte >= 0x80; })) return 0;
     static MemoryFile file;
     file.set_content(data, size);
@@ -57,7 +58,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (loaded) {
         check_round_trip(*loaded);
     } else {
-        CASC_ASSERT(loaded.error().code == ErrorCode::invalid_config, to_string(loaded.error().code));
+        CASC_ASSERT(loaded.error().code == ErrorCode::invalid_config,
+                    to_string(loaded.error().code));
         CASC_ASSERT(!loaded.error().detail.empty());
     }
     return 0;

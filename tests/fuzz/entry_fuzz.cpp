@@ -1,7 +1,9 @@
-// entry_fuzz.cpp: the body of a journal entry through the walk over its records, as recovery and verification do it.
+// entry_fuzz.cpp: the body of a journal entry through the walk over its records, as recovery and
+// verification do it.
 //
-// The journal's own checksums keep damage away from this code, but a body_crc can be right by chance or by malice: the
-// checksum that the body has is computed here, so that it never ends the walk.
+// The journal's own checksums keep damage away from this code, but a body_crc can be right by
+// chance or by malice: the checksum that the body has is computed here, so that it never ends the
+// walk.
 
 #include "entry_records.hpp"
 #include "fuzz_target.hpp"
@@ -32,7 +34,8 @@ Walk walk(std::span<const std::byte> body) {
         fuzz::touch(record.value);
         static_cast<void>(record.number());
         const bool is_batch = record.header.kind == RecordKind::batch;
-        if (is_batch) static_cast<void>(stamp_matches(record.value, peek_stamp(record.value).base_offset));
+        if (is_batch)
+            static_cast<void>(stamp_matches(record.value, peek_stamp(record.value).base_offset));
         walked.crc = record_crc(body.subspan(walked.bytes, bytes), is_batch, walked.crc);
         walked.bytes += bytes;
     }

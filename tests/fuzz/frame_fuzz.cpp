@@ -1,7 +1,8 @@
 // frame_fuzz.cpp: bytes from a connection through the frame decoder, as a session reads them.
 //
-// A fuzzer cannot guess a CRC, so each frame whose lengths are accepted is taken apart twice: as it came and, when the
-// checksum was all that was wrong, sealed again. What is accepted must survive being written and read once more.
+// A fuzzer cannot guess a CRC, so each frame whose lengths are accepted is taken apart twice: as it
+// came and, when the checksum was all that was wrong, sealed again. What is accepted must survive
+// being written and read once more.
 
 #include "fuzz_target.hpp"
 
@@ -15,7 +16,8 @@ namespace {
 
 using namespace casc;
 
-constexpr std::size_t kLimitBytes = 1u << 16;  // a broker's limit: far above what a fuzzer makes, so both sides are met
+constexpr std::size_t kLimitBytes =
+    1u << 16;  // a broker's limit: far above what a fuzzer makes, so both sides are met
 
 void walk_attachments(std::span<const std::byte> rest) {
     while (!rest.empty()) {
@@ -28,13 +30,15 @@ void walk_attachments(std::span<const std::byte> rest) {
 }
 
 // The same content in a frame of our own writing.
-std::vector<std::byte> sealed_again(const wire::FrameHeader& header, std::span<const std::byte> frame) {
+std::vector<std::byte> sealed_again(const wire::FrameHeader& header,
+                                    std::span<const std::byte> frame) {
     const auto body = frame.subspan(wire::kFrameHeaderBytes, header.body_bytes);
     const auto attachments = frame.subspan(wire::framed_bytes(header.body_bytes));
     std::vector<std::byte> sealed(frame.size());
-    const std::size_t written =
-        wire::write_frame(sealed, header.kind, header.api, header.correlation_id, body, attachments.size());
-    std::copy(attachments.begin(), attachments.end(), sealed.begin() + static_cast<std::ptrdiff_t>(written));
+    const std::size_t written = wire::write_frame(sealed, header.kind, header.api,
+                                                  header.correlation_id, body, attachments.size());
+    std::copy(attachments.begin(), attachments.end(),
+              sealed.begin() + static_cast<std::ptrdiff_t>(written));
     return sealed;
 }
 
@@ -58,8 +62,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const auto peeked = wire::peek_frame(received, kLimitBytes);
         if (!peeked || !peeked->has_value()) return 0;
         const wire::FrameHeader header = **peeked;
-        CASC_ASSERT(header.frame_bytes >= wire::kFrameHeaderBytes && header.frame_bytes <= kLimitBytes,
-                    header.frame_bytes);
+        CASC_ASSERT(
+            header.frame_bytes >= wire::kFrameHeaderBytes && header.frame_bytes <= kLimitBytes,
+            header.frame_bytes);
         if (header.frame_bytes > received.size()) return 0;  // the rest has not arrived
 
         const auto frame = received.first(header.frame_bytes);

@@ -1,7 +1,7 @@
 #pragma once
-// fuzz_target.hpp: what every fuzz target is made of. A target feeds its input to one decoder and then uses everything
-// that the decoder let through, so that a wrong "yes" shows as a sanitizer report or a failed CASC_ASSERT.
-// Thread: any.
+// fuzz_target.hpp: what every fuzz target is made of. A target feeds its input to one decoder and
+// then uses everything that the decoder let through, so that a wrong "yes" shows as a sanitizer
+// report or a failed CASC_ASSERT. Thread: any.
 
 #include <casc/types/assert.hpp>
 
@@ -20,11 +20,12 @@ inline std::span<const std::byte> as_bytes(const std::uint8_t* data, std::size_t
     return std::as_bytes(std::span(data, size));
 }
 
-// Reads every byte, in a way that the compiler cannot leave out: a view past the end of its buffer is found here.
+// Reads every byte, in a way that the compiler cannot leave out: a view past the end of its buffer
+// is found here.
 inline void touch(std::span<const std::byte> bytes) {
-    volatile unsigned sum = std::accumulate(bytes.begin(), bytes.end(), 0u, [](unsigned total, std::byte next) {
-        return total + std::to_integer<unsigned>(next);
-    });
+    volatile unsigned sum = std::accumulate(
+        bytes.begin(), bytes.end(), 0u,
+        [](unsigned total, std::byte next) { return total + std::to_integer<unsigned>(next); });
     static_cast<void>(sum);
 }
 

@@ -22,18 +22,21 @@ void write_entry(Journal& journal, BlockPool& pool, const std::string& body) {
     std::memcpy(block.bytes().data() + kEntryHeaderBytes, body.data(), body.size());
     const auto crc = wire::crc32c(std::as_bytes(std::span(body)));
     const auto sequence = journal.submit(std::move(block), body.size(), crc, 1);
-    while (journal.durable_through() < sequence) journal.wait();
+    while (journal.durable_through() < sequence)
+        journal.wait();
 }
 
 std::vector<PlacedEntry> find_entries(const std::map<std::string, std::string>& files) {
     std::vector<PlacedEntry> found;
     for (const auto& [name, content] : files)
         for (std::size_t at = 0; at + kBlockAlignment <= content.size(); at += kBlockAlignment)
-            if (const auto header = storage::detail::read_header(std::as_bytes(std::span(content)).subspan(at)))
+            if (const auto header =
+                    storage::detail::read_header(std::as_bytes(std::span(content)).subspan(at)))
                 found.push_back({name, at, *header});
     std::sort(found.begin(), found.end(),
               [](const auto& a, const auto& b) { return a.header.sequence < b.header.sequence; });
-    for (std::size_t i = 0; i < found.size(); ++i) CASC_ASSERT(found[i].header.sequence == i + 1, i);
+    for (std::size_t i = 0; i < found.size(); ++i)
+        CASC_ASSERT(found[i].header.sequence == i + 1, i);
     return found;
 }
 
@@ -46,9 +49,11 @@ WrittenJournal write_journal() {
     CASC_ASSERT(journal.has_value(), journal.error().message());
     // One block, several blocks, and in the end more than one segment full.
     const std::size_t sizes[] = {10, 9000, 0, 4032, 4033, 12000, 100, 1, 700};
-    for (std::size_t i = 0; i < std::size(sizes); ++i) write_entry(**journal, pool, body_of(i, sizes[i]));
+    for (std::size_t i = 0; i < std::size(sizes); ++i)
+        write_entry(**journal, pool, body_of(i, sizes[i]));
     (*journal)->submit_closing_mark();
-    while ((*journal)->writes_in_flight() > 0) (*journal)->wait();
+    while ((*journal)->writes_in_flight() > 0)
+        (*journal)->wait();
 
     WrittenJournal written;
     const auto names = disk.list(kJournalFolder);
@@ -73,7 +78,9 @@ JournalOptions journal_options() {
     return options;
 }
 
-bool body_is_right(std::span<const std::byte> body, std::uint32_t body_crc) { return wire::crc32c(body) == body_crc; }
+bool body_is_right(std::span<const std::byte> body, std::uint32_t body_crc) {
+    return wire::crc32c(body) == body_crc;
+}
 
 const WrittenJournal& written_journal() {
     static const WrittenJournal written = write_journal();

@@ -1,6 +1,6 @@
 #pragma once
-// journal_fixture.hpp: one small, complete journal, written once per process, whose files a fuzz input then damages.
-// Thread: one at a time.
+// journal_fixture.hpp: one small, complete journal, written once per process, whose files a fuzz
+// input then damages. Thread: one at a time.
 
 #include "journal_format.hpp"
 
@@ -30,8 +30,12 @@ struct PlacedEntry {
     std::size_t position = 0;
     storage::EntryHeader header{};
 
-    [[nodiscard]] std::size_t bytes() const { return storage::kEntryHeaderBytes + header.body_bytes; }
-    [[nodiscard]] std::string_view in(std::string_view content) const { return content.substr(position, bytes()); }
+    [[nodiscard]] std::size_t bytes() const {
+        return storage::kEntryHeaderBytes + header.body_bytes;
+    }
+    [[nodiscard]] std::string_view in(std::string_view content) const {
+        return content.substr(position, bytes());
+    }
     [[nodiscard]] std::string_view body_in(std::string_view content) const {
         return in(content).substr(storage::kEntryHeaderBytes);
     }

@@ -1,8 +1,10 @@
-// make_corpus.cpp: writes the seeds of the fuzz corpora, small valid inputs from which the fuzzers start.
+// make_corpus.cpp: writes the seeds of the fuzz corpora, small valid inputs from which the fuzzers
+// start.
 //
 //   casc_fuzz_make_corpus tests/fuzz/corpus
 //
-// Run by hand when a format has grown; the files are kept in git, together with what the fuzzers have found.
+// Run by hand when a format has grown; the files are kept in git, together with what the fuzzers
+// have found.
 
 #include "message_list.hpp"
 
@@ -26,12 +28,15 @@ using namespace casc;
 
 using Bytes = std::vector<std::byte>;
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes_of(std::string_view text) {
+    return std::as_bytes(std::span(text));
+}
 
 void write(const std::filesystem::path& path, std::span<const std::byte> content) {
     std::filesystem::create_directories(path.parent_path());
     std::ofstream out(path, std::ios::binary | std::ios::trunc);
-    out.write(reinterpret_cast<const char*>(content.data()), static_cast<std::streamsize>(content.size()));
+    out.write(reinterpret_cast<const char*>(content.data()),
+              static_cast<std::streamsize>(content.size()));
     out.close();
     if (!out) throw std::runtime_error("cannot write " + path.string());
 }
@@ -39,7 +44,8 @@ void write(const std::filesystem::path& path, std::span<const std::byte> content
 Bytes finished(wire::BatchBuilder& builder, const wire::FinishOptions& options, bool stamped) {
     Bytes storage;
     const auto batch = builder.finish(options, storage);
-    if (stamped) wire::stamp_batch(batch, Offset(1000), EpochNanos(1'700'000'000'000'000'000), 7, 1);
+    if (stamped)
+        wire::stamp_batch(batch, Offset(1000), EpochNanos(1'700'000'000'000'000'000), 7, 1);
     return Bytes(batch.begin(), batch.end());
 }
 
@@ -51,7 +57,8 @@ Bytes minimal_batch() {
 
 Bytes compressed_batch() {
     wire::BatchBuilder builder(Lane::low);
-    for (int i = 0; i < 40; ++i) builder.add_payload(bytes_of("the same again and again, "), EpochNanos(1));
+    for (int i = 0; i < 40; ++i)
+        builder.add_payload(bytes_of("the same again and again, "), EpochNanos(1));
     return finished(builder, {.codec = wire::Codec::lz4, .compress_bytes_min = 64}, true);
 }
 
@@ -74,10 +81,12 @@ Bytes rich_batch() {
                 EpochNanos(4));
     builder.add({.payload = bytes_of("nothing but this")}, EpochNanos(6));
     builder.add({.payload = {}, .key = bytes_of("")}, EpochNanos(7));
-    return finished(builder, {.producer_id = ProducerId(77), .producer_epoch = 2, .base_sequence = 30}, true);
+    return finished(
+        builder, {.producer_id = ProducerId(77), .producer_epoch = 2, .base_sequence = 30}, true);
 }
 
-Bytes frame_with(wire::FrameKind kind, wire::Api api, std::string_view body, std::span<const std::byte> attachments) {
+Bytes frame_with(wire::FrameKind kind, wire::Api api, std::string_view body,
+                 std::span<const std::byte> attachments) {
     Bytes frame(wire::framed_bytes(body.size()));
     wire::write_frame(frame, kind, api, 42, bytes_of(body), attachments.size());
     frame.insert(frame.end(), attachments.begin(), attachments.end());
@@ -98,14 +107,18 @@ void make_batches(const std::filesystem::path& folder) {
 void make_frames(const std::filesystem::path& folder) {
     using wire::Api, wire::FrameKind;
     const Bytes ping = frame_with(FrameKind::request, Api::ping, "", {});
-    const Bytes produce = frame_with(FrameKind::request, Api::produce, "a body of some bytes", rich_batch());
-    const Bytes deliver = frame_with(FrameKind::push, Api::deliver, "two", minimal_batch() + compressed_batch());
+    const Bytes produce =
+        frame_with(FrameKind::request, Api::produce, "a body of some bytes", rich_batch());
+    const Bytes deliver =
+        frame_with(FrameKind::push, Api::deliver, "two", minimal_batch() + compressed_batch());
     write(folder / "ping", ping);
     write(folder / "produce", produce);
     write(folder / "deliver_two_batches", deliver);
-    write(folder / "three_frames_and_a_half", ping + produce + ping + Bytes(deliver.begin(), deliver.begin() + 40));
+    write(folder / "three_frames_and_a_half",
+          ping + produce + ping + Bytes(deliver.begin(), deliver.begin() + 40));
     write(folder / "http_request", bytes_of("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-    write(folder / "tls_hello", bytes_of(std::string_view("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11)));
+    write(folder / "tls_hello",
+          bytes_of(std::string_view("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11)));
 }
 
 // Messages with something in every field that has parts of its own.
@@ -165,8 +178,10 @@ wire::fb::CommitT filled() {
     return message;
 }
 
-// One record each of the body of a journal entry; the layout is that of storage/src/entry_records.hpp.
-Bytes record(std::uint8_t kind, std::uint8_t table, std::uint64_t log, std::string_view key, std::span<const std::byte> value) {
+// One record each of the body of a journal entry; the layout is that of
+// storage/src/entry_records.hpp.
+Bytes record(std::uint8_t kind, std::uint8_t table, std::uint64_t log, std::string_view key,
+             std::span<const std::byte> value) {
     const auto key_bytes = static_cast<std::uint16_t>(key.size());
     const auto value_bytes = static_cast<std::uint32_t>(value.size());
     Bytes out(16);

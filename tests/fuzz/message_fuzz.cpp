@@ -1,7 +1,8 @@
-// message_fuzz.cpp: a message body from a peer, verified and unpacked as each table that a body can be.
+// message_fuzz.cpp: a message body from a peer, verified and unpacked as each table that a body can
+// be.
 //
-// Input: one byte that picks the table (message_list.hpp), then the body. What the verifier accepts is read completely,
-// and is accepted again after it has been packed anew.
+// Input: one byte that picks the table (message_list.hpp), then the body. What the verifier accepts
+// is read completely, and is accepted again after it has been packed anew.
 
 #include "fuzz_target.hpp"
 #include "message_list.hpp"
@@ -36,7 +37,8 @@ constexpr auto kChecks = checks_of(static_cast<const fuzz::MessageList*>(nullptr
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
-    // A session reads a body where its frame lies, eight-aligned; behind the picking byte it would not be.
+    // A session reads a body where its frame lies, eight-aligned; behind the picking byte it would
+    // not be.
     const auto body = fuzz::as_bytes(data + 1, size - 1);
     const std::vector<std::byte> aligned(body.begin(), body.end());
     kChecks[data[0] % kChecks.size()](aligned);

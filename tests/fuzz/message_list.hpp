@@ -1,6 +1,6 @@
 #pragma once
-// message_list.hpp: every table that can be the body of a frame. The first byte of a message fuzz input picks one by its
-// place here, so new ones go to the end.
+// message_list.hpp: every table that can be the body of a frame. The first byte of a message fuzz
+// input picks one by its place here, so new ones go to the end.
 
 #include <casc/wire/messages.hpp>
 
@@ -11,14 +11,16 @@ namespace casc::fuzz {
 namespace fb = wire::fb;
 
 using MessageList =
-    std::tuple<fb::Hello, fb::HelloReply, fb::Ping, fb::PingReply, fb::ErrorReply, fb::Done, fb::CreateTopic,
-               fb::CreateTopicReply, fb::DeleteTopic, fb::AlterTopic, fb::ListTopics, fb::ListTopicsReply,
-               fb::DescribeTopic, fb::DescribeTopicReply, fb::PurgeTopic, fb::InitProducer, fb::InitProducerReply,
-               fb::Produce, fb::ProduceReply, fb::Fetch, fb::FetchReply, fb::ListOffsets, fb::ListOffsetsReply,
-               fb::Subscribe, fb::UpdateSubscription, fb::Unsubscribe, fb::Credit, fb::Deliver, fb::JoinGroup,
-               fb::JoinGroupReply, fb::Assignment, fb::ReleasePartitions, fb::LeaveGroup, fb::Commit, fb::Committed,
-               fb::CommittedReply, fb::ListGroups, fb::ListGroupsReply, fb::DescribeGroup, fb::DescribeGroupReply,
-               fb::DeleteGroup, fb::ResetGroup, fb::ResetGroupReply, fb::NodeInfo, fb::NodeInfoReply, fb::NodeConfig,
+    std::tuple<fb::Hello, fb::HelloReply, fb::Ping, fb::PingReply, fb::ErrorReply, fb::Done,
+               fb::CreateTopic, fb::CreateTopicReply, fb::DeleteTopic, fb::AlterTopic,
+               fb::ListTopics, fb::ListTopicsReply, fb::DescribeTopic, fb::DescribeTopicReply,
+               fb::PurgeTopic, fb::InitProducer, fb::InitProducerReply, fb::Produce,
+               fb::ProduceReply, fb::Fetch, fb::FetchReply, fb::ListOffsets, fb::ListOffsetsReply,
+               fb::Subscribe, fb::UpdateSubscription, fb::Unsubscribe, fb::Credit, fb::Deliver,
+               fb::JoinGroup, fb::JoinGroupReply, fb::Assignment, fb::ReleasePartitions,
+               fb::LeaveGroup, fb::Commit, fb::Committed, fb::CommittedReply, fb::ListGroups,
+               fb::ListGroupsReply, fb::DescribeGroup, fb::DescribeGroupReply, fb::DeleteGroup,
+               fb::ResetGroup, fb::ResetGroupReply, fb::NodeInfo, fb::NodeInfoReply, fb::NodeConfig,
                fb::NodeConfigReply, fb::Backup, fb::BackupReply>;
 
 inline constexpr std::size_t kMessageCount = std::tuple_size_v<MessageList>;

@@ -2,9 +2,10 @@
 //
 //   casc_fuzz_frame_replay tests/fuzz/corpus/frame
 //
-// Each file is given as it is, cut at every length (files up to a few KiB) and with bits flipped in an order that is
-// the same every time, so that the case finds the same thing on every machine. Each input lies in a heap block of
-// exactly its size: AddressSanitizer sees the first byte read beyond it.
+// Each file is given as it is, cut at every length (files up to a few KiB) and with bits flipped in
+// an order that is the same every time, so that the case finds the same thing on every machine.
+// Each input lies in a heap block of exactly its size: AddressSanitizer sees the first byte read
+// beyond it.
 
 #include "fuzz_target.hpp"
 
@@ -25,7 +26,8 @@ constexpr std::size_t kCutsMax = 512;
 constexpr std::size_t kFlipsMax = 512;
 
 void feed(const Input& input) {
-    const Input exact(input.begin(), input.end());  // shrunk: no spare capacity behind the last byte
+    const Input exact(input.begin(),
+                      input.end());  // shrunk: no spare capacity behind the last byte
     LLVMFuzzerTestOneInput(exact.data(), exact.size());
 }
 
@@ -44,7 +46,8 @@ void feed_flips(const Input& input, std::mt19937& random) {
     if (input.empty()) return;
     for (std::size_t i = 0; i < kFlipsMax; ++i) {
         Input flipped = input;
-        // One flip finds missing checks of a field, two find checks that only compare fields with each other.
+        // One flip finds missing checks of a field, two find checks that only compare fields with
+        // each other.
         for (std::size_t flips = 0; flips <= i % 2; ++flips)
             flipped[random() % flipped.size()] ^= static_cast<std::uint8_t>(1u << random() % 8);
         feed(flipped);
@@ -59,14 +62,16 @@ int main(int argc, char** argv) {
         return 2;
     }
     std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(argv[1])) files.push_back(entry.path());
+    for (const auto& entry : std::filesystem::directory_iterator(argv[1]))
+        files.push_back(entry.path());
     std::sort(files.begin(), files.end());
     if (files.empty()) {
         std::cerr << argv[1] << " is empty: there is nothing to replay\n";
         return 1;
     }
 
-    std::mt19937 random(1);  // NOLINT(cert-msc51-cpp): the same inputs on every machine are the point
+    std::mt19937 random(
+        1);  // NOLINT(cert-msc51-cpp): the same inputs on every machine are the point
     feed({});
     for (const auto& file : files) {
         const Input input = read_input(file);

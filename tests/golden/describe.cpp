@@ -26,8 +26,8 @@ template <class Table>
 std::string body_text(std::span<const std::byte> body) {
     must(view<Table>(body));
     flatbuffers::ToStringVisitor visitor("\n", /*quotes=*/false, "  ", /*vdelimited=*/false);
-    flatbuffers::IterateFlatBuffer(reinterpret_cast<const std::uint8_t*>(body.data()), Table::MiniReflectTypeTable(),
-                                   &visitor);
+    flatbuffers::IterateFlatBuffer(reinterpret_cast<const std::uint8_t*>(body.data()),
+                                   Table::MiniReflectTypeTable(), &visitor);
     return visitor.s;
 }
 
@@ -46,12 +46,13 @@ BodyTexts rpc_bodies() {
 const BodyTexts& bodies() {
     static const BodyTexts all = [] {
         BodyTexts texts =
-            rpc_bodies<fb::HelloT, fb::PingT, fb::CreateTopicT, fb::DeleteTopicT, fb::AlterTopicT, fb::ListTopicsT,
-                       fb::DescribeTopicT, fb::PurgeTopicT, fb::InitProducerT, fb::ProduceT, fb::FetchT,
-                       fb::ListOffsetsT, fb::SubscribeT, fb::UpdateSubscriptionT, fb::UnsubscribeT, fb::JoinGroupT,
-                       fb::LeaveGroupT, fb::ReleasePartitionsT, fb::CommitT, fb::CommittedT, fb::ListGroupsT,
-                       fb::DescribeGroupT, fb::DeleteGroupT, fb::ResetGroupT, fb::NodeInfoT, fb::NodeConfigT,
-                       fb::BackupT>();
+            rpc_bodies<fb::HelloT, fb::PingT, fb::CreateTopicT, fb::DeleteTopicT, fb::AlterTopicT,
+                       fb::ListTopicsT, fb::DescribeTopicT, fb::PurgeTopicT, fb::InitProducerT,
+                       fb::ProduceT, fb::FetchT, fb::ListOffsetsT, fb::SubscribeT,
+                       fb::UpdateSubscriptionT, fb::UnsubscribeT, fb::JoinGroupT, fb::LeaveGroupT,
+                       fb::ReleasePartitionsT, fb::CommitT, fb::CommittedT, fb::ListGroupsT,
+                       fb::DescribeGroupT, fb::DeleteGroupT, fb::ResetGroupT, fb::NodeInfoT,
+                       fb::NodeConfigT, fb::BackupT>();
         texts[{Api::produce, FrameKind::one_way}] = body_text<fb::Produce>;
         texts[{Api::credit, FrameKind::one_way}] = body_text<fb::Credit>;
         texts[{Api::deliver, FrameKind::push}] = body_text<fb::Deliver>;
@@ -63,32 +64,41 @@ const BodyTexts& bodies() {
 
 std::string_view name_of(FrameKind kind) {
     switch (kind) {
-        case FrameKind::request: return "request";
-        case FrameKind::response: return "response";
-        case FrameKind::error: return "error";
-        case FrameKind::one_way: return "one-way";
-        case FrameKind::push: return "push";
+        case FrameKind::request:
+            return "request";
+        case FrameKind::response:
+            return "response";
+        case FrameKind::error:
+            return "error";
+        case FrameKind::one_way:
+            return "one-way";
+        case FrameKind::push:
+            return "push";
     }
     throw std::runtime_error("unknown kind of frame");
 }
 
 std::string quoted(std::span<const std::byte> bytes) {
     std::string text;
-    flatbuffers::EscapeString(reinterpret_cast<const char*>(bytes.data()), bytes.size(), &text, /*allow_non_utf8=*/true,
+    flatbuffers::EscapeString(reinterpret_cast<const char*>(bytes.data()), bytes.size(), &text,
+                              /*allow_non_utf8=*/true,
                               /*natural_utf8=*/false);
     return text;
 }
 
-std::string quoted(std::string_view text) { return quoted(std::as_bytes(std::span(text))); }
+std::string quoted(std::string_view text) {
+    return quoted(std::as_bytes(std::span(text)));
+}
 
 void describe_event(std::ostream& out, const EventView& event) {
-    out << "event " << event.offset.value() << ": payload " << quoted(event.payload) << ", timestamp "
-        << event.timestamp.value();
+    out << "event " << event.offset.value() << ": payload " << quoted(event.payload)
+        << ", timestamp " << event.timestamp.value();
     if (event.key) out << ", key " << quoted(*event.key);
     if (event.message_id) out << ", message id " << quoted(*event.message_id);
     HeaderCursor headers(event.headers);
     std::string_view name, value;
-    while (headers.next(name, value)) out << ", header " << quoted(name) << " = " << quoted(value);
+    while (headers.next(name, value))
+        out << ", header " << quoted(name) << " = " << quoted(value);
     if (!event.type.empty()) out << ", type " << quoted(event.type);
     if (!event.correlation_id.empty()) out << ", correlation id " << quoted(event.correlation_id);
     if (!event.source.empty()) out << ", source " << quoted(event.source);
@@ -107,17 +117,20 @@ std::string describe_batch(std::span<const std::byte> bytes) {
     const auto& stamp = batch.stamp();
     const auto& header = batch.header();
     std::ostringstream out;
-    out << "batch: " << stamp.batch_bytes << " bytes, base offset " << stamp.base_offset << ", append time "
-        << stamp.append_time << ", arrival " << stamp.arrival << ", epoch " << stamp.epoch
-        << (batch.verify_stamp() ? ", stamped" : ", not stamped") << '\n'
-        << "producer " << header.producer_id << ", epoch " << header.producer_epoch << ", base sequence "
-        << header.base_sequence << ", created at " << header.created_at << ", lane " << to_string(header.lane) << '\n'
-        << header.event_count << " events, columns " << header.columns << " in " << header.columns_bytes
-        << " bytes, payloads of " << header.payload_bytes << " bytes stored in " << header.stored_payload_bytes
-        << " with codec " << static_cast<unsigned>(header.codec) << '\n';
+    out << "batch: " << stamp.batch_bytes << " bytes, base offset " << stamp.base_offset
+        << ", append time " << stamp.append_time << ", arrival " << stamp.arrival << ", epoch "
+        << stamp.epoch << (batch.verify_stamp() ? ", stamped" : ", not stamped") << '\n'
+        << "producer " << header.producer_id << ", epoch " << header.producer_epoch
+        << ", base sequence " << header.base_sequence << ", created at " << header.created_at
+        << ", lane " << to_string(header.lane) << '\n'
+        << header.event_count << " events, columns " << header.columns << " in "
+        << header.columns_bytes << " bytes, payloads of " << header.payload_bytes
+        << " bytes stored in " << header.stored_payload_bytes << " with codec "
+        << static_cast<unsigned>(header.codec) << '\n';
     Decompressor decompressor;
     const auto payloads = must(decompressor.open(batch));
-    for (std::uint32_t i = 0; i < batch.event_count(); ++i) describe_event(out, batch.event(i, payloads));
+    for (std::uint32_t i = 0; i < batch.event_count(); ++i)
+        describe_event(out, batch.event(i, payloads));
     return out.str();
 }
 
@@ -128,8 +141,9 @@ std::string describe_frame(std::span<const std::byte> bytes) {
     const auto text = bodies().find({frame.header.api, frame.header.kind});
     if (text == bodies().end()) throw std::runtime_error("no such message");
     std::ostringstream out;
-    out << "frame: " << name_of(frame.header.kind) << ", api " << static_cast<unsigned>(frame.header.api)
-        << ", correlation id " << frame.header.correlation_id << ", " << frame.header.frame_bytes << " bytes, body of "
+    out << "frame: " << name_of(frame.header.kind) << ", api "
+        << static_cast<unsigned>(frame.header.api) << ", correlation id "
+        << frame.header.correlation_id << ", " << frame.header.frame_bytes << " bytes, body of "
         << frame.header.body_bytes << '\n'
         << text->second(frame.body) << '\n';
     for (auto rest = frame.attachments; !rest.empty();) {

@@ -1,6 +1,6 @@
 #pragma once
-// What a reader finds in a frame or a batch, field by field, as text: the second half of a golden file. Decodes with
-// the library alone and throws std::runtime_error at anything that it refuses.
+// What a reader finds in a frame or a batch, field by field, as text: the second half of a golden
+// file. Decodes with the library alone and throws std::runtime_error at anything that it refuses.
 
 #include <cstddef>
 #include <span>

@@ -16,13 +16,16 @@ constexpr std::size_t kPositionDigits = 8;
 
 std::string hex(std::size_t number, std::size_t digits) {
     std::string text(digits, '0');
-    for (auto digit = text.rbegin(); digit != text.rend(); ++digit, number >>= 4) *digit = "0123456789abcdef"[number & 15];
+    for (auto digit = text.rbegin(); digit != text.rend(); ++digit, number >>= 4)
+        *digit = "0123456789abcdef"[number & 15];
     return text;
 }
 
 }  // namespace
 
-std::filesystem::path folder() { return std::filesystem::path(CASC_SOURCE_DIR) / "tests" / "golden" / "v1"; }
+std::filesystem::path folder() {
+    return std::filesystem::path(CASC_SOURCE_DIR) / "tests" / "golden" / "v1";
+}
 
 std::vector<std::filesystem::path> all_files() {
     std::vector<std::filesystem::path> files;
@@ -70,7 +73,8 @@ Bytes from_hexdump(const std::string& lines) {
         std::string word;
         if (!(words >> word) || word != hex(bytes.size(), kPositionDigits))
             throw std::runtime_error("not the next line of a hexdump: " + line);
-        while (words >> word) bytes.push_back(static_cast<std::byte>(std::stoul(word, nullptr, 16)));
+        while (words >> word)
+            bytes.push_back(static_cast<std::byte>(std::stoul(word, nullptr, 16)));
     }
     return bytes;
 }

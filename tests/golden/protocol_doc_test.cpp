@@ -30,7 +30,9 @@ const std::string& document() {
     return text;
 }
 
-bool says(const std::string& words) { return document().find(words) != std::string::npos; }
+bool says(const std::string& words) {
+    return document().find(words) != std::string::npos;
+}
 
 // What lies between the heading `from` and the next heading of the same kind.
 std::string section(const std::string& from) {
@@ -43,14 +45,16 @@ std::string section(const std::string& from) {
 std::vector<std::string> all_matches(const std::string& text, const char* pattern) {
     const std::regex regex(pattern);
     std::vector<std::string> found;
-    for (std::sregex_iterator it(text.begin(), text.end(), regex), end; it != end; ++it) found.push_back((*it)[1]);
+    for (std::sregex_iterator it(text.begin(), text.end(), regex), end; it != end; ++it)
+        found.push_back((*it)[1]);
     return found;
 }
 
 // 16777216 -> "16 777 216"
 std::string grouped(std::size_t number) {
     std::string digits = std::to_string(number);
-    for (auto at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<std::size_t>(at), " ");
+    for (auto at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3)
+        digits.insert(static_cast<std::size_t>(at), " ");
     return digits;
 }
 
@@ -58,8 +62,9 @@ std::string grouped(std::size_t number) {
 
 TEST_CASE("golden/protocol.md: the table of errors is that of error.hpp") {
     std::string expected;
-#define CASC_X(identifier, number, name, retry, sentence)                                                          \
-    expected += "| " + std::to_string(number) + " | `" name "` | " + ((retry) ? "yes" : "no") + " | " sentence " |\n";
+#define CASC_X(identifier, number, name, retry, sentence)                                       \
+    expected += "| " + std::to_string(number) + " | `" name "` | " + ((retry) ? "yes" : "no") + \
+                " | " sentence " |\n";
     CASC_ERROR_CODES(CASC_X)
 #undef CASC_X
     const std::string written = section("## Errors");
@@ -108,7 +113,8 @@ TEST_CASE("golden/protocol.md: the frame decoded by hand is the golden one") {
 
 TEST_CASE("golden/protocol.md: every table of the schema is spoken of") {
     const std::string schema = text_of("schemas/fbs/casc.fbs");
-    const auto tables = all_matches(schema.substr(0, schema.find("// ---- state rows")), "\ntable ([A-Za-z]+)");
+    const auto tables =
+        all_matches(schema.substr(0, schema.find("// ---- state rows")), "\ntable ([A-Za-z]+)");
     CHECK(tables.size() > 60);
     for (const std::string& table : tables) {
         CAPTURE(table);
@@ -136,7 +142,8 @@ TEST_CASE("golden/protocol.md: the limits are those of the code") {
     CHECK(says("| body | 8 MiB (" + grouped(kBodyBytesMax) + " bytes)"));
     CHECK(says("| batch | 16 MiB (" + grouped(kBatchBytesMax) + " bytes)"));
     CHECK(says("| events in a batch | " + grouped(kBatchEventsMax) + " |"));
-    CHECK(says("| payloads of a batch, uncompressed | 64 MiB (" + grouped(kPayloadBytesMax) + " bytes)"));
+    CHECK(says("| payloads of a batch, uncompressed | 64 MiB (" + grouped(kPayloadBytesMax) +
+               " bytes)"));
     CHECK(says("| partitions of a topic | " + grouped(kPartitionsMax) + " |"));
     CHECK(says("port " + std::to_string(kDefaultPort)));
     CHECK(says("port " + std::to_string(kDefaultHttpPort)));

@@ -11,11 +11,13 @@
 namespace casc::golden {
 
 template <class Message>
-Bytes frame_of(wire::FrameKind kind, wire::Api api, const Message& message, const Bytes& attachments = {}) {
+Bytes frame_of(wire::FrameKind kind, wire::Api api, const Message& message,
+               const Bytes& attachments = {}) {
     wire::Encoder encoder;
     const auto body = encoder.encode(message);
     Bytes frame(wire::framed_bytes(body.size()));
-    wire::write_frame(frame, kind, api, kind == wire::FrameKind::push ? 0u : 77u, body, attachments.size());
+    wire::write_frame(frame, kind, api, kind == wire::FrameKind::push ? 0u : 77u, body,
+                      attachments.size());
     frame.insert(frame.end(), attachments.begin(), attachments.end());
     return frame;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// What today's encoder makes of each message: one frame per api and direction with every field set, and batches of each
-// shape. Each has a golden file of its name.
+// What today's encoder makes of each message: one frame per api and direction with every field set,
+// and batches of each shape. Each has a golden file of its name.
 
 #include "golden_file.hpp"
 
@@ -17,8 +17,8 @@ struct Sample {
 };
 
 [[nodiscard]] std::vector<Sample> batch_samples();
-[[nodiscard]] std::vector<Sample> topic_samples();     // connection, topics, the node
-[[nodiscard]] std::vector<Sample> event_samples();     // producing and reading
+[[nodiscard]] std::vector<Sample> topic_samples();  // connection, topics, the node
+[[nodiscard]] std::vector<Sample> event_samples();  // producing and reading
 [[nodiscard]] std::vector<Sample> group_samples();
 [[nodiscard]] std::vector<Sample> all_samples();
 

@@ -1,8 +1,8 @@
+#include "sample_frames.hpp"
+
 #include <casc/wire/batch_builder.hpp>
 
 #include <array>
-
-#include "sample_frames.hpp"
 
 namespace casc::golden {
 namespace {
@@ -13,11 +13,14 @@ constexpr EpochNanos kNow(1'700'000'000'000'000'000);
 constexpr std::array kHeaders{HeaderInput{"trace", "00-4bf92f35"}, HeaderInput{"empty", ""}};
 constexpr std::array<std::byte, 16> kMessageId = [] {
     std::array<std::byte, 16> id{};
-    for (unsigned i = 0; i < 16; ++i) id[i] = static_cast<std::byte>('A' + i);
+    for (unsigned i = 0; i < 16; ++i)
+        id[i] = static_cast<std::byte>('A' + i);
     return id;
 }();
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes_of(std::string_view text) {
+    return std::as_bytes(std::span(text));
+}
 
 Bytes finished(BatchBuilder& builder, const FinishOptions& options = {}) {
     Bytes buffer;
@@ -47,9 +50,18 @@ Bytes every_column() {
     add({.payload = bytes_of("schema version"), .schema_version = 2});
     add({.payload = bytes_of("time to live"), .time_to_live_ms = 60'000});
     add({.payload = bytes_of("deliver at"), .deliver_at = EpochNanos(kNow.value() + 1)});
-    add({.payload = bytes_of("all"), .key = bytes_of("k"), .headers = kHeaders, .message_id = kMessageId,
-         .timestamp = EpochNanos(-1), .type = "t", .correlation_id = "c", .source = "s", .destination = "d",
-         .schema_version = 0xFFFFFFFF, .time_to_live_ms = 0xFFFFFFFF, .deliver_at = EpochNanos(-1)});
+    add({.payload = bytes_of("all"),
+         .key = bytes_of("k"),
+         .headers = kHeaders,
+         .message_id = kMessageId,
+         .timestamp = EpochNanos(-1),
+         .type = "t",
+         .correlation_id = "c",
+         .source = "s",
+         .destination = "d",
+         .schema_version = 0xFFFFFFFF,
+         .time_to_live_ms = 0xFFFFFFFF,
+         .deliver_at = EpochNanos(-1)});
     add({.payload = {}});
     return finished(builder);
 }
@@ -57,7 +69,8 @@ Bytes every_column() {
 Bytes compressed() {
     BatchBuilder builder(Lane::low);
     for (int i = 0; i < 20; ++i)
-        builder.add({.payload = bytes_of("the same again and again, "), .key = bytes_of("k")}, kNow);
+        builder.add({.payload = bytes_of("the same again and again, "), .key = bytes_of("k")},
+                    kNow);
     return finished(builder, {.codec = Codec::lz4, .compress_bytes_min = 64});
 }
 
@@ -65,7 +78,9 @@ Bytes idempotent() {
     BatchBuilder builder(Lane::high);
     builder.add_payload(bytes_of("first"), kNow);
     builder.add_payload(bytes_of("second"), kNow);
-    return finished(builder, {.producer_id = ProducerId(0x0102030405060708), .producer_epoch = 9, .base_sequence = 500});
+    return finished(
+        builder,
+        {.producer_id = ProducerId(0x0102030405060708), .producer_epoch = 9, .base_sequence = 500});
 }
 
 }  // namespace
@@ -90,7 +105,8 @@ std::vector<Sample> batch_samples() {
 std::vector<Sample> all_samples() {
     std::vector<Sample> all;
     for (auto part : {batch_samples(), topic_samples(), event_samples(), group_samples()})
-        for (auto& sample : part) all.push_back(std::move(sample));
+        for (auto& sample : part)
+            all.push_back(std::move(sample));
     return all;
 }
 

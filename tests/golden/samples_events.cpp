@@ -27,7 +27,8 @@ void producing(std::vector<Sample>& samples) {
     produce.acks = 2;
     samples.push_back(request("produce", produce, example_batch(false)));
     produce.acks = 0;
-    samples.push_back({"produce.one-way", frame_of(FrameKind::one_way, Api::produce, produce, example_batch(false))});
+    samples.push_back({"produce.one-way",
+                       frame_of(FrameKind::one_way, Api::produce, produce, example_batch(false))});
     fb::ProduceReplyT produced;
     produced.base_offset = 1'000;
     produced.append_time_ns = 1'700'000'000'005'000'000;

@@ -1,7 +1,8 @@
 // The bytes of released versions decode for ever, and today's encoder still writes them.
 //
-// A new message gets a sample (samples_*.cpp) and then its file: CASC_GOLDEN_WRITE=1 build/.../casc_golden_tests
-// writes the missing ones and touches no other. Look at the new file before it is committed.
+// A new message gets a sample (samples_*.cpp) and then its file: CASC_GOLDEN_WRITE=1
+// build/.../casc_golden_tests writes the missing ones and touches no other. Look at the new file
+// before it is committed.
 #include "describe.hpp"
 #include "samples.hpp"
 
@@ -16,13 +17,16 @@ using namespace casc::golden;
 
 namespace {
 
-std::filesystem::path file_of(const Sample& sample) { return folder() / (sample.name + ".golden"); }
+std::filesystem::path file_of(const Sample& sample) {
+    return folder() / (sample.name + ".golden");
+}
 
 }  // namespace
 
 TEST_CASE("golden/wire: every sample has a file") {
     for (const Sample& sample : all_samples()) {
-        if (writing_is_asked_for()) write_new_file(file_of(sample), {sample.bytes, describe(sample.bytes)});
+        if (writing_is_asked_for())
+            write_new_file(file_of(sample), {sample.bytes, describe(sample.bytes)});
         CAPTURE(sample.name);
         CHECK(std::filesystem::exists(file_of(sample)));
     }
@@ -47,7 +51,8 @@ TEST_CASE("golden/wire: today's encoder writes the same bytes") {
         } else {
             // Only the lines about sizes may differ.
             const std::string today = describe(sample.bytes);
-            CHECK(today.substr(today.find("\nevent")) == file.text.substr(file.text.find("\nevent")));
+            CHECK(today.substr(today.find("\nevent")) ==
+                  file.text.substr(file.text.find("\nevent")));
         }
     }
 }
@@ -58,8 +63,8 @@ TEST_CASE("golden/wire: there is a frame for every api") {
         const auto header = wire::peek_frame(sample.bytes, wire::kFrameBytesMax);
         if (header) apis.insert(static_cast<unsigned>((*header)->api));
     }
-    const std::set<unsigned> expected{1,  2,  10, 11, 12, 13, 14, 15, 20, 21, 30, 31, 32, 33, 34, 35,
-                                      36, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 60, 61, 62};
+    const std::set<unsigned> expected{1,  2,  10, 11, 12, 13, 14, 15, 20, 21, 30, 31, 32, 33, 34,
+                                      35, 36, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 60, 61, 62};
     CHECK(apis == expected);
 }
 

@@ -6,14 +6,13 @@
 
 #include <casc/wire/batch_builder.hpp>
 
-#include <text.hpp>
-
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <fstream>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <text.hpp>
 #include <unistd.h>
 
 using namespace casc;

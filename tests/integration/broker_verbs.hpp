@@ -1,5 +1,6 @@
 #pragma once
-// What the integration tests say to a broker, over the client library or, where that hides something, frame by frame.
+// What the integration tests say to a broker, over the client library or, where that hides
+// something, frame by frame.
 
 #include "raw_connection.hpp"
 #include "test_broker.hpp"
@@ -22,7 +23,8 @@ using namespace std::chrono_literals;
 // Everything is answered within this on a busy machine; a test that waits longer has failed.
 inline constexpr std::chrono::seconds kPatience{60};
 
-inline std::unique_ptr<client::Client> connect(const std::string& endpoint, const std::string& client_id = "test") {
+inline std::unique_ptr<client::Client> connect(const std::string& endpoint,
+                                               const std::string& client_id = "test") {
     client::ClientOptions options;
     options.endpoints = {endpoint};
     options.client_id = client_id;
@@ -34,7 +36,9 @@ inline std::unique_ptr<client::Client> connect(const std::string& endpoint, cons
     REQUIRE_MESSAGE(connected, connected.error().message());
     return *std::move(connected);
 }
-inline std::unique_ptr<client::Client> connect(const TestBroker& broker) { return connect(broker.endpoint()); }
+inline std::unique_ptr<client::Client> connect(const TestBroker& broker) {
+    return connect(broker.endpoint());
+}
 
 template <class Answer>
 decltype(auto) must(Answer&& answer) {
@@ -56,16 +60,20 @@ inline fb::CreateTopicT create_request(const std::string& name, const ChangeSett
     return request;
 }
 // The topic's number.
-inline std::uint32_t create_topic(client::Client& client, const std::string& name, const ChangeSettings& change = {}) {
+inline std::uint32_t create_topic(client::Client& client, const std::string& name,
+                                  const ChangeSettings& change = {}) {
     return must(client.call(create_request(name, change))).topic_id;
 }
-inline std::uint32_t create_topic(RawConnection& raw, const std::string& name, const ChangeSettings& change = {}) {
+inline std::uint32_t create_topic(RawConnection& raw, const std::string& name,
+                                  const ChangeSettings& change = {}) {
     return must(raw.call(create_request(name, change))).topic_id;
 }
 inline ChangeSettings partitions(std::uint32_t count) {
     return [count](fb::TopicSettingsT& settings) { settings.partitions = count; };
 }
-inline void in_memory(fb::TopicSettingsT& settings) { settings.durability = 1; }
+inline void in_memory(fb::TopicSettingsT& settings) {
+    settings.durability = 1;
+}
 
 inline fb::DescribeTopicReplyT describe_topic(client::Client& client, const std::string& name) {
     fb::DescribeTopicT request;
@@ -74,15 +82,17 @@ inline fb::DescribeTopicReplyT describe_topic(client::Client& client, const std:
 }
 
 // A batch with one event per text.
-inline std::vector<std::byte> batch_of(const std::vector<std::string>& events, Lane lane = Lane::normal,
-                                       wire::FinishOptions options = {}) {
+inline std::vector<std::byte> batch_of(const std::vector<std::string>& events,
+                                       Lane lane = Lane::normal, wire::FinishOptions options = {}) {
     wire::BatchBuilder builder(lane);
-    for (const auto& event : events) builder.add_payload(std::as_bytes(std::span(event)), EpochNanos(1));
+    for (const auto& event : events)
+        builder.add_payload(std::as_bytes(std::span(event)), EpochNanos(1));
     std::vector<std::byte> bytes;
     builder.finish(options, bytes);
     return bytes;
 }
-inline Result<fb::ProduceReplyT> produce(RawConnection& raw, std::uint32_t topic, std::span<const std::byte> batch,
+inline Result<fb::ProduceReplyT> produce(RawConnection& raw, std::uint32_t topic,
+                                         std::span<const std::byte> batch,
                                          Acks acks = Acks::durable, std::uint32_t partition = 0) {
     fb::ProduceT request;
     request.topic_id = topic;
@@ -115,7 +125,8 @@ inline void send_many(client::Client& client, const std::string& topic, std::siz
     auto producer = must(client.make_producer(topic));
     for (std::size_t i = 0; i < count; ++i) {
         const std::string text = prefix + std::to_string(i);
-        client::Event event{.payload = std::as_bytes(std::span(text)), .lane = lane, .partition = partition};
+        client::Event event{
+            .payload = std::as_bytes(std::span(text)), .lane = lane, .partition = partition};
         if (!partition) event.key = std::as_bytes(std::span(text));
         REQUIRE(producer.send(event));
     }
@@ -135,7 +146,8 @@ bool poll_until(client::Consumer& consumer, std::vector<std::string>& into, Enou
         if (std::chrono::steady_clock::now() > deadline) return false;
         const auto events = consumer.poll(1000, 50ms);
         REQUIRE_MESSAGE(events, events.error().message());
-        for (const auto event : *events) into.push_back(text_of(event));
+        for (const auto event : *events)
+            into.push_back(text_of(event));
     }
     return true;
 }

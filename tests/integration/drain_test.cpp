@@ -66,7 +66,8 @@ TEST_CASE("broker/drain: answers that the client has not read yet are waited for
     RawConnection raw(broker.endpoint());
     raw.hello();
     const auto topic = create_topic(raw, "orders");
-    for (int i = 0; i < 12; ++i) must(produce(raw, topic, batch_of({std::string(1'000'000, 'x')})));
+    for (int i = 0; i < 12; ++i)
+        must(produce(raw, topic, batch_of({std::string(1'000'000, 'x')})));
     fb::FetchT fetch;
     auto& source = fetch.sources.emplace_back(std::make_unique<fb::FetchSourceT>());
     source->topic_id = topic;
@@ -99,7 +100,8 @@ TEST_CASE("broker/drain: a client that never reads does not keep the broker from
     RawConnection raw(broker.endpoint());
     raw.hello();
     const auto topic = create_topic(raw, "orders");
-    for (int i = 0; i < 12; ++i) must(produce(raw, topic, batch_of({std::string(1'000'000, 'x')})));
+    for (int i = 0; i < 12; ++i)
+        must(produce(raw, topic, batch_of({std::string(1'000'000, 'x')})));
     fb::SubscribeT subscribe;
     subscribe.subscription_id = 1;
     auto& source = subscribe.sources.emplace_back(std::make_unique<fb::FetchSourceT>());

@@ -55,7 +55,8 @@ constexpr std::uint32_t kLong = 60'000;
 
 }  // namespace
 
-TEST_CASE_FIXTURE(FetchFixture, "broker/fetch: what is there comes at once, with start and end of the log") {
+TEST_CASE_FIXTURE(FetchFixture,
+                  "broker/fetch: what is there comes at once, with start and end of the log") {
     must(produce(writer, topic, batch_of({"a", "b"})));
     must(produce(writer, topic, batch_of({"c"})));
     const auto all = fetch(request(0, 1, kLong));
@@ -83,19 +84,23 @@ TEST_CASE_FIXTURE(FetchFixture, "broker/fetch: bytes_min counts what comes while
     // The first batch used to be all that a source ever gave, so that this waited for max_wait_ms.
     const std::size_t one = batch_of({"12345678"}).size();
     ask(request(0, static_cast<std::uint32_t>(3 * one), kLong));
-    for (int i = 0; i < 3; ++i) must(produce(writer, topic, batch_of({"12345678"})));
+    for (int i = 0; i < 3; ++i)
+        must(produce(writer, topic, batch_of({"12345678"})));
     CHECK(answer().events.size() == 3);
 }
 
 TEST_CASE_FIXTURE(FetchFixture, "broker/fetch: bytes_max holds, but one batch always comes") {
     const std::size_t one = batch_of({std::string(1000, 'x')}).size();
-    for (int i = 0; i < 10; ++i) must(produce(writer, topic, batch_of({std::string(1000, 'x')})));
+    for (int i = 0; i < 10; ++i)
+        must(produce(writer, topic, batch_of({std::string(1000, 'x')})));
     CHECK(fetch(request(0, 1, kLong, static_cast<std::uint32_t>(3 * one))).events.size() == 3);
     CHECK(fetch(request(0, 1, kLong, 10)).events.size() == 1);
-    CHECK(fetch(request(0, 1'000'000, kLong, static_cast<std::uint32_t>(2 * one))).events.size() == 2);
+    CHECK(fetch(request(0, 1'000'000, kLong, static_cast<std::uint32_t>(2 * one))).events.size() ==
+          2);
 }
 
-TEST_CASE_FIXTURE(FetchFixture, "broker/fetch: an offset outside the log is an error with the log's bounds") {
+TEST_CASE_FIXTURE(FetchFixture,
+                  "broker/fetch: an offset outside the log is an error with the log's bounds") {
     must(produce(writer, topic, batch_of({"a"})));
     const auto beyond = fetch(request(2, 1, kLong));
     CHECK(beyond.error() == ErrorCode::offset_out_of_range);
@@ -108,7 +113,8 @@ TEST_CASE_FIXTURE(FetchFixture, "broker/fetch: an offset outside the log is an e
     CHECK(fetch(lane).error() == ErrorCode::unknown_lane);
 }
 
-TEST_CASE_FIXTURE(FetchFixture, "broker/fetch: a fetch in the gap that a crash left waits and is woken") {
+TEST_CASE_FIXTURE(FetchFixture,
+                  "broker/fetch: a fetch in the gap that a crash left waits and is woken") {
     // It used to ask the disk again and again, and never came back.
     topic = create_topic(raw, "volatile", in_memory);
     must(produce(writer, topic, batch_of({"before"})));
@@ -117,7 +123,11 @@ TEST_CASE_FIXTURE(FetchFixture, "broker/fetch: a fetch in the gap that a crash l
     RawConnection reader(broker.endpoint()), producer(broker.endpoint());
     reader.hello();
     producer.hello();
-    const auto described = must(reader.call([] { fb::DescribeTopicT d; d.name = "volatile"; return d; }()));
+    const auto described = must(reader.call([] {
+        fb::DescribeTopicT d;
+        d.name = "volatile";
+        return d;
+    }()));
     REQUIRE(described.logs.size() == 1);
     const std::uint64_t end = described.logs[0]->visible_end;
     REQUIRE(end > 1);
@@ -162,17 +172,20 @@ TEST_CASE_FIXTURE(FetchFixture, "broker/fetch: a client cannot pile up fetches w
     CHECK(waiting() == 0);
 }
 
-TEST_CASE_FIXTURE(FetchFixture, "broker/fetch: answers larger than the send queue's bound are followed by more") {
+TEST_CASE_FIXTURE(FetchFixture,
+                  "broker/fetch: answers larger than the send queue's bound are followed by more") {
     // A connection that was full for the length of a turn was never read from again.
     const std::string text(64'000, 'x');
-    for (int i = 0; i < 100; ++i) must(produce(writer, topic, batch_of({text})));
+    for (int i = 0; i < 100; ++i)
+        must(produce(writer, topic, batch_of({text})));
     std::vector<std::byte> burst;
     for (std::uint32_t i = 0; i < 20; ++i) {
         const auto frame = request_bytes(request(0, 1, kLong, 6u << 20), i);
         burst.insert(burst.end(), frame.begin(), frame.end());
     }
     raw.send(burst);
-    for (std::uint32_t i = 0; i < 20; ++i) CHECK(answer().events.size() > 90);
+    for (std::uint32_t i = 0; i < 20; ++i)
+        CHECK(answer().events.size() > 90);
     CHECK(must(raw.call(fb::ListTopicsT{})).topics.size() == 1);
 }
 

@@ -19,11 +19,14 @@ struct RawMember {
     std::map<std::uint32_t, std::map<std::uint8_t, std::uint64_t>> positions;
     ErrorCode removed = ErrorCode::ok;
 
-    RawMember(const TestBroker& broker, std::string group_name) : raw(broker.endpoint()), group(std::move(group_name)) {
+    RawMember(const TestBroker& broker, std::string group_name)
+        : raw(broker.endpoint()), group(std::move(group_name)) {
         raw.hello();
     }
-    Result<fb::JoinGroupReplyT> join(const std::string& member = {}, const std::string& instance = {},
-                                     std::uint32_t session_ms = 30'000, std::uint32_t rebalance_ms = 60'000) {
+    Result<fb::JoinGroupReplyT> join(const std::string& member = {},
+                                     const std::string& instance = {},
+                                     std::uint32_t session_ms = 30'000,
+                                     std::uint32_t rebalance_ms = 60'000) {
         fb::JoinGroupT request;
         request.group = group;
         request.member_id = member;
@@ -113,7 +116,8 @@ struct GroupsFixture {
         request.group = group;
         return must(client->call(request));
     }
-    client::Consumer consumer(client::Client& of, const std::string& group, const std::string& instance = {}) {
+    client::Consumer consumer(client::Client& of, const std::string& group,
+                              const std::string& instance = {}) {
         client::ConsumerOptions options;
         options.group = group;
         options.instance_id = instance;
@@ -125,7 +129,8 @@ struct GroupsFixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: two members share, and what one keeps is not touched") {
+TEST_CASE_FIXTURE(GroupsFixture,
+                  "broker/groups: two members share, and what one keeps is not touched") {
     RawMember a(broker, "g"), b(broker, "g");
     must(a.join());
     a.wait([&] { return a.owned.size() == 4; });
@@ -144,7 +149,9 @@ TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: two members share, and what one
     CHECK(a.asked_back.empty());
 }
 
-TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: when a member leaves, the other gets its partitions and keeps its own") {
+TEST_CASE_FIXTURE(
+    GroupsFixture,
+    "broker/groups: when a member leaves, the other gets its partitions and keeps its own") {
     RawMember a(broker, "g"), b(broker, "g");
     must(a.join());
     a.wait([&] { return a.owned.size() == 4; });
@@ -161,7 +168,8 @@ TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: when a member leaves, the other
     CHECK(b.commit(topic, 0, 0) == ErrorCode::unknown_member);
 }
 
-TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: a member that crashes is replaced after its session timeout") {
+TEST_CASE_FIXTURE(GroupsFixture,
+                  "broker/groups: a member that crashes is replaced after its session timeout") {
     RawMember b(broker, "g");
     {
         RawMember a(broker, "g");
@@ -174,7 +182,9 @@ TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: a member that crashes is replac
     CHECK(describe("g").members.size() == 1);
 }
 
-TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: a refused connection does not keep the sessions of those who are away alive") {
+TEST_CASE_FIXTURE(
+    GroupsFixture,
+    "broker/groups: a refused connection does not keep the sessions of those who are away alive") {
     // A connection that was turned away had the number 0, which also says that a member is away.
     TestBrokerOptions options;
     options.settings = {"limits.connections=2"};
@@ -192,7 +202,8 @@ TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: a refused connection does not k
     fb::HelloT hello;
     hello.version_min = hello.version_max = wire::kProtocolVersion;
     auto filler = std::make_unique<RawConnection>(small.endpoint());
-    while (!filler->call(hello)) filler = std::make_unique<RawConnection>(small.endpoint());
+    while (!filler->call(hello))
+        filler = std::make_unique<RawConnection>(small.endpoint());
     std::size_t refused = 0;
     while (b.owned.size() < 4) {  // each refusal would have begun the second of a anew
         RawConnection turned_away(small.endpoint());
@@ -203,7 +214,8 @@ TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: a refused connection does not k
     CHECK(refused > 0);
 }
 
-TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: a member that comes back in time keeps its partitions") {
+TEST_CASE_FIXTURE(GroupsFixture,
+                  "broker/groups: a member that comes back in time keeps its partitions") {
     auto a = std::make_unique<RawMember>(broker, "g");
     must(a->join());
     a->wait([&] { return a->owned.size() == 4; });
@@ -211,20 +223,23 @@ TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: a member that comes back in tim
     a->raw.abort();
     RawMember again(broker, "g");
     auto joined = again.join(id);
-    while (code_of(joined) == ErrorCode::member_in_use) joined = again.join(id);  // the end is not noticed yet
+    while (code_of(joined) == ErrorCode::member_in_use)
+        joined = again.join(id);  // the end is not noticed yet
     must(joined);
     again.wait([&] { return again.owned.size() == 4; });
     CHECK(again.id == id);
 }
 
-TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: a second consumer with the same member id is refused") {
+TEST_CASE_FIXTURE(GroupsFixture,
+                  "broker/groups: a second consumer with the same member id is refused") {
     RawMember a(broker, "g"), thief(broker, "g");
     must(a.join());
     CHECK(code_of(thief.join(a.id)) == ErrorCode::member_in_use);
     CHECK(a.commit(topic, 0, 0) == ErrorCode::ok);
 }
 
-TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: a static member's place goes to whoever comes with its name") {
+TEST_CASE_FIXTURE(GroupsFixture,
+                  "broker/groups: a static member's place goes to whoever comes with its name") {
     RawMember old(broker, "g"), fresh(broker, "g"), other(broker, "g");
     must(old.join({}, "till-3"));
     old.wait([&] { return old.owned.size() == 4; });
@@ -238,7 +253,9 @@ TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: a static member's place goes to
     fresh.wait([&] { return fresh.asked_back.size() == 2; });
 }
 
-TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: a partition that is not let go of is taken, and its old owner cannot commit it") {
+TEST_CASE_FIXTURE(GroupsFixture,
+                  "broker/groups: a partition that is not let go of is taken, and its old owner "
+                  "cannot commit it") {
     RawMember slow(broker, "g"), b(broker, "g");
     must(slow.join({}, {}, 30'000, 1000));
     slow.wait([&] { return slow.owned.size() == 4; });
@@ -264,7 +281,8 @@ TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: what is being asked back may st
     CHECK(b.positions[moving][2] == 1);
 }
 
-TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: committed positions survive a crash of the broker") {
+TEST_CASE_FIXTURE(GroupsFixture,
+                  "broker/groups: committed positions survive a crash of the broker") {
     {
         RawMember a(broker, "g");
         must(a.join());
@@ -295,7 +313,9 @@ TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: partitions that are added are g
     CHECK(a.asked_back.empty());
 }
 
-TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: a topic that comes later is picked up, one that goes is asked back") {
+TEST_CASE_FIXTURE(
+    GroupsFixture,
+    "broker/groups: a topic that comes later is picked up, one that goes is asked back") {
     RawMember a(broker, "g");
     fb::JoinGroupT request;
     request.group = "g";
@@ -319,7 +339,9 @@ TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: joins that make no sense are re
     CHECK(code_of(a.join()) == ErrorCode::invalid_request);
 }
 
-TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: reset tells with dry_run what it would do, and waits for an empty group") {
+TEST_CASE_FIXTURE(
+    GroupsFixture,
+    "broker/groups: reset tells with dry_run what it would do, and waits for an empty group") {
     send_many(*client, "orders", 10, "e", Lane::normal, PartitionId(0));
     fb::ResetGroupT reset;
     reset.group = "g";
@@ -363,7 +385,9 @@ TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: reset tells with dry_run what i
     CHECK(code_of(client->call(reset)) == ErrorCode::unknown_group);
 }
 
-TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: two consumers of the client library get every event, together, once") {
+TEST_CASE_FIXTURE(
+    GroupsFixture,
+    "broker/groups: two consumers of the client library get every event, together, once") {
     const auto second = connect(broker);
     auto a = consumer(*client, "g"), b = consumer(*second, "g");
     REQUIRE(a.subscribe({"orders"}));
@@ -390,11 +414,13 @@ TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: two consumers of the client lib
     REQUIRE(a.commit());
     REQUIRE(b.commit());
     std::uint64_t lag = 0;
-    for (const auto& log : describe("g").lag) lag += log->visible_end - log->committed;
+    for (const auto& log : describe("g").lag)
+        lag += log->visible_end - log->committed;
     CHECK(lag == 0);
 }
 
-TEST_CASE_FIXTURE(GroupsFixture, "broker/groups: the next consumer goes on where the last one committed") {
+TEST_CASE_FIXTURE(GroupsFixture,
+                  "broker/groups: the next consumer goes on where the last one committed") {
     send_many(*client, "orders", 100, "e", Lane::high, PartitionId(1));
     std::vector<std::string> first, second;
     {

@@ -6,14 +6,13 @@
 
 #include <casc/wire/batch_builder.hpp>
 
-#include <text.hpp>
-
 #include <doctest/doctest.h>
 
 #include <fstream>
 #include <regex>
 #include <set>
 #include <sstream>
+#include <text.hpp>
 
 using namespace casc;
 using namespace casc::test;

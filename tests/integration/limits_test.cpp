@@ -8,7 +8,9 @@
 using namespace casc;
 using namespace casc::test;
 
-TEST_CASE("broker/limits: one connection too many is told why and closed, and its place is free when another ends") {
+TEST_CASE(
+    "broker/limits: one connection too many is told why and closed, and its place is free when "
+    "another ends") {
     TestBrokerOptions options;
     options.settings = {"limits.connections=2"};
     TestBroker broker(options);
@@ -36,7 +38,8 @@ TEST_CASE("broker/limits: one connection too many is told why and closed, and it
 
 TEST_CASE("broker/limits: a silent connection is closed, one that pings is not") {
     TestBrokerOptions options;
-    options.settings = {"limits.handshake_timeout=300ms", "limits.idle_timeout=1500ms", "limits.heartbeat=200ms"};
+    options.settings = {"limits.handshake_timeout=300ms", "limits.idle_timeout=1500ms",
+                        "limits.heartbeat=200ms"};
     TestBroker broker(options);
     RawConnection mute(broker.endpoint()), silent(broker.endpoint()), alive(broker.endpoint());
     silent.hello();
@@ -44,7 +47,8 @@ TEST_CASE("broker/limits: a silent connection is closed, one that pings is not")
     CHECK(mute.closed_by_peer());
     std::atomic<bool> gone{false};
     std::thread waiting([&] { gone = silent.closed_by_peer(); });
-    while (!gone) REQUIRE(alive.call(fb::PingT{}));
+    while (!gone)
+        REQUIRE(alive.call(fb::PingT{}));
     waiting.join();
     CHECK(alive.call(fb::PingT{}));
 }
@@ -60,12 +64,16 @@ TEST_CASE("broker/limits: topics.topics_max is a number, not a crash") {
     CHECK(code_of(raw.call(create_request("c"))) == ErrorCode::overloaded);
 }
 
-TEST_CASE("broker/limits: a client that asks and does not read is not listened to, and costs a bounded amount") {
-    // Each answer is a thousand times its request; all of them used to be made as fast as they were asked for.
+TEST_CASE(
+    "broker/limits: a client that asks and does not read is not listened to, and costs a bounded "
+    "amount") {
+    // Each answer is a thousand times its request; all of them used to be made as fast as they were
+    // asked for.
     TestBroker broker;
     RawConnection other(broker.endpoint());
     other.hello();
-    for (int i = 0; i < 400; ++i) create_topic(other, std::string(200, 'n') + std::to_string(i));
+    for (int i = 0; i < 400; ++i)
+        create_topic(other, std::string(200, 'n') + std::to_string(i));
     std::vector<std::byte> burst;
     for (std::uint32_t i = 0; i < 8000; ++i) {
         const auto frame = request_bytes(fb::ListTopicsT{}, i);
@@ -76,7 +84,8 @@ TEST_CASE("broker/limits: a client that asks and does not read is not listened t
     const auto before = broker.resident_bytes();
     // More than a gigabyte of answers; those that fit nowhere are not made.
     std::thread asking([&] { greedy.send(burst); });
-    for (int i = 0; i < 50; ++i) must(other.call(fb::PingT{}));
+    for (int i = 0; i < 50; ++i)
+        must(other.call(fb::PingT{}));
     for (int i = 0; i < 100; ++i) {
         const auto frame = greedy.receive();
         REQUIRE(frame);
@@ -88,7 +97,8 @@ TEST_CASE("broker/limits: a client that asks and does not read is not listened t
     CHECK(must(other.call(fb::ListTopicsT{})).topics.size() == 400);
 }
 
-TEST_CASE("broker/limits: a producer that is faster than a tiny budget is held back and loses nothing") {
+TEST_CASE(
+    "broker/limits: a producer that is faster than a tiny budget is held back and loses nothing") {
     TestBrokerOptions options;
     options.settings = {"limits.memory_bytes=16MiB"};
     TestBroker broker(options);
@@ -102,8 +112,9 @@ TEST_CASE("broker/limits: a producer that is faster than a tiny budget is held b
     std::atomic<int> delivered{0};
     constexpr int count = 12'000;  // 96 MB
     for (int i = 0; i < count; ++i)
-        REQUIRE(producer.send({.payload = std::as_bytes(std::span(payload))},
-                              [&](Result<client::Delivery> outcome) { delivered += outcome.has_value(); }));
+        REQUIRE(producer.send(
+            {.payload = std::as_bytes(std::span(payload))},
+            [&](Result<client::Delivery> outcome) { delivered += outcome.has_value(); }));
     REQUIRE(producer.close(kPatience));
     CHECK(delivered == count);
     CHECK(describe_topic(*client, "orders").topic->events == count);

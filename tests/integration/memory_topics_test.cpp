@@ -1,5 +1,5 @@
-// Topics of `memory` durability: events are seen before they are on disk, and an offset that was seen never comes to
-// mean another event.
+// Topics of `memory` durability: events are seen before they are on disk, and an offset that was
+// seen never comes to mean another event.
 
 #include "broker_verbs.hpp"
 
@@ -8,7 +8,9 @@
 using namespace casc;
 using namespace casc::test;
 
-TEST_CASE("broker/memory_topics: offsets are not used again after a crash, and the epoch says that there was one") {
+TEST_CASE(
+    "broker/memory_topics: offsets are not used again after a crash, and the epoch says that there "
+    "was one") {
     TestBroker broker;
     std::uint32_t topic = 0;
     std::map<std::uint64_t, std::string> seen;
@@ -21,7 +23,8 @@ TEST_CASE("broker/memory_topics: offsets are not used again after a crash, and t
         for (int i = 0; i < 50; ++i) {
             const std::string text = std::to_string(life) + "/" + std::to_string(i);
             const auto reply = must(produce(raw, topic, batch_of({text}), Acks::memory));
-            CHECK_MESSAGE(reply.base_offset >= last_end, "an offset that may have been seen was used again");
+            CHECK_MESSAGE(reply.base_offset >= last_end,
+                          "an offset that may have been seen was used again");
             CHECK(seen.emplace(reply.base_offset, text).second);
             last_end = reply.base_offset + 1;
             if (i == 0 && life > 0) CHECK(reply.epoch > last_epoch);
@@ -48,7 +51,9 @@ TEST_CASE("broker/memory_topics: offsets are not used again after a crash, and t
     CHECK(ended);
 }
 
-TEST_CASE("broker/memory_topics: a consumer sees an event without waiting for the disk's acknowledgement") {
+TEST_CASE(
+    "broker/memory_topics: a consumer sees an event without waiting for the disk's "
+    "acknowledgement") {
     TestBroker broker;
     RawConnection raw(broker.endpoint()), reader(broker.endpoint());
     raw.hello();
@@ -75,7 +80,8 @@ TEST_CASE("broker/memory_topics: an orderly stop loses nothing") {
         RawConnection raw(broker.endpoint());
         raw.hello();
         const auto topic = create_topic(raw, "fast", in_memory);
-        for (int i = 0; i < 100; ++i) must(produce(raw, topic, batch_of({std::to_string(i)}), Acks::memory));
+        for (int i = 0; i < 100; ++i)
+            must(produce(raw, topic, batch_of({std::to_string(i)}), Acks::memory));
         CHECK(broker.terminate() == 0);
     }
     broker.start();
@@ -84,5 +90,6 @@ TEST_CASE("broker/memory_topics: an orderly stop loses nothing") {
     REQUIRE(consumer.assign({{"fast", PartitionId(0), Lane::normal, Offset(0)}}));
     std::vector<std::string> events;
     REQUIRE(poll_until(consumer, events, [&] { return events.size() >= 100; }));
-    for (int i = 0; i < 100; ++i) CHECK(events[static_cast<std::size_t>(i)] == std::to_string(i));
+    for (int i = 0; i < 100; ++i)
+        CHECK(events[static_cast<std::size_t>(i)] == std::to_string(i));
 }

@@ -31,7 +31,8 @@ struct RetentionFixture {
         return true;
     }
     void fill(std::uint32_t topic, int batches, std::size_t payload = 100) {
-        for (int i = 0; i < batches; ++i) must(produce(raw, topic, batch_of({std::string(payload, 'x')})));
+        for (int i = 0; i < batches; ++i)
+            must(produce(raw, topic, batch_of({std::string(payload, 'x')})));
     }
 };
 
@@ -45,10 +46,11 @@ TEST_CASE_FIXTURE(RetentionFixture, "broker/retention: by count, exactly, and on
     CHECK(must(produce(raw, topic, batch_of({"x"}))).base_offset == 35);
 }
 
-TEST_CASE_FIXTURE(RetentionFixture, "broker/retention: by bytes, whole batches, never below the bound") {
+TEST_CASE_FIXTURE(RetentionFixture,
+                  "broker/retention: by bytes, whole batches, never below the bound") {
     const std::size_t one = batch_of({std::string(100, 'x')}).size();
-    const auto topic =
-        create_topic(raw, "t", [&](auto& s) { s.retention_bytes = static_cast<std::int64_t>(10 * one); });
+    const auto topic = create_topic(
+        raw, "t", [&](auto& s) { s.retention_bytes = static_cast<std::int64_t>(10 * one); });
     fill(topic, 50);
     CHECK(eventually([&] { return bounds("t").first == 40; }));
 }
@@ -62,7 +64,8 @@ TEST_CASE_FIXTURE(RetentionFixture, "broker/retention: by age, everything that i
     CHECK(eventually([&] { return bounds("t").first == 6; }));
 }
 
-TEST_CASE_FIXTURE(RetentionFixture, "broker/retention: a shorter age holds at once for what is there") {
+TEST_CASE_FIXTURE(RetentionFixture,
+                  "broker/retention: a shorter age holds at once for what is there") {
     // It used to wait until the old, longer age was over.
     const auto topic = create_topic(raw, "t", [](auto& s) { s.retention_ms = 24 * 3'600'000; });
     fill(topic, 5);
@@ -74,7 +77,9 @@ TEST_CASE_FIXTURE(RetentionFixture, "broker/retention: a shorter age holds at on
     CHECK(eventually([&] { return bounds("t").first == 5; }));
 }
 
-TEST_CASE_FIXTURE(RetentionFixture, "broker/retention: a lower count holds at once, and low-water marks survive a crash") {
+TEST_CASE_FIXTURE(
+    RetentionFixture,
+    "broker/retention: a lower count holds at once, and low-water marks survive a crash") {
     const auto topic = create_topic(raw, "t");
     fill(topic, 20);
     fb::AlterTopicT alter;
@@ -95,7 +100,8 @@ TEST_CASE_FIXTURE(RetentionFixture, "broker/retention: a lower count holds at on
     CHECK(must(after.call(request)).logs.at(0)->start == 20);
 }
 
-TEST_CASE_FIXTURE(RetentionFixture, "broker/retention: a reader that falls out of the log goes on at its start") {
+TEST_CASE_FIXTURE(RetentionFixture,
+                  "broker/retention: a reader that falls out of the log goes on at its start") {
     const auto topic = create_topic(raw, "t", [](auto& s) { s.retention_events = 10; });
     fill(topic, 100);
     REQUIRE(eventually([&] { return bounds("t").first == 90; }));

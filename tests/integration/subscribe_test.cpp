@@ -21,18 +21,21 @@ struct SubscribeFixture {
         writer.hello();
         topic = create_topic(raw, "orders");
     }
-    [[nodiscard]] std::unique_ptr<fb::FetchSourceT> source(Lane lane, std::uint64_t offset = 0) const {
+    [[nodiscard]] std::unique_ptr<fb::FetchSourceT> source(Lane lane,
+                                                           std::uint64_t offset = 0) const {
         auto source = std::make_unique<fb::FetchSourceT>();
         source->topic_id = topic;
         source->lane = static_cast<std::uint8_t>(lane);
         source->offset = offset;
         return source;
     }
-    ErrorCode subscribe(std::uint32_t id, const std::vector<Lane>& lanes, std::uint64_t bytes, std::uint64_t events,
-                        std::uint8_t order = 0, std::uint32_t deliver_bytes = 1024) {
+    ErrorCode subscribe(std::uint32_t id, const std::vector<Lane>& lanes, std::uint64_t bytes,
+                        std::uint64_t events, std::uint8_t order = 0,
+                        std::uint32_t deliver_bytes = 1024) {
         fb::SubscribeT request;
         request.subscription_id = id;
-        for (const Lane lane : lanes) request.sources.push_back(source(lane));
+        for (const Lane lane : lanes)
+            request.sources.push_back(source(lane));
         request.order = order;
         request.credit_bytes = bytes;
         request.credit_events = events;
@@ -45,7 +48,8 @@ struct SubscribeFixture {
         credit.bytes = bytes;
         credit.events = events;
         wire::Encoder encoder;
-        raw.send(frame_bytes(wire::FrameKind::one_way, wire::Api::credit, 0, encoder.encode(credit)));
+        raw.send(
+            frame_bytes(wire::FrameKind::one_way, wire::Api::credit, 0, encoder.encode(credit)));
     }
     struct Push {
         fb::DeliverT body;
@@ -58,7 +62,8 @@ struct SubscribeFixture {
         const auto frame = raw.receive();
         REQUIRE(frame);
         REQUIRE(frame->header.kind == wire::FrameKind::push);
-        return {must(wire::decode<fb::Deliver>(frame->body)), events_in(frame->attachments), frame->attachments.size()};
+        return {must(wire::decode<fb::Deliver>(frame->body)), events_in(frame->attachments),
+                frame->attachments.size()};
     }
     // Everything that was pushed before the broker answers this.
     std::vector<Push> pushed_until_now() {
@@ -68,12 +73,13 @@ struct SubscribeFixture {
             const auto frame = raw.receive();
             REQUIRE(frame);
             if (frame->header.kind != wire::FrameKind::push) return pushes;
-            pushes.push_back({must(wire::decode<fb::Deliver>(frame->body)), events_in(frame->attachments),
-                              frame->attachments.size()});
+            pushes.push_back({must(wire::decode<fb::Deliver>(frame->body)),
+                              events_in(frame->attachments), frame->attachments.size()});
         }
     }
     void write(Lane lane, int batches, std::size_t payload = 8) {
-        // Only the last one waits for the disk: the reader says nothing meanwhile, and must not look dead.
+        // Only the last one waits for the disk: the reader says nothing meanwhile, and must not
+        // look dead.
         for (int i = 0; i < batches; ++i)
             must(produce(writer, topic, batch_of({std::string(payload, 'x')}, lane),
                          i + 1 < batches ? Acks::memory : Acks::durable));
@@ -97,22 +103,26 @@ TEST_CASE_FIXTURE(SubscribeFixture, "broker/subscribe: never more than was grant
     const std::size_t one = batch_of({"12345678"}).size();
     REQUIRE(subscribe(1, {Lane::normal}, 5 * one, kPlenty) == ErrorCode::ok);
     std::size_t bytes = 0;
-    while (bytes < 5 * one) bytes += push().bytes;
+    while (bytes < 5 * one)
+        bytes += push().bytes;
     CHECK(bytes <= 6 * one);
     CHECK(pushed_until_now().empty());
     credit(1, 2 * one, 0);
     bytes = push().bytes;
-    while (bytes < 2 * one) bytes += push().bytes;
+    while (bytes < 2 * one)
+        bytes += push().bytes;
     CHECK(bytes <= 3 * one);
     CHECK(pushed_until_now().empty());
 }
 
-TEST_CASE_FIXTURE(SubscribeFixture, "broker/subscribe: under backlog critical goes first and low gets its share") {
+TEST_CASE_FIXTURE(SubscribeFixture,
+                  "broker/subscribe: under backlog critical goes first and low gets its share") {
     write(Lane::low, 30, 1000);  // as large as a Deliver, so that each is one
     write(Lane::critical, 100, 1000);
     REQUIRE(subscribe(1, {Lane::low, Lane::critical}, kPlenty, kPlenty) == ErrorCode::ok);
     std::vector<Lane> lanes;
-    while (lanes.size() < 130) lanes.insert(lanes.end(), 1, push().lane());
+    while (lanes.size() < 130)
+        lanes.insert(lanes.end(), 1, push().lane());
     CHECK(lanes[0] == Lane::critical);
     std::size_t since_low = 0, low_in_first_64 = 0;
     for (std::size_t i = 0; i < 64; ++i) {
@@ -124,16 +134,19 @@ TEST_CASE_FIXTURE(SubscribeFixture, "broker/subscribe: under backlog critical go
     CHECK(low_in_first_64 <= 5);
 }
 
-TEST_CASE_FIXTURE(SubscribeFixture, "broker/subscribe: in arrival order the lanes come as they were written") {
+TEST_CASE_FIXTURE(SubscribeFixture,
+                  "broker/subscribe: in arrival order the lanes come as they were written") {
     std::vector<std::string> written;
     for (int i = 0; i < 60; ++i) {
         written.push_back(std::to_string(i));
-        must(produce(writer, topic, batch_of({written.back()}, kLanes[static_cast<std::size_t>(i * 7 % 4)])));
+        must(produce(writer, topic,
+                     batch_of({written.back()}, kLanes[static_cast<std::size_t>(i * 7 % 4)])));
     }
     REQUIRE(subscribe(1, {kLanes.begin(), kLanes.end()}, kPlenty, kPlenty, 1) == ErrorCode::ok);
     std::vector<std::string> read;
     while (read.size() < written.size())
-        for (const auto& event : push().events) read.push_back(event);
+        for (const auto& event : push().events)
+            read.push_back(event);
     CHECK(read == written);
 }
 
@@ -141,7 +154,8 @@ TEST_CASE_FIXTURE(SubscribeFixture, "broker/subscribe: moved sources carry the n
     write(Lane::normal, 3);
     REQUIRE(subscribe(1, {Lane::normal}, kPlenty, 3) == ErrorCode::ok);
     std::size_t events = 0;
-    while (events < 3) events += push().events.size();
+    while (events < 3)
+        events += push().events.size();
     fb::UpdateSubscriptionT update;
     update.subscription_id = 1;
     update.add.push_back(source(Lane::normal, 1));
@@ -164,7 +178,8 @@ TEST_CASE_FIXTURE(SubscribeFixture, "broker/subscribe: moved sources carry the n
     CHECK(pushed_until_now().empty());
 }
 
-TEST_CASE_FIXTURE(SubscribeFixture, "broker/subscribe: a source that cannot be read ends, with the reason") {
+TEST_CASE_FIXTURE(SubscribeFixture,
+                  "broker/subscribe: a source that cannot be read ends, with the reason") {
     REQUIRE(subscribe(1, {Lane::critical}, kPlenty, kPlenty) == ErrorCode::ok);
     fb::UpdateSubscriptionT update;
     update.subscription_id = 1;
@@ -199,7 +214,9 @@ TEST_CASE_FIXTURE(SubscribeFixture, "broker/subscribe: mistakes are refused and 
     CHECK(must(raw.call(fb::ListTopicsT{})).topics.size() == 1);
 }
 
-TEST_CASE_FIXTURE(SubscribeFixture, "broker/subscribe: a reader that stops reading harms nobody and goes on where it stopped") {
+TEST_CASE_FIXTURE(
+    SubscribeFixture,
+    "broker/subscribe: a reader that stops reading harms nobody and goes on where it stopped") {
     REQUIRE(subscribe(1, {Lane::normal}, kPlenty, kPlenty, 0, 65'536) == ErrorCode::ok);
     RawConnection other(broker.endpoint());
     other.hello();
@@ -212,10 +229,12 @@ TEST_CASE_FIXTURE(SubscribeFixture, "broker/subscribe: a reader that stops readi
     std::size_t seen_by_other = 0;
     for (std::size_t i = 0; i < count; ++i) {
         must(produce(writer, topic, batch_of({std::to_string(i) + std::string(60'000, '.')})));
-        while (seen_by_other <= i) seen_by_other += events_in(other.receive()->attachments).size();
+        while (seen_by_other <= i)
+            seen_by_other += events_in(other.receive()->attachments).size();
     }
     CHECK(seen_by_other == count);
     std::size_t next = 0;
     while (next < count)
-        for (const auto& event : push().events) CHECK(std::stoul(event) == next++);
+        for (const auto& event : push().events)
+            CHECK(std::stoul(event) == next++);
 }

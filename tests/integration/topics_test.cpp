@@ -35,7 +35,8 @@ struct TopicsFixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(TopicsFixture, "broker/topics: a topic is there after a crash, with its settings and number") {
+TEST_CASE_FIXTURE(TopicsFixture,
+                  "broker/topics: a topic is there after a crash, with its settings and number") {
     const auto id = create_topic(raw, "orders", [](auto& settings) {
         settings.partitions = 3;
         settings.retention_ms = 12'345;
@@ -52,10 +53,13 @@ TEST_CASE_FIXTURE(TopicsFixture, "broker/topics: a topic is there after a crash,
     CHECK(found.topic->settings->retention_bytes == 1'000'000);
 }
 
-TEST_CASE_FIXTURE(TopicsFixture, "broker/topics: bad names and settings are refused, and validate_only creates nothing") {
+TEST_CASE_FIXTURE(
+    TopicsFixture,
+    "broker/topics: bad names and settings are refused, and validate_only creates nothing") {
     CHECK(create("orders") == ErrorCode::ok);
     CHECK(create("orders") == ErrorCode::topic_exists);
-    for (const char* name : {"", ".hidden", "a b", "a/b", "\xc3\xa4"}) CHECK(create(name) == ErrorCode::invalid_request);
+    for (const char* name : {"", ".hidden", "a b", "a/b", "\xc3\xa4"})
+        CHECK(create(name) == ErrorCode::invalid_request);
     CHECK(create(std::string(250, 'n')) == ErrorCode::invalid_request);
     CHECK(create(std::string(249, 'n')) == ErrorCode::ok);
     CHECK(create("t", partitions(0)) == ErrorCode::invalid_config);
@@ -86,15 +90,18 @@ TEST_CASE_FIXTURE(TopicsFixture, "broker/topics: alter changes what it names and
 }
 
 TEST_CASE_FIXTURE(TopicsFixture, "broker/topics: listings come by name, page by page, by prefix") {
-    for (const char* name : {"b.2", "a.1", "b.1", "c", "b.3"}) create_topic(raw, name);
-    const auto list = [&](const std::string& prefix, const std::string& after, std::uint32_t limit) {
+    for (const char* name : {"b.2", "a.1", "b.1", "c", "b.3"})
+        create_topic(raw, name);
+    const auto list = [&](const std::string& prefix, const std::string& after,
+                          std::uint32_t limit) {
         fb::ListTopicsT request;
         request.prefix = prefix;
         request.after = after;
         request.limit = limit;
         const auto reply = must(raw.call(request));
         std::string names;
-        for (const auto& topic : reply.topics) names += topic->name + " ";
+        for (const auto& topic : reply.topics)
+            names += topic->name + " ";
         return names + (reply.more ? "+" : "");
     };
     CHECK(list("", "", 0) == "a.1 b.1 b.2 b.3 c ");
@@ -103,9 +110,11 @@ TEST_CASE_FIXTURE(TopicsFixture, "broker/topics: listings come by name, page by 
     CHECK(list("x", "", 0) == "");
 }
 
-TEST_CASE_FIXTURE(TopicsFixture, "broker/topics: purge takes what is there or what lies below a position") {
+TEST_CASE_FIXTURE(TopicsFixture,
+                  "broker/topics: purge takes what is there or what lies below a position") {
     const auto id = create_topic(raw, "orders");
-    for (int i = 0; i < 10; ++i) must(produce(raw, id, batch_of({"x"})));
+    for (int i = 0; i < 10; ++i)
+        must(produce(raw, id, batch_of({"x"})));
     fb::PurgeTopicT purge;
     purge.name = "orders";
     auto& position = purge.positions.emplace_back(std::make_unique<fb::PurgePositionT>());
@@ -124,7 +133,9 @@ TEST_CASE_FIXTURE(TopicsFixture, "broker/topics: purge takes what is there or wh
     CHECK(must(produce(raw, id, batch_of({"x"}))).base_offset == 10);
 }
 
-TEST_CASE_FIXTURE(TopicsFixture, "broker/topics: a deleted topic is gone for good, its name is free, its number is not") {
+TEST_CASE_FIXTURE(
+    TopicsFixture,
+    "broker/topics: a deleted topic is gone for good, its name is free, its number is not") {
     const auto old = create_topic(raw, "orders");
     must(produce(raw, old, batch_of({"x"})));
     must(raw.call(named<fb::DeleteTopicT>("orders")));
@@ -141,7 +152,8 @@ TEST_CASE_FIXTURE(TopicsFixture, "broker/topics: a deleted topic is gone for goo
     CHECK(create_topic(after, "another") > fresh);
 }
 
-TEST_CASE_FIXTURE(TopicsFixture, "broker/topics: a group that read a deleted topic forgets its positions in it") {
+TEST_CASE_FIXTURE(TopicsFixture,
+                  "broker/topics: a group that read a deleted topic forgets its positions in it") {
     const auto id = create_topic(raw, "orders");
     must(produce(raw, id, batch_of({"x"})));
     fb::CommitT commit;
@@ -177,8 +189,10 @@ TEST_CASE("broker/topics: topics come into being by use only when the policy say
     CHECK(code_of(connect(strict)->make_producer("by-use")) == ErrorCode::unknown_topic);
 }
 
-TEST_CASE_FIXTURE(TopicsFixture, "broker/topics: an answer that fits no frame is refused, not sent") {
-    // Names of a group's topics alone would have passed the limit of a body; the client would have hung up.
+TEST_CASE_FIXTURE(TopicsFixture,
+                  "broker/topics: an answer that fits no frame is refused, not sent") {
+    // Names of a group's topics alone would have passed the limit of a body; the client would have
+    // hung up.
     fb::JoinGroupT join;
     join.group = "g";
     join.session_timeout_ms = 30'000;

@@ -1,5 +1,6 @@
-// One bit of what is stored turns over. Either nobody notices because it did not matter, or the store says that its data
-// is corrupt; nobody is ever given other bytes, and nothing that was proven durable is missing without a word.
+// One bit of what is stored turns over. Either nobody notices because it did not matter, or the
+// store says that its data is corrupt; nobody is ever given other bytes, and nothing that was
+// proven durable is missing without a word.
 
 #include "rounds.hpp"
 
@@ -31,7 +32,8 @@ std::vector<std::string> files_of(World& world, const Target& target) {
     REQUIRE(names);
     for (const std::string& name : *names) {
         const std::string path = target.folder() + "/" + name;
-        if (name.find(target.part) != std::string::npos && !world.disk().content(path).empty()) files.push_back(path);
+        if (name.find(target.part) != std::string::npos && !world.disk().content(path).empty())
+            files.push_back(path);
     }
     return files;
 }
@@ -43,16 +45,22 @@ std::size_t used_bytes(World& world, const std::string& path) {
     return last == std::string::npos ? content.size() : last + 1;
 }
 
-bool says_corrupt(const Error& error) { return error.code == ErrorCode::data_corrupt; }
+bool says_corrupt(const Error& error) {
+    return error.code == ErrorCode::data_corrupt;
+}
 
 // CURRENT is one name: with another bit it names a file that does not exist.
 bool refuses(const Target& target, const Error& error) {
-    if (target.part == "CURRENT" && error.code == ErrorCode::data_missing) return error.detail.find("MANIFEST") != std::string::npos;
-    // Without its first entry a segment is not known to be one of the chain: what it had is missing.
-    if (target.part == ".seg" && error.code == ErrorCode::data_missing) return error.detail.find("journal") != std::string::npos;
+    if (target.part == "CURRENT" && error.code == ErrorCode::data_missing)
+        return error.detail.find("MANIFEST") != std::string::npos;
+    // Without its first entry a segment is not known to be one of the chain: what it had is
+    // missing.
+    if (target.part == ".seg" && error.code == ErrorCode::data_missing)
+        return error.detail.find("journal") != std::string::npos;
     // RocksDB calls the properties of an SST file those of the MANIFEST that names it.
-    return says_corrupt(error) && (error.detail.find(target.part) != std::string::npos ||
-                                   (target.part == ".sst" && error.detail.find("MANIFEST") != std::string::npos));
+    return says_corrupt(error) &&
+           (error.detail.find(target.part) != std::string::npos ||
+            (target.part == ".sst" && error.detail.find("MANIFEST") != std::string::npos));
 }
 
 struct Outcome {
@@ -80,7 +88,8 @@ void flip_one(World& world, const Target& target, Outcome& outcome) {
         ++outcome.refused;
         INFO(opened.error().message());
         CHECK(refuses(target, opened.error()));
-        // The folder is as it was found: once the operator has the file back, so is everything else.
+        // The folder is as it was found: once the operator has the file back, so is everything
+        // else.
         CHECK(world.disk().change_count() == changes);
         world.disk().flip_bit(path, position, bit);
         world.open();
@@ -99,7 +108,9 @@ void flip_one(World& world, const Target& target, Outcome& outcome) {
 
 }  // namespace
 
-TEST_CASE("sim/bit_flip: a flipped bit in journal, SST, MANIFEST or CURRENT is harmless or said, never served") {
+TEST_CASE(
+    "sim/bit_flip: a flipped bit in journal, SST, MANIFEST or CURRENT is harmless or said, never "
+    "served") {
     const std::uint64_t seed = seed_of_this_run();
     const int rounds = rounds_of_this_run(120);
     std::map<std::string, Outcome> outcomes;
@@ -118,7 +129,8 @@ TEST_CASE("sim/bit_flip: a flipped bit in journal, SST, MANIFEST or CURRENT is h
     CHECK(outcomes["SST"].refused + outcomes["SST"].found_by_reading > 0);
 }
 
-TEST_CASE("sim/bit_flip: a cold read whose place is damaged says so and does not begin somewhere else") {
+TEST_CASE(
+    "sim/bit_flip: a cold read whose place is damaged says so and does not begin somewhere else") {
     World world(1);
     world.options().tail_cache_bytes = 0;
     world.open();

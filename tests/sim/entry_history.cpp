@@ -17,14 +17,16 @@ std::optional<storage::EntryHeader> header_in(std::string_view block) {
     storage::EntryHeader header;
     if (block.size() < sizeof header || !block.starts_with("CASCJNL1")) return std::nullopt;
     std::memcpy(&header, block.data(), sizeof header);
-    const auto covered = std::as_bytes(std::span(block)).first(offsetof(storage::EntryHeader, header_crc));
+    const auto covered =
+        std::as_bytes(std::span(block)).first(offsetof(storage::EntryHeader, header_crc));
     if (wire::crc32c(covered) != header.header_crc) return std::nullopt;
     return header;
 }
 
 }  // namespace
 
-std::optional<std::string> EntryHistory::look(storage::SimulatedDisk& disk, const std::filesystem::path& directory) {
+std::optional<std::string> EntryHistory::look(storage::SimulatedDisk& disk,
+                                              const std::filesystem::path& directory) {
     std::optional<std::string> found;
     const auto names = disk.list(directory);
     if (!names) return found;
@@ -32,14 +34,15 @@ std::optional<std::string> EntryHistory::look(storage::SimulatedDisk& disk, cons
         if (!name.ends_with(".seg")) continue;
         const std::string content = disk.content(directory / name);
         for (std::size_t at = 0; at < content.size(); at += storage::kBlockAlignment) {
-            const auto header = header_in(std::string_view(content).substr(at, sizeof(storage::EntryHeader)));
+            const auto header =
+                header_in(std::string_view(content).substr(at, sizeof(storage::EntryHeader)));
             if (!header) continue;
             newest_generation_ = std::max(newest_generation_, header->generation);
             const auto [known, is_new] =
                 checksums_.try_emplace({header->generation, header->sequence}, header->header_crc);
             if (!is_new && known->second != header->header_crc)
-                found = "two journal entries are called " + std::to_string(header->sequence) + " of generation " +
-                        std::to_string(header->generation);
+                found = "two journal entries are called " + std::to_string(header->sequence) +
+                        " of generation " + std::to_string(header->generation);
         }
     }
     return found;

@@ -1,8 +1,8 @@
 #pragma once
 // entry_history.hpp: every journal entry that ever reached the disk, by name.
 //
-// A generation and a sequence together name one entry for ever: that is what generations are for. An entry that was cut
-// must not come back under the name of another one.
+// A generation and a sequence together name one entry for ever: that is what generations are for.
+// An entry that was cut must not come back under the name of another one.
 //
 // Thread: one at a time.
 

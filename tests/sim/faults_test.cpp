@@ -1,5 +1,5 @@
-// Writes that fail, a disk that fills up, a disk that is slow: nothing acknowledged is lost, and the store says so in
-// time.
+// Writes that fail, a disk that fills up, a disk that is slow: nothing acknowledged is lost, and
+// the store says so in time.
 
 #include "rounds.hpp"
 
@@ -11,7 +11,8 @@ using casc::storage::SimulatedDisk;
 
 namespace {
 
-// As a producer does that waits while the store is behind. False: the store has failed, or the answer never came.
+// As a producer does that waits while the store is behind. False: the store has failed, or the
+// answer never came.
 bool appended_until(World& world, ErrorCode answer) {
     for (int i = 0; i < 20'000 && world.alive(); ++i) {
         const auto ticket = world.append(world.any_log(), 3000, 1);
@@ -24,7 +25,8 @@ bool appended_until(World& world, ErrorCode answer) {
 
 }  // namespace
 
-TEST_CASE("sim/faults: a write that fails freezes the store; what was acknowledged is there afterwards") {
+TEST_CASE(
+    "sim/faults: a write that fails freezes the store; what was acknowledged is there afterwards") {
     const std::uint64_t seed = seed_of_this_run();
     const int rounds = rounds_of_this_run(60);
     int frozen = 0;
@@ -42,7 +44,8 @@ TEST_CASE("sim/faults: a write that fails freezes the store; what was acknowledg
             CHECK(world.append(world.any_log(), 10, 1).error().code == ErrorCode::storage_failed);
             // Frozen for good: nothing more becomes durable, however often it is asked.
             const JournalSequence before = world.store().durable_through();
-            for (int i = 0; i < 20; ++i) world.turn();
+            for (int i = 0; i < 20; ++i)
+                world.turn();
             CHECK(world.store().durable_through() == before);
         }
         world.disk().fail_writes(0);
@@ -64,7 +67,9 @@ TEST_CASE("sim/faults: a write that fails freezes the store; what was acknowledg
     CHECK(frozen > rounds / 4);
 }
 
-TEST_CASE("sim/faults: a full disk is said in time, loses nothing, and service resumes when there is room") {
+TEST_CASE(
+    "sim/faults: a full disk is said in time, loses nothing, and service resumes when there is "
+    "room") {
     const std::uint64_t seed = seed_of_this_run();
     const int rounds = rounds_of_this_run(30);
     int said = 0;
@@ -79,8 +84,10 @@ TEST_CASE("sim/faults: a full disk is said in time, loses nothing, and service r
         CHECK(full);
         // In time: it was the reserve that said no, and not a write.
         CHECK(!world.store().failure());
-        // A producer that asks again is answered again; storing what was accepted may have let a few more in.
-        while (world.store().congested() && world.alive()) world.wait_for_news();
+        // A producer that asks again is answered again; storing what was accepted may have let a
+        // few more in.
+        while (world.store().congested() && world.alive())
+            world.wait_for_news();
         CHECK(appended_until(world, ErrorCode::disk_full));
         if (full) ++said;
         world.check();

@@ -1,14 +1,18 @@
 #include "rounds.hpp"
 
-#include <cstdlib>
 #include <doctest/doctest.h>
+
+#include <cstdlib>
 
 namespace casc::sim {
 
 std::uint64_t seed_of_this_run() {
     const char* given = std::getenv("CASC_TEST_SEED");
-    const std::uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-    MESSAGE("seed " << seed << " (CASC_TEST_SEED repeats it, but for what the store's own threads do in between)");
+    const std::uint64_t seed =
+        given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+    MESSAGE("seed "
+            << seed
+            << " (CASC_TEST_SEED repeats it, but for what the store's own threads do in between)");
     return seed;
 }
 

@@ -13,8 +13,8 @@ namespace casc::sim {
 // CASC_TEST_ROUNDS, or `otherwise`.
 [[nodiscard]] int rounds_of_this_run(int otherwise);
 
-// Works, ends somehow (mostly by a power cut in the middle of something), now and then loses power again while it
-// starts, starts, and is checked.
+// Works, ends somehow (mostly by a power cut in the middle of something), now and then loses power
+// again while it starts, starts, and is checked.
 void one_life(World& world);
 
 }  // namespace casc::sim

@@ -12,7 +12,8 @@ std::uint64_t ModelLog::events_end() const {
 }
 
 bool Observed::Log::fits(const ModelLog& expected) const {
-    return start == expected.start && end == expected.end && (!events_end || *events_end == expected.events_end());
+    return start == expected.start && end == expected.end &&
+           (!events_end || *events_end == expected.events_end());
 }
 
 void ModelState::apply(const Operation& operation) {
@@ -23,15 +24,23 @@ void ModelState::apply(const Operation& operation) {
             log.end = operation.number + operation.batch.events;
             break;
         }
-        case Operation::Kind::trim: logs[operation.log].start = operation.number; break;
+        case Operation::Kind::trim:
+            logs[operation.log].start = operation.number;
+            break;
         case Operation::Kind::reserve: {
             ModelLog& log = logs[operation.log];
             log.ceiling = std::max(log.ceiling, operation.number);
             break;
         }
-        case Operation::Kind::erase_log: logs.erase(operation.log); break;
-        case Operation::Kind::put: rows[operation.key] = operation.value; break;
-        case Operation::Kind::erase: rows.erase(operation.key); break;
+        case Operation::Kind::erase_log:
+            logs.erase(operation.log);
+            break;
+        case Operation::Kind::put:
+            rows[operation.key] = operation.value;
+            break;
+        case Operation::Kind::erase:
+            rows.erase(operation.key);
+            break;
     }
 }
 
@@ -49,7 +58,8 @@ std::string model_name_of(LogId log) {
 }
 
 std::string range_of(std::uint64_t start, std::uint64_t events_end, std::uint64_t end) {
-    return "[" + std::to_string(start) + ", " + std::to_string(events_end) + ", " + std::to_string(end) + ")";
+    return "[" + std::to_string(start) + ", " + std::to_string(events_end) + ", " +
+           std::to_string(end) + ")";
 }
 
 }  // namespace
@@ -62,7 +72,8 @@ std::string difference(const ModelState& expected, const Observed& found) {
             out << model_name_of(id) << " is not there; ";
         else if (!at->second.fits(log))
             out << model_name_of(id) << " is "
-                << range_of(at->second.start, at->second.events_end.value_or(at->second.end), at->second.end)
+                << range_of(at->second.start, at->second.events_end.value_or(at->second.end),
+                            at->second.end)
                 << " and not " << range_of(log.start, log.events_end(), log.end) << "; ";
     }
     for (const auto& [id, log] : found.logs)
@@ -84,7 +95,8 @@ void StoreModel::record(Operation operation) {
     since_.push_back(std::move(operation));
 }
 
-std::optional<std::string> StoreModel::adopt(const Observed& found, const std::vector<Ending>& endings) {
+std::optional<std::string> StoreModel::adopt(const Observed& found,
+                                             const std::vector<Ending>& endings) {
     ModelState state = known_;
     std::optional<ModelState> match;
     std::string nearest = "nothing";
@@ -94,22 +106,27 @@ std::optional<std::string> StoreModel::adopt(const Observed& found, const std::v
             restarted.restart(ending);
             const std::string differs = difference(restarted, found);
             if (differs.empty()) {
-                match = std::move(restarted);  // the newest: later records may have changed nothing that can be seen
+                match = std::move(restarted);  // the newest: later records may have changed nothing
+                                               // that can be seen
                 return;
             }
-            if (nearest == "nothing") nearest = "at entry " + std::to_string(at.value()) + ": " + differs;
+            if (nearest == "nothing")
+                nearest = "at entry " + std::to_string(at.value()) + ": " + differs;
         }
     };
     std::size_t next = 0;
-    while (next < since_.size() && since_[next].sequence <= durable_) state.apply(since_[next++]);
+    while (next < since_.size() && since_[next].sequence <= durable_)
+        state.apply(since_[next++]);
     compare(durable_);
     while (next < since_.size()) {
         const JournalSequence entry = since_[next].sequence;
-        while (next < since_.size() && since_[next].sequence == entry) state.apply(since_[next++]);
+        while (next < since_.size() && since_[next].sequence == entry)
+            state.apply(since_[next++]);
         compare(entry);
     }
     if (!match)
-        return "the store is as after no entry from the newest durable one on; the nearest, " + nearest;
+        return "the store is as after no entry from the newest durable one on; the nearest, " +
+               nearest;
     known_ = std::move(*match);
     live_ = known_;
     since_.clear();

@@ -1,8 +1,10 @@
 #pragma once
-// store_model.hpp: what a store must contain, as plain maps: the answer book of the whole-engine simulation.
+// store_model.hpp: what a store must contain, as plain maps: the answer book of the whole-engine
+// simulation.
 //
-// The promise that is checked: after any crash the store is as it was after some entry E of the journal, whole entries
-// only, where E is at least the newest entry reported durable and at most the newest one begun.
+// The promise that is checked: after any crash the store is as it was after some entry E of the
+// journal, whole entries only, where E is at least the newest entry reported durable and at most
+// the newest one begun.
 //
 // Thread: one at a time.
 
@@ -31,7 +33,8 @@ struct ModelLog {
     std::uint64_t ceiling = 0;
     std::map<std::uint64_t, ModelBatch> batches;  // by base offset
 
-    // Behind the last event; below `end` when a crash has cut events and the log goes on above its ceiling.
+    // Behind the last event; below `end` when a crash has cut events and the log goes on above its
+    // ceiling.
     [[nodiscard]] std::uint64_t events_end() const;
 };
 
@@ -55,7 +58,8 @@ struct ModelState {
     std::map<std::string, std::string> rows;
 
     void apply(const Operation& operation);
-    // What the next start makes of it: a log with a ceiling goes on above it unless everything was stored.
+    // What the next start makes of it: a log with a ceiling goes on above it unless everything was
+    // stored.
     void restart(Ending ending);
 };
 
@@ -84,9 +88,11 @@ public:
     void durable_through(JournalSequence sequence) { durable_ = std::max(durable_, sequence); }
     [[nodiscard]] JournalSequence durable() const { return durable_; }
 
-    // Finds the entry at which `found` is the state, makes that state the new beginning and forgets what was cut.
-    // A string: there is no such entry, and why not for the nearest ones. `endings`: how the last life may have ended.
-    [[nodiscard]] std::optional<std::string> adopt(const Observed& found, const std::vector<Ending>& endings);
+    // Finds the entry at which `found` is the state, makes that state the new beginning and forgets
+    // what was cut. A string: there is no such entry, and why not for the nearest ones. `endings`:
+    // how the last life may have ended.
+    [[nodiscard]] std::optional<std::string> adopt(const Observed& found,
+                                                   const std::vector<Ending>& endings);
 
 private:
     ModelState known_;  // at the last adopt()

@@ -37,21 +37,30 @@ StoreOptions small_options() {
 }
 
 // Every third topic is of the kind whose events are seen before they are durable.
-bool is_seen_early(LogId log) { return log.topic().value() % 3 == 0; }
+bool is_seen_early(LogId log) {
+    return log.topic().value() % 3 == 0;
+}
 
-RetentionClass class_of(LogId log) { return static_cast<RetentionClass>(log.topic().value() % 3); }
+RetentionClass class_of(LogId log) {
+    return static_cast<RetentionClass>(log.topic().value() % 3);
+}
 
-std::string name_of(LogId log) { return "log " + std::to_string(log.topic().value()); }
+std::string name_of(LogId log) {
+    return "log " + std::to_string(log.topic().value());
+}
 
 }  // namespace
 
 World::World(std::uint64_t seed) : disk_(seed), options_(small_options()), random_(seed) {
-    for (std::uint32_t i = 0; i < kTopics; ++i) topics_.push_back(next_topic_++);
+    for (std::uint32_t i = 0; i < kTopics; ++i)
+        topics_.push_back(next_topic_++);
 }
 
 World::~World() = default;
 
-LogId World::any_log() { return {TopicId(topics_[draw(topics_.size())]), PartitionId(0), Lane::normal}; }
+LogId World::any_log() {
+    return {TopicId(topics_[draw(topics_.size())]), PartitionId(0), Lane::normal};
+}
 
 void World::violated(std::string what) {
     if (violations_.size() < kViolationsMax) violations_.push_back(std::move(what));
@@ -59,7 +68,8 @@ void World::violated(std::string what) {
 
 std::string World::violations() const {
     std::string text;
-    for (const auto& line : violations_) text += line + "\n";
+    for (const auto& line : violations_)
+        text += line + "\n";
     return text;
 }
 
@@ -68,7 +78,8 @@ void World::note(Operation operation) {
     model_.record(std::move(operation));
 }
 
-// --- the life of a store ------------------------------------------------------------------------------------------
+// --- the life of a store
+// ------------------------------------------------------------------------------------------
 
 Result<void> World::try_open() {
     close();
@@ -79,13 +90,16 @@ Result<void> World::try_open() {
 }
 
 void World::open() {
-    if (const auto opened = open_or_say(); !opened) violated("it does not open: " + opened.error().message());
+    if (const auto opened = open_or_say(); !opened)
+        violated("it does not open: " + opened.error().message());
 }
 
 Result<void> World::open_or_say() {
-    if (auto reused = entries_.look(disk_, options_.directory / "journal")) violated(*std::move(reused));
+    if (auto reused = entries_.look(disk_, options_.directory / "journal"))
+        violated(*std::move(reused));
     CASC_TRY_VOID(try_open());
-    if (auto reused = entries_.look(disk_, options_.directory / "journal")) violated(*std::move(reused));
+    if (auto reused = entries_.look(disk_, options_.directory / "journal"))
+        violated(*std::move(reused));
     if (auto same = entries_.opened()) violated(*std::move(same));
     const auto stats = store_->stats();
     totals_.torn_entries += stats.torn_entries;
@@ -127,16 +141,19 @@ void World::stop_orderly() {
 void World::turn() {
     store_->submit();
     const JournalSequence durable = store_->poll(advanced_, answers_);
-    // Before that the numbers of the new life would be taken for those of entries that have been cut.
+    // Before that the numbers of the new life would be taken for those of entries that have been
+    // cut.
     if (!judged_) return;
     model_.durable_through(durable);
-    for (const auto& [log, end] : advanced_) promised_ends_[log] = std::max(promised_ends_[log], end.value());
+    for (const auto& [log, end] : advanced_)
+        promised_ends_[log] = std::max(promised_ends_[log], end.value());
     advanced_.clear();
 }
 
 void World::wait_for_news() {
     std::vector<pollfd> sources;
-    for (const int fd : store_->event_fds()) sources.push_back({fd, POLLIN, 0});
+    for (const int fd : store_->event_fds())
+        sources.push_back({fd, POLLIN, 0});
     store_->submit();  // what the last poll() has made room for
     static_cast<void>(::poll(sources.data(), sources.size(), 100));
     turn();
@@ -144,7 +161,8 @@ void World::wait_for_news() {
 
 void World::settle() {
     turn();
-    while (alive() && store_->durable_through() < newest_) wait_for_news();
+    while (alive() && store_->durable_through() < newest_)
+        wait_for_news();
 }
 
 void World::settle_and_prove() {
@@ -153,20 +171,30 @@ void World::settle_and_prove() {
     settle();
 }
 
-// --- the workload -------------------------------------------------------------------------------------------------
+// --- the workload
+// -------------------------------------------------------------------------------------------------
 
 void World::work(int steps) {
     for (int i = 0; i < steps && alive(); ++i) {
         const auto choice = draw(100);
-        if (choice < 58) append_some();
-        else if (choice < 64) append_with_a_row();
-        else if (choice < 76) put_some();
-        else if (choice < 82) trim_some();
-        else if (choice < 83) erase_some_log();
-        else if (choice < 91) read_some();
-        else if (choice < 94) store_->post_reclaim();
-        else if (choice < 95) disk_.set_write_delay(0, static_cast<unsigned>(1 + draw(12)));
-        else if (choice < 96) static_cast<void>(store_->drain());
+        if (choice < 58)
+            append_some();
+        else if (choice < 64)
+            append_with_a_row();
+        else if (choice < 76)
+            put_some();
+        else if (choice < 82)
+            trim_some();
+        else if (choice < 83)
+            erase_some_log();
+        else if (choice < 91)
+            read_some();
+        else if (choice < 94)
+            store_->post_reclaim();
+        else if (choice < 95)
+            disk_.set_write_delay(0, static_cast<unsigned>(1 + draw(12)));
+        else if (choice < 96)
+            static_cast<void>(store_->drain());
         // Not after each step, so that entries of many records and several in flight are common.
         if (draw(3) == 0) turn();
     }
@@ -177,7 +205,8 @@ Result<AppendTicket> World::append(LogId log, std::size_t payload_bytes, std::ui
     wire::BatchBuilder builder;
     for (std::uint32_t i = 0; i < events; ++i) {
         std::string payload = std::to_string(counter_++) + ".";
-        payload.resize(std::max(payload.size(), payload_bytes), static_cast<char>('a' + counter_ % 26));
+        payload.resize(std::max(payload.size(), payload_bytes),
+                       static_cast<char>('a' + counter_ % 26));
         builder.add_payload(std::as_bytes(std::span(payload)), EpochNanos(1));
     }
     auto bytes = std::make_shared<std::vector<std::byte>>();
@@ -188,9 +217,12 @@ Result<AppendTicket> World::append(LogId log, std::size_t payload_bytes, std::ui
     const auto known = logs.find(log);
     const std::uint64_t expected = known == logs.end() ? 0 : known->second.end;
     if (ticket.base.value() != expected)
-        violated(name_of(log) + " gave out offset " + std::to_string(ticket.base.value()) + " and not " +
-                 std::to_string(expected));
-    note({.kind = Operation::Kind::append, .sequence = ticket.sequence, .log = log, .number = ticket.base.value(),
+        violated(name_of(log) + " gave out offset " + std::to_string(ticket.base.value()) +
+                 " and not " + std::to_string(expected));
+    note({.kind = Operation::Kind::append,
+          .sequence = ticket.sequence,
+          .log = log,
+          .number = ticket.base.value(),
           .batch = {events, std::move(bytes)}});
     if (is_seen_early(log)) seen_below_[log] = ticket.base.value() + events;
     return ticket;
@@ -198,11 +230,18 @@ Result<AppendTicket> World::append(LogId log, std::size_t payload_bytes, std::ui
 
 void World::append_some() {
     switch (draw(8)) {
-        case 0: static_cast<void>(append(any_log(), 1, 100)); break;
-        case 1: static_cast<void>(append(any_log(), 20'000, 1)); break;
-        case 2: static_cast<void>(append(any_log(), 50'000, 1)); break;  // larger than an entry usually is
+        case 0:
+            static_cast<void>(append(any_log(), 1, 100));
+            break;
+        case 1:
+            static_cast<void>(append(any_log(), 20'000, 1));
+            break;
+        case 2:
+            static_cast<void>(append(any_log(), 50'000, 1));
+            break;  // larger than an entry usually is
         default:
-            static_cast<void>(append(any_log(), draw(3000), 1 + static_cast<std::uint32_t>(draw(4))));
+            static_cast<void>(
+                append(any_log(), draw(3000), 1 + static_cast<std::uint32_t>(draw(4))));
             break;
     }
 }
@@ -220,7 +259,8 @@ void World::append_with_a_row() {
     const std::string value = std::to_string(ticket->base.value());
     const auto sequence = store_->put(StateTable::group, key, value);
     if (!sequence) return;
-    if (*sequence != together || ticket->sequence != together) violated("what was kept together is in two entries");
+    if (*sequence != together || ticket->sequence != together)
+        violated("what was kept together is in two entries");
     note({.kind = Operation::Kind::put, .sequence = *sequence, .key = key, .value = value});
 }
 
@@ -240,7 +280,8 @@ void World::trim_some() {
     const LogId log = any_log();
     const auto state = store_->log_state(log);
     if (!state || state->durable_end <= state->start) return;
-    const std::uint64_t start = state->start.value() + 1 + draw((state->durable_end - state->start).value());
+    const std::uint64_t start =
+        state->start.value() + 1 + draw((state->durable_end - state->start).value());
     if (const auto sequence = store_->trim(log, Offset(start)))
         note({.kind = Operation::Kind::trim, .sequence = *sequence, .log = log, .number = start});
 }
@@ -271,14 +312,19 @@ Result<void> World::reserve_for(LogId log, std::uint32_t events) {
     return {};
 }
 
-// --- reading ------------------------------------------------------------------------------------------------------
+// --- reading
+// ------------------------------------------------------------------------------------------------------
 
 Result<std::vector<BatchRef>> World::read(LogId log, std::uint64_t from, std::uint64_t until) {
     std::vector<BatchRef> batches;
     const std::size_t bytes_max = 1 + draw(64_KiB);
     if (store_->read_tail(log, Offset(from), Offset(until), bytes_max, batches)) return batches;
     const std::uint64_t token = next_token_++;
-    store_->post_read({.token = token, .log = log, .from = Offset(from), .until = Offset(until), .bytes_max = bytes_max});
+    store_->post_read({.token = token,
+                       .log = log,
+                       .from = Offset(from),
+                       .until = Offset(until),
+                       .bytes_max = bytes_max});
     for (;;) {
         for (auto& answer : answers_)
             if (answer.token == token) {
@@ -304,18 +350,22 @@ void World::read_some() {
 void World::check(const std::function<bool(const Error&)>& may_fail) {
     if (store_ == nullptr) return;
     const auto logs = model_.live().logs;
-    for (const auto& [log, expected] : logs) check_log(log, expected, expected.start, expected.end, may_fail);
+    for (const auto& [log, expected] : logs)
+        check_log(log, expected, expected.start, expected.end, may_fail);
 }
 
 // Every batch that reaches into [from, until), byte for byte, in order, and nothing else.
 void World::check_log(LogId log, const ModelLog& expected, std::uint64_t from, std::uint64_t until,
                       const std::function<bool(const Error&)>& may_fail) {
     auto next = expected.batches.upper_bound(from);
-    while (next != expected.batches.begin() && std::prev(next)->first + std::prev(next)->second.events > from) --next;
+    while (next != expected.batches.begin() &&
+           std::prev(next)->first + std::prev(next)->second.events > from)
+        --next;
     std::uint64_t arrival = 0;
     const auto say = [&](const std::string& what, std::uint64_t offset) {
-        violated(name_of(log) + " [" + std::to_string(expected.start) + ", " + std::to_string(expected.end) + "): " + what +
-                 " at offset " + std::to_string(offset));
+        violated(name_of(log) + " [" + std::to_string(expected.start) + ", " +
+                 std::to_string(expected.end) + "): " + what + " at offset " +
+                 std::to_string(offset));
     };
     while (from < until) {
         const auto batches = read(log, from, until);
@@ -326,15 +376,19 @@ void World::check_log(LogId log, const ModelLog& expected, std::uint64_t from, s
         if (batches->empty()) break;
         for (const BatchRef& ref : *batches) {
             const auto batch = wire::BatchView::parse(ref.bytes);
-            if (!batch || !batch->verify_stamp() || !batch->verify_body()) return say("a batch is damaged", from);
+            if (!batch || !batch->verify_stamp() || !batch->verify_body())
+                return say("a batch is damaged", from);
             const std::uint64_t base = batch->base_offset().value();
-            if (next == expected.batches.end() || next->first >= until) return say("a batch too many", base);
+            if (next == expected.batches.end() || next->first >= until)
+                return say("a batch too many", base);
             if (base != next->first)
                 return say("after " + std::to_string(from) + " comes " + std::to_string(base) +
-                               ", so a batch is missing or out of order", next->first);
+                               ", so a batch is missing or out of order",
+                           next->first);
             const auto& bytes = *next->second.bytes;
             if (ref.bytes.size() != bytes.size() ||
-                std::memcmp(ref.bytes.data() + kStampBytes, bytes.data() + kStampBytes, bytes.size() - kStampBytes) != 0)
+                std::memcmp(ref.bytes.data() + kStampBytes, bytes.data() + kStampBytes,
+                            bytes.size() - kStampBytes) != 0)
                 return say("other bytes", base);
             if (batch->stamp().arrival <= arrival) say("an arrival that does not rise", base);
             arrival = batch->stamp().arrival;
@@ -346,15 +400,19 @@ void World::check_log(LogId log, const ModelLog& expected, std::uint64_t from, s
     if (next != expected.batches.end() && next->first < until) say("a batch is lost", next->first);
 }
 
-// --- judging ------------------------------------------------------------------------------------------------------
+// --- judging
+// ------------------------------------------------------------------------------------------------------
 
 Observed World::observe() {
     Observed found;
-    store_->scan(StateTable::group, [&](std::string_view key, std::string_view value) { found.rows.emplace(key, value); });
+    store_->scan(StateTable::group, [&](std::string_view key, std::string_view value) {
+        found.rows.emplace(key, value);
+    });
     store_->for_each_log(LogId(0), LogId(~std::uint64_t{0}), [&](LogId log, const LogState& state) {
         found.logs[log] = {state.start.value(), state.end.value(), {}};
     });
-    for (auto& [log, state] : found.logs) state.events_end = events_end(log, state.start, state.end);
+    for (auto& [log, state] : found.logs)
+        state.events_end = events_end(log, state.start, state.end);
     return found;
 }
 
@@ -377,14 +435,15 @@ void World::check_promises() {
         const auto state = store_->log_state(log);
         if (!state && model_.live().logs.contains(log)) violated(name_of(log) + " is lost");
         if (state && state->end.value() < end)
-            violated(name_of(log) + " ends at " + std::to_string(state->end.value()) + " and was durable up to " +
-                     std::to_string(end));
+            violated(name_of(log) + " ends at " + std::to_string(state->end.value()) +
+                     " and was durable up to " + std::to_string(end));
     }
     for (const auto& [log, end] : seen_below_) {
         const auto state = store_->log_state(log);
         if ((state ? state->end.value() : 0) < end)
-            violated(name_of(log) + " goes on at " + std::to_string(state ? state->end.value() : 0) +
-                     " though offsets up to " + std::to_string(end) + " were seen");
+            violated(name_of(log) + " goes on at " +
+                     std::to_string(state ? state->end.value() : 0) + " though offsets up to " +
+                     std::to_string(end) + " were seen");
     }
 }
 

@@ -1,9 +1,10 @@
 #pragma once
 // delivery_history.hpp: remembers what was sent and acknowledged and judges what was read.
 //
-// Every event carries (log, counter); counters rise by one per log. Checked: nothing acknowledged is missing, nothing is
-// there twice, nothing is there that was never sent, order within a log is the order of sending. What was sent but
-// never acknowledged may or may not be there. What lies before the first event that is left of a log has expired.
+// Every event carries (log, counter); counters rise by one per log. Checked: nothing acknowledged
+// is missing, nothing is there twice, nothing is there that was never sent, order within a log is
+// the order of sending. What was sent but never acknowledged may or may not be there. What lies
+// before the first event that is left of a log has expired.
 
 #include <casc/types/vocabulary.hpp>
 
@@ -70,7 +71,8 @@ public:
     [[nodiscard]] std::uint64_t received_count() const {
         const std::lock_guard lock(mutex_);
         std::uint64_t sum = 0;
-        for (const auto& [key, log] : logs_) sum += log.received.size();
+        for (const auto& [key, log] : logs_)
+            sum += log.received.size();
         return sum;
     }
     // `visit` gets every SentEvent that was acknowledged.
@@ -78,11 +80,13 @@ public:
     void for_each_acknowledged(Visit&& visit) const {
         const std::lock_guard lock(mutex_);
         for (const auto& [key, log] : logs_)
-            for (const std::uint64_t counter : log.acknowledged) visit(SentEvent{key.first, key.second, counter});
+            for (const std::uint64_t counter : log.acknowledged)
+                visit(SentEvent{key.first, key.second, counter});
     }
     void forget_received() {
         const std::lock_guard lock(mutex_);
-        for (auto& [key, log] : logs_) log.received.clear();
+        for (auto& [key, log] : logs_)
+            log.received.clear();
     }
 
     // One line per violation; empty when everything that was promised holds.
@@ -92,7 +96,8 @@ public:
         for (const auto& [key, log] : logs_) {
             const auto say = [&](const std::string& what, std::uint64_t counter) {
                 std::ostringstream line;
-                line << "partition " << key.first << " lane " << key.second << ": " << what << " " << counter;
+                line << "partition " << key.first << " lane " << key.second << ": " << what << " "
+                     << counter;
                 if (found.size() < 20) found.push_back(line.str());
             };
             std::set<std::uint64_t> seen;
@@ -103,9 +108,11 @@ public:
                 if (counter < previous) say("out of order", counter);
                 previous = counter;
             }
-            const std::uint64_t first_kept = log.received.empty() || !retention_ ? 0 : log.received.front();
+            const std::uint64_t first_kept =
+                log.received.empty() || !retention_ ? 0 : log.received.front();
             for (const std::uint64_t counter : log.acknowledged)
-                if (counter >= first_kept && !seen.contains(counter)) say("acknowledged but lost", counter);
+                if (counter >= first_kept && !seen.contains(counter))
+                    say("acknowledged but lost", counter);
         }
         return found;
     }

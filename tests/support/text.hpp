@@ -5,6 +5,8 @@
 
 namespace casc::test {
 
-[[nodiscard]] inline bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
+[[nodiscard]] inline bool contains(std::string_view text, std::string_view part) {
+    return text.find(part) != text.npos;
+}
 
 }  // namespace casc::test

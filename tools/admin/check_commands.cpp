@@ -40,9 +40,13 @@ Result<Health> live(Session& session, const CheckOptions& options) {
     const MonoNanos sent = mono_now();
     CASC_TRY_VOID(session.call(smallest));
     const double ms = static_cast<double>((mono_now() - sent).value()) / 1e6;
-    Health health{"live", Verdict::ok, "answers after " + json::serialize(json_number(std::round(ms * 1000) / 1000)) + " ms", {}};
-    health.measures.push_back({"round_trip", std::round(ms * 1000) / 1000, "ms", as_double(options.warning),
-                               as_double(options.critical)});
+    Health health{
+        "live",
+        Verdict::ok,
+        "answers after " + json::serialize(json_number(std::round(ms * 1000) / 1000)) + " ms",
+        {}};
+    health.measures.push_back({"round_trip", std::round(ms * 1000) / 1000, "ms",
+                               as_double(options.warning), as_double(options.critical)});
     if (options.critical && ms >= static_cast<double>(*options.critical))
         health.worsen(Verdict::critical, health.message);
     else if (options.warning && ms >= static_cast<double>(*options.warning))
@@ -53,12 +57,14 @@ Result<Health> live(Session& session, const CheckOptions& options) {
 // It serves: recovered (it would not answer before), and its storage accepts writes.
 Result<Health> ready(Session& session, const CheckOptions&) {
     CASC_TRY(const auto info, session.call(fb::NodeInfoT{}));
-    Health health{"ready", Verdict::ok,
+    Health health{"ready",
+                  Verdict::ok,
                   info.broker_id + " serves, up for " +
                       format_duration(milliseconds(static_cast<std::int64_t>(info.uptime_ms))),
                   {}};
     if (figure(info, "casc_storage_failed") != 0)
-        health.worsen(Verdict::critical, "storage has failed; nothing is acknowledged until a restart");
+        health.worsen(Verdict::critical,
+                      "storage has failed; nothing is acknowledged until a restart");
     health.measures.push_back({"connections", figure(info, "casc_connections"), "", {}, {}});
     return health;
 }
@@ -72,8 +78,8 @@ Result<std::uint64_t> reserve_of(Session& session) {
     return std::uint64_t{1} << 30;
 }
 
-// Free space on the broker's disk. Without thresholds: writes are refused below storage.reserve_bytes,
-// so that is critical, and four times as much is a warning.
+// Free space on the broker's disk. Without thresholds: writes are refused below
+// storage.reserve_bytes, so that is critical, and four times as much is a warning.
 Result<Health> storage(Session& session, const CheckOptions& options) {
     CASC_TRY(const auto info, session.call(fb::NodeInfoT{}));
     CASC_TRY(const std::uint64_t reserve, reserve_of(session));
@@ -102,15 +108,17 @@ Result<Health> lag(Session& session, const CheckOptions& options) {
     std::vector<std::string> groups = options.groups;
     if (groups.empty()) {
         CASC_TRY(const auto reply, session.call(fb::ListGroupsT{}));
-        for (const auto& group : reply.groups) groups.push_back(group->name);
+        for (const auto& group : reply.groups)
+            groups.push_back(group->name);
     }
     Health health{"lag", Verdict::ok, std::to_string(groups.size()) + " groups keep up", {}};
     for (const std::string& name : groups) {
         CASC_TRY(const auto group, describe_group(session, name));
         const std::uint64_t behind = total_lag(group);
-        const std::string why = "group '" + name + "' is " + std::to_string(behind) + " events behind";
-        health.measures.push_back({name, static_cast<double>(behind), "", static_cast<double>(warning),
-                                   static_cast<double>(critical)});
+        const std::string why =
+            "group '" + name + "' is " + std::to_string(behind) + " events behind";
+        health.measures.push_back({name, static_cast<double>(behind), "",
+                                   static_cast<double>(warning), static_cast<double>(critical)});
         if (behind >= critical)
             health.worsen(Verdict::critical, why);
         else if (behind >= warning)
@@ -119,10 +127,12 @@ Result<Health> lag(Session& session, const CheckOptions& options) {
     return health;
 }
 
-Result<ExitCode> run(Session& session, const CheckOptions& options, const std::string& name, Check check) {
+Result<ExitCode> run(Session& session, const CheckOptions& options, const std::string& name,
+                     Check check) {
     auto checked = check(session, options);
     const Health health = checked ? *checked : failed_health(name, checked.error());
-    const bool as_json = options.format.empty() ? session.out().format() != Format::table : options.format == "json";
+    const bool as_json =
+        options.format.empty() ? session.out().format() != Format::table : options.format == "json";
     if (as_json)
         session.out().line(health_json(health));
     else
@@ -130,8 +140,9 @@ Result<ExitCode> run(Session& session, const CheckOptions& options, const std::s
     return static_cast<ExitCode>(health.verdict);
 }
 
-void add_check(Commands& commands, CLI::App* noun, const std::string& name, const std::string& help, Check check,
-               const std::string& unit, Result<std::uint64_t> (*parse)(std::string_view)) {
+void add_check(Commands& commands, CLI::App* noun, const std::string& name, const std::string& help,
+               Check check, const std::string& unit,
+               Result<std::uint64_t> (*parse)(std::string_view)) {
     auto options = std::make_shared<CheckOptions>();
     CLI::App* verb = noun->add_subcommand(name, help);
     if (parse != nullptr) {
@@ -139,11 +150,14 @@ void add_check(Commands& commands, CLI::App* noun, const std::string& name, cons
         add_parsed(verb, "-c,--crit", options->critical, parse, unit, "Critical from here on");
     }
     if (check == lag)
-        add_repeatable(verb, "-g,--group", options->groups, "NAME", "Only this group; may be repeated");
+        add_repeatable(verb, "-g,--group", options->groups, "NAME",
+                       "Only this group; may be repeated");
     verb->add_option("--format", options->format, "nagios (default) or json")
         ->type_name("FORMAT")
         ->check(CLI::IsMember({"nagios", "json"}));
-    commands.on(verb, [options, name, check](Session& session) { return run(session, *options, name, check); });
+    commands.on(verb, [options, name, check](Session& session) {
+        return run(session, *options, name, check);
+    });
 }
 
 Result<std::uint64_t> parse_milliseconds(std::string_view text) {
@@ -154,11 +168,14 @@ Result<std::uint64_t> parse_milliseconds(std::string_view text) {
 }  // namespace
 
 void add_check_commands(Commands& commands) {
-    CLI::App* check = commands.noun("check", "Health, for monitoring: exit 0 ok, 1 warning, 2 critical, 3 unknown");
+    CLI::App* check = commands.noun(
+        "check", "Health, for monitoring: exit 0 ok, 1 warning, 2 critical, 3 unknown");
     add_check(commands, check, "live", "The broker answers", live, "DURATION", parse_milliseconds);
     add_check(commands, check, "ready", "The broker serves and can store", ready, "", nullptr);
-    add_check(commands, check, "storage", "Free space (defaults from storage.reserve_bytes)", storage, "SIZE", parse_bytes);
-    add_check(commands, check, "lag", "Groups keep up (default 10000 and 100000 events)", lag, "COUNT", parse_number);
+    add_check(commands, check, "storage", "Free space (defaults from storage.reserve_bytes)",
+              storage, "SIZE", parse_bytes);
+    add_check(commands, check, "lag", "Groups keep up (default 10000 and 100000 events)", lag,
+              "COUNT", parse_number);
 }
 
 }  // namespace casc::admin

@@ -19,7 +19,8 @@ constexpr const char* kFooter =
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 cannot connect or timeout, 4 not allowed, 5 not found, "
     "6 conflict,\n"
     "7 done in part; `check` has those of Nagios: 0 ok, 1 warning, 2 critical, 3 unknown.\n"
-    "Begin with: casc-admin topic create demo && echo hello | casc-admin produce demo && casc-admin "
+    "Begin with: casc-admin topic create demo && echo hello | casc-admin produce demo && "
+    "casc-admin "
     "consume demo";
 
 Result<std::string> parse_format(const std::string& text) {
@@ -52,7 +53,8 @@ void add_global_options(CLI::App& app, GlobalOptions& into) {
 
 std::vector<std::string> names_of_verbs(const CLI::App& app) {
     std::vector<std::string> names;
-    for (const CLI::App* verb : app.get_subcommands({})) names.push_back(verb->get_name());
+    for (const CLI::App* verb : app.get_subcommands({}))
+        names.push_back(verb->get_name());
     return names;
 }
 
@@ -60,7 +62,8 @@ std::vector<std::string> names_of_options(const CLI::App& app) {
     std::vector<std::string> names;
     for (const CLI::App* at = &app; at != nullptr; at = at->get_parent()) {
         for (const CLI::Option* option : at->get_options()) {
-            for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+            for (const std::string& name : option->get_lnames())
+                names.push_back("--" + name);
         }
     }
     return names;
@@ -109,7 +112,8 @@ std::string path_of(const CLI::App* app) {
 
 std::string comma_joined(const std::vector<std::string>& words) {
     std::string text;
-    for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+    for (const std::string& word : words)
+        text += (text.empty() ? "" : ", ") + word;
     return text;
 }
 
@@ -123,8 +127,8 @@ std::pair<std::string, std::string> explain(const CLI::App& root, const CLI::Par
         const auto known = names_of_verbs(*reached.app);
         const std::string near = nearest(reached.stranger, known);
         if (!near.empty()) hint = "did you mean '" + path + " " + near + "'?";
-        return {"'" + reached.stranger + "' is not a command of " + path + "; there are: " +
-                    comma_joined(known),
+        return {"'" + reached.stranger + "' is not a command of " + path +
+                    "; there are: " + comma_joined(known),
                 hint};
     }
     if (!reached.app->get_subcommands({}).empty())
@@ -200,7 +204,8 @@ ExitCode CommandLine::parse(int argc, const char* const* argv) {
     }
 }
 
-ExitCode CommandLine::fail(const CLI::ParseError& error, const std::vector<std::string>& arguments) {
+ExitCode CommandLine::fail(const CLI::ParseError& error,
+                           const std::vector<std::string>& arguments) {
     // The format may stand behind the mistake, where the parser has not come to.
     std::string format = options_->output;
     for (std::size_t i = 0; i < arguments.size() && format.empty(); ++i) {

@@ -8,7 +8,8 @@
 
 namespace casc::admin {
 
-// The whole command line of casc-admin: what main reads, and what completion and the manual are made from.
+// The whole command line of casc-admin: what main reads, and what completion and the manual are
+// made from.
 class CommandLine {
 public:
     CommandLine();

@@ -12,8 +12,10 @@ OptionText option_text(const CLI::Option& option) {
     if (option.get_positional()) {
         text.names.push_back(option.get_name(/*positional=*/true));
     } else {
-        for (const std::string& name : option.get_snames()) text.names.push_back("-" + name);
-        for (const std::string& name : option.get_lnames()) text.names.push_back("--" + name);
+        for (const std::string& name : option.get_snames())
+            text.names.push_back("-" + name);
+        for (const std::string& name : option.get_lnames())
+            text.names.push_back("--" + name);
     }
     if (option.get_items_expected_max() > 0) text.type = option.get_type_name();
     text.help = option.get_description();
@@ -38,7 +40,9 @@ CommandText command_text(const CLI::App& app, std::vector<std::string> path) {
 
 }  // namespace
 
-CommandText command_tree(const CLI::App& root) { return command_text(root, {}); }
+CommandText command_tree(const CLI::App& root) {
+    return command_text(root, {});
+}
 
 std::vector<const CommandText*> flattened(const CommandText& tree) {
     std::vector<const CommandText*> all{&tree};
@@ -51,7 +55,8 @@ std::vector<const CommandText*> flattened(const CommandText& tree) {
 
 std::string path_text(const CommandText& command) {
     std::string text;
-    for (const std::string& word : command.path) text += (text.empty() ? "" : " ") + word;
+    for (const std::string& word : command.path)
+        text += (text.empty() ? "" : " ") + word;
     return text;
 }
 

@@ -1,7 +1,6 @@
 #pragma once
-// tools/admin/command_tree.hpp: the command line as data, for completion scripts and the manual, which
-// therefore know every verb and option that the program knows.
-// Thread: any (values).
+// tools/admin/command_tree.hpp: the command line as data, for completion scripts and the manual,
+// which therefore know every verb and option that the program knows. Thread: any (values).
 
 #include <CLI/CLI.hpp>
 

@@ -8,20 +8,23 @@ namespace {
 
 std::string joined(const std::vector<std::string>& words, std::string_view between = " ") {
     std::string text;
-    for (const std::string& word : words) text.append(text.empty() ? "" : between).append(word);
+    for (const std::string& word : words)
+        text.append(text.empty() ? "" : between).append(word);
     return text;
 }
 
 std::vector<std::string> verbs_of(const CommandText& command) {
     std::vector<std::string> names;
-    for (const CommandText& verb : command.verbs) names.push_back(verb.path.back());
+    for (const CommandText& verb : command.verbs)
+        names.push_back(verb.path.back());
     return names;
 }
 
 // Those of the command and, since they are understood everywhere, those of the program.
 std::vector<const OptionText*> options_of(const CommandText& tree, const CommandText& command) {
     std::vector<const OptionText*> options;
-    for (const OptionText& option : command.options) options.push_back(&option);
+    for (const OptionText& option : command.options)
+        options.push_back(&option);
     if (!command.path.empty())
         for (const OptionText& option : tree.options)
             if (option.names.back() != "--help") options.push_back(&option);
@@ -35,18 +38,22 @@ std::string options_with_value(const CommandText& tree, std::string_view between
         for (const OptionText& option : command->options)
             if (!option.type.empty())
                 for (const std::string& name : option.names)
-                    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+                    if (std::find(names.begin(), names.end(), name) == names.end())
+                        names.push_back(name);
     return joined(names, between);
 }
 
 // Inside single quotes.
 std::string shell_quoted(std::string_view text) {
     std::string out = "'";
-    for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    for (const char c : text)
+        out += c == '\'' ? std::string("'\\''") : std::string(1, c);
     return out + "'";
 }
 
-std::string first_sentence(const std::string& help) { return help.substr(0, help.find('\n')); }
+std::string first_sentence(const std::string& help) {
+    return help.substr(0, help.find('\n'));
+}
 
 // `case` arms that turn a path into the words that may follow it.
 std::string word_table(const CommandText& tree) {
@@ -55,13 +62,15 @@ std::string word_table(const CommandText& tree) {
         std::vector<std::string> options;
         for (const OptionText* option : options_of(tree, *command))
             options.insert(options.end(), option->names.begin(), option->names.end());
-        table += "        " + shell_quoted(path_text(*command)) + ")\n            verbs=" +
-                 shell_quoted(joined(verbs_of(*command))) + "\n            options=" + shell_quoted(joined(options)) + " ;;\n";
+        table += "        " + shell_quoted(path_text(*command)) +
+                 ")\n            verbs=" + shell_quoted(joined(verbs_of(*command))) +
+                 "\n            options=" + shell_quoted(joined(options)) + " ;;\n";
     }
     return table;
 }
 
-// `case` arms that turn an option into the words that it accepts. -o is the only short one with words.
+// `case` arms that turn an option into the words that it accepts. -o is the only short one with
+// words.
 std::string value_table(const CommandText& tree) {
     std::vector<std::string> seen;
     std::string table;
@@ -91,14 +100,19 @@ std::string bash_completion(const CommandText& tree) {
            "        COMPREPLY=($(compgen -W \"$values\" -- \"$current\")); return\n"
            "    fi\n"
            "    case $previous in\n"
-           "        " + options_with_value(tree) + ") COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
+           "        " +
+           options_with_value(tree) +
+           ") COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
            "    esac\n"
            "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
            "        word=${COMP_WORDS[i]}\n"
            "        case $word in\n"
-           "            " + options_with_value(tree) + ") ((i++)) ;;\n"
+           "            " +
+           options_with_value(tree) +
+           ") ((i++)) ;;\n"
            "            -*) ;;\n"
-           "            *) _casc_admin_words \"${path:+$path }$word\" && path=\"${path:+$path }$word\" ;;\n"
+           "            *) _casc_admin_words \"${path:+$path }$word\" && path=\"${path:+$path "
+           "}$word\" ;;\n"
            "        esac\n"
            "    done\n"
            "    _casc_admin_words \"$path\"\n"
@@ -107,7 +121,8 @@ std::string bash_completion(const CommandText& tree) {
            "        *) COMPREPLY=($(compgen -W \"$verbs\" -- \"$current\")) ;;\n"
            "    esac\n"
            "}\n"
-           "# Sets verbs and options to what may follow a path; fails when there is no such command.\n"
+           "# Sets verbs and options to what may follow a path; fails when there is no such "
+           "command.\n"
            "_casc_admin_words() {\n"
            "    case $1 in\n" +
            word_table(tree) +
@@ -136,18 +151,24 @@ std::string zsh_completion(const CommandText& tree) {
            "    esac\n"
            "    if [[ -n $values ]]; then compadd -- ${=values}; return; fi\n"
            "    case $previous in\n"
-           "        " + options_with_value(tree) + ") _files; return ;;\n"
+           "        " +
+           options_with_value(tree) +
+           ") _files; return ;;\n"
            "    esac\n"
            "    for ((i = 2; i < CURRENT; i++)); do\n"
            "        word=${words[i]}\n"
            "        case $word in\n"
-           "            " + options_with_value(tree) + ") ((i++)) ;;\n"
+           "            " +
+           options_with_value(tree) +
+           ") ((i++)) ;;\n"
            "            -*) ;;\n"
-           "            *) _casc_admin_words \"${path_:+$path_ }$word\" && path_=\"${path_:+$path_ }$word\" ;;\n"
+           "            *) _casc_admin_words \"${path_:+$path_ }$word\" && path_=\"${path_:+$path_ "
+           "}$word\" ;;\n"
            "        esac\n"
            "    done\n"
            "    _casc_admin_words \"$path_\"\n"
-           "    if [[ $current == -* ]]; then compadd -- ${=options}; else compadd -- ${=verbs} || _files; fi\n"
+           "    if [[ $current == -* ]]; then compadd -- ${=options}; else compadd -- ${=verbs} || "
+           "_files; fi\n"
            "}\n"
            "compdef _casc-admin casc-admin\n";
 }
@@ -161,7 +182,9 @@ std::string fish_functions(const CommandText& tree) {
            "    for word in (commandline -opc)[2..]\n"
            "        if test $skip -eq 1\n"
            "            set skip 0\n"
-           "        else if contains -- $word " + options_with_value(tree, " ") + "\n"
+           "        else if contains -- $word " +
+           options_with_value(tree, " ") +
+           "\n"
            "            set skip 1\n"
            "        else if not string match -q -- '-*' $word\n"
            "            echo $word\n"
@@ -183,7 +206,8 @@ std::string fish_options(const std::string& at, const CommandText& command) {
         for (const std::string& name : option.names)
             out += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
         const auto words = accepted_words(option);
-        if (!option.type.empty()) out += words.empty() ? " -r" : " -x -a " + shell_quoted(joined(words));
+        if (!option.type.empty())
+            out += words.empty() ? " -r" : " -x -a " + shell_quoted(joined(words));
         out += " -d " + shell_quoted(first_sentence(option.help)) + "\n";
     }
     return out;
@@ -204,7 +228,8 @@ std::string fish_completion(const CommandText& tree) {
         for (const CommandText& verb : command->verbs)
             out += condition("__casc_admin_is", *command) + " -f -a " + verb.path.back() + " -d " +
                    shell_quoted(first_sentence(verb.help)) + "\n";
-        if (!command->path.empty()) out += fish_options(condition("__casc_admin_in", *command), *command);
+        if (!command->path.empty())
+            out += fish_options(condition("__casc_admin_in", *command), *command);
     }
     return out;
 }

@@ -13,8 +13,8 @@ namespace {
 
 constexpr milliseconds kPollWait{100};  // how soon Ctrl-C and the end are noticed
 constexpr std::size_t kPollEvents = 1000;
-// A log of a topic of `memory` durability may have a gap at its end after a crash: nothing comes, and the
-// end is not reached either. After this long without an event the reading is over.
+// A log of a topic of `memory` durability may have a gap at its end after a crash: nothing comes,
+// and the end is not reached either. After this long without an event the reading is over.
 constexpr std::chrono::seconds kQuiet{5};
 
 struct ConsumeOptions {
@@ -70,15 +70,18 @@ private:
         return consumer_.assign(places);
     }
 
-    Result<std::vector<PartitionId>> chosen_partitions(const std::string& topic, const TopicFacts& facts) const {
+    Result<std::vector<PartitionId>> chosen_partitions(const std::string& topic,
+                                                       const TopicFacts& facts) const {
         if (options_.partition && *options_.partition >= facts.partitions)
-            return Error(ErrorCode::unknown_partition, "'" + topic + "' has " + std::to_string(facts.partitions));
+            return Error(ErrorCode::unknown_partition,
+                         "'" + topic + "' has " + std::to_string(facts.partitions));
         std::vector<PartitionId> all;
         if (options_.partition) {
             all.emplace_back(static_cast<std::uint32_t>(*options_.partition));
             return all;
         }
-        for (std::uint32_t i = 0; i < facts.partitions; ++i) all.emplace_back(i);
+        for (std::uint32_t i = 0; i < facts.partitions; ++i)
+            all.emplace_back(i);
         return all;
     }
 
@@ -90,17 +93,19 @@ private:
             CASC_TRY(found, at_time(topic, logs, from.time));
         }
         for (std::size_t i = 0; i < logs.size(); ++i) {
-            Offset at = from.kind == StartPoint::Kind::latest   ? logs[i].end
-                        : from.kind == StartPoint::Kind::time   ? found[i]
-                        : from.kind == StartPoint::Kind::offset ? std::max(from.offset, logs[i].start)
-                                                                : logs[i].start;
+            Offset at = from.kind == StartPoint::Kind::latest ? logs[i].end
+                        : from.kind == StartPoint::Kind::time ? found[i]
+                        : from.kind == StartPoint::Kind::offset
+                            ? std::max(from.offset, logs[i].start)
+                            : logs[i].start;
             if (at > logs[i].end) at = logs[i].end;
             places.push_back({logs[i].topic, logs[i].partition, logs[i].lane, at});
         }
         return {};
     }
 
-    Result<std::vector<Offset>> at_time(TopicId topic, const std::vector<LogEnd>& logs, EpochNanos time) {
+    Result<std::vector<Offset>> at_time(TopicId topic, const std::vector<LogEnd>& logs,
+                                        EpochNanos time) {
         fb::ListOffsetsT request;
         for (const LogEnd& log : logs) {
             auto& query = request.queries.emplace_back(std::make_unique<fb::OffsetQueryT>());
@@ -123,7 +128,8 @@ private:
         client::RebalanceCallbacks callbacks;
         callbacks.assigned = [this](const auto& partitions) { on_assigned(partitions); };
         const auto drop = [this](const auto& partitions) {
-            for (const client::TopicPartition& gone : partitions) end_.forget(gone.topic, gone.partition);
+            for (const client::TopicPartition& gone : partitions)
+                end_.forget(gone.topic, gone.partition);
         };
         callbacks.revoked = drop;
         callbacks.lost = drop;
@@ -146,7 +152,8 @@ private:
         for (;;) {
             CASC_TRY(const client::EventBatch events, consumer_.poll(wanted(), kPollWait));
             if (failed_) return *failed_;
-            for (const client::ConsumedEvent& event : events) print(event);
+            for (const client::ConsumedEvent& event : events)
+                print(event);
             if (!session_.out().flush())
                 return Error(ErrorCode::io_failed, "stdout could not be written");
             if (options_.count && printed_ >= *options_.count) return {};
@@ -165,7 +172,8 @@ private:
 
     [[nodiscard]] std::size_t wanted() const {
         if (!options_.count) return kPollEvents;
-        return static_cast<std::size_t>(std::min<std::uint64_t>(kPollEvents, *options_.count - printed_));
+        return static_cast<std::size_t>(
+            std::min<std::uint64_t>(kPollEvents, *options_.count - printed_));
     }
 
     void print(const client::ConsumedEvent& event) {
@@ -194,11 +202,13 @@ private:
 
 // A group begins where it has committed; --from is for the partitions where it has not.
 Result<client::Reset> reset_of(const ConsumeOptions& options) {
-    if (!options.from || options.from->kind == StartPoint::Kind::earliest) return client::Reset::earliest;
+    if (!options.from || options.from->kind == StartPoint::Kind::earliest)
+        return client::Reset::earliest;
     if (options.from->kind == StartPoint::Kind::latest) return client::Reset::latest;
-    return Error(ErrorCode::invalid_request,
-                 "with --group, --from can only be beginning or end; casc-admin group reset moves a "
-                 "group to a time or an offset");
+    return Error(
+        ErrorCode::invalid_request,
+        "with --group, --from can only be beginning or end; casc-admin group reset moves a "
+        "group to a time or an offset");
 }
 
 Result<ExitCode> consume(Session& session, const ConsumeOptions& options) {
@@ -213,8 +223,10 @@ Result<ExitCode> consume(Session& session, const ConsumeOptions& options) {
         CASC_TRY(consumer_options.reset, reset_of(options));
     }
     CASC_TRY(client::Client* const client, session.client());
-    // A group does not complain about topics that are not there (they may come); a person wants to know.
-    for (const std::string& topic : options.topics) CASC_TRY_VOID(topic_facts(session, topic));
+    // A group does not complain about topics that are not there (they may come); a person wants to
+    // know.
+    for (const std::string& topic : options.topics)
+        CASC_TRY_VOID(topic_facts(session, topic));
     CASC_TRY(auto consumer, client->make_consumer(consumer_options));
     watch_for_interrupt();
     return Consumption(session, options, std::move(consumer)).run();
@@ -224,24 +236,29 @@ Result<ExitCode> consume(Session& session, const ConsumeOptions& options) {
 
 void add_consume_command(Commands& commands) {
     auto options = std::make_shared<ConsumeOptions>();
-    CLI::App* verb = commands.root().add_subcommand("consume", "Print events, up to the end or for ever");
+    CLI::App* verb =
+        commands.root().add_subcommand("consume", "Print events, up to the end or for ever");
     verb->add_option("TOPIC", options->topics, "From where")->required();
     add_parsed(verb, "--from", options->from, parse_start_point_now, "POSITION",
                "beginning (default), end, an offset, a time, or -1h");
-    add_parsed(verb, "--partition", options->partition, parse_number, "NUMBER", "Only this partition");
+    add_parsed(verb, "--partition", options->partition, parse_number, "NUMBER",
+               "Only this partition");
     add_parsed(verb, "--lane", options->lane, parse_lane, "LANE", "Only this lane");
-    CLI::Option* group = verb->add_option("-g,--group", options->group,
-                                          "Read as a member of this group and commit what was printed")
-                             ->type_name("NAME");
+    CLI::Option* group =
+        verb->add_option("-g,--group", options->group,
+                         "Read as a member of this group and commit what was printed")
+            ->type_name("NAME");
     verb->add_option("--instance", options->instance, "Be a static member of that id")
         ->type_name("ID")
         ->needs(group);
-    add_parsed(verb, "-f,--format", options->format, [](const std::string& text) { return EventFormat::parse(text); },
-               "FORMAT",
-               "%t topic %p partition %l lane %o offset %k key %v value %h headers %T time %s size "
-               "(default '%v\\n')");
+    add_parsed(
+        verb, "-f,--format", options->format,
+        [](const std::string& text) { return EventFormat::parse(text); }, "FORMAT",
+        "%t topic %p partition %l lane %o offset %k key %v value %h headers %T time %s size "
+        "(default '%v\\n')");
     verb->add_flag("--follow", options->follow, "Wait for more at the end, until Ctrl-C");
-    add_parsed(verb, "-n,--count", options->count, parse_number, "COUNT", "Stop after so many events");
+    add_parsed(verb, "-n,--count", options->count, parse_number, "COUNT",
+               "Stop after so many events");
     add_parsed(verb, "--order", options->order, parse_order, "ORDER",
                "arrival (default), or priority: urgent lanes first");
     commands.on(verb, [options](Session& session) { return consume(session, *options); });

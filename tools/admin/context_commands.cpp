@@ -21,7 +21,8 @@ struct AddOptions {
 // The connection is the one that the global options name: `context add prod --endpoint ...`.
 Result<ExitCode> add(Session& session, const AddOptions& options) {
     if (options.name.empty() || options.name == "-")
-        return Error(ErrorCode::invalid_request, "a context cannot be named '" + options.name + "'");
+        return Error(ErrorCode::invalid_request,
+                     "a context cannot be named '" + options.name + "'");
     if (session.options().endpoints.empty())
         return Error(ErrorCode::invalid_request, "say where the broker is: --endpoint host:port");
     const auto directory = config_directory();
@@ -29,7 +30,8 @@ Result<ExitCode> add(Session& session, const AddOptions& options) {
     if (contexts.all.contains(options.name)) {
         CASC_TRY_VOID(session.confirm("replaces context '" + options.name + "'", options.name));
     }
-    contexts.all[options.name] = {session.options().endpoints, session.options().timeout, options.note};
+    contexts.all[options.name] = {session.options().endpoints, session.options().timeout,
+                                  options.note};
     if (options.use || contexts.current.empty()) {
         contexts.previous = std::exchange(contexts.current, options.name);
     }
@@ -51,8 +53,9 @@ Result<ExitCode> list(Session& session) {
                      {"note", "NOTE"}},
                     {}};
     for (const auto& [name, context] : contexts.all)
-        listing.add({name == contexts.current, json::value(name), json::value_from(context.endpoints),
-                     timeout_of(context), json::value(context.note)});
+        listing.add({name == contexts.current, json::value(name),
+                     json::value_from(context.endpoints), timeout_of(context),
+                     json::value(context.note)});
     session.out().show(listing);
     return ExitCode::ok;
 }
@@ -100,7 +103,8 @@ Result<ExitCode> show(Session& session, const std::string& name) {
     } else {
         CASC_TRY(const Contexts contexts, load_contexts(config_directory()));
         const auto found = contexts.find(name);
-        if (!found) return session.out().fail(found.error(), ExitCode::not_found, "casc-admin context ls");
+        if (!found)
+            return session.out().fail(found.error(), ExitCode::not_found, "casc-admin context ls");
         document.add("name", "NAME", json::value(name));
         document.add("endpoints", "ENDPOINTS", json::value_from((*found)->endpoints));
         document.add("timeout_ms", "TIMEOUT", timeout_of(**found), Style::duration_ms);

@@ -2,15 +2,14 @@
 
 #include "json_text.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <fstream>
 #include <sstream>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace casc::admin {
 
@@ -35,7 +34,8 @@ ConnectionContext context_of(const json::object& object) {
     ConnectionContext context;
     for (const json::value& endpoint : object.at("endpoints").as_array())
         context.endpoints.emplace_back(endpoint.as_string());
-    if (const json::value* timeout = object.if_contains("timeout_ms"); timeout && !timeout->is_null())
+    if (const json::value* timeout = object.if_contains("timeout_ms");
+        timeout && !timeout->is_null())
         context.timeout = std::chrono::milliseconds(timeout->to_number<std::int64_t>());
     context.note = text_of(object, "note");
     return context;
@@ -59,8 +59,9 @@ Result<void> replace_file(const fs::path& path, const std::string& text) {
     const fs::path beside = path.string() + "." + std::to_string(::getpid());
     const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (file < 0) return io_error(beside);
-    const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-                         ::fsync(file) == 0;
+    const bool written =
+        ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+        ::fsync(file) == 0;
     ::close(file);
     if (written && ::rename(beside.c_str(), path.c_str()) == 0) return {};
     Error error = io_error(path);
@@ -73,7 +74,8 @@ Result<void> replace_file(const fs::path& path, const std::string& text) {
 Result<const ConnectionContext*> Contexts::find(const std::string& name) const {
     if (const auto found = all.find(name); found != all.end()) return &found->second;
     std::string known;
-    for (const auto& [other, context] : all) known += (known.empty() ? "" : ", ") + other;
+    for (const auto& [other, context] : all)
+        known += (known.empty() ? "" : ", ") + other;
     return Error(ErrorCode::invalid_config,
                  "no context is named '" + name + "'; " +
                      (known.empty() ? "there are none yet" : "there are: " + known));
@@ -116,8 +118,7 @@ Result<Contexts> load_contexts(const fs::path& directory) {
 Result<void> save_contexts(const fs::path& directory, const Contexts& contexts) {
     std::error_code failed;
     if (fs::create_directories(directory, failed)) ::chmod(directory.c_str(), 0700);
-    if (failed)
-        return Error(ErrorCode::io_failed, directory.string() + ": " + failed.message());
+    if (failed) return Error(ErrorCode::io_failed, directory.string() + ": " + failed.message());
     return replace_file(directory / kFileName, pretty_json(to_json(contexts)) + "\n");
 }
 

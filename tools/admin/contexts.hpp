@@ -1,8 +1,9 @@
 #pragma once
-// tools/admin/contexts.hpp: named sets of connection settings, kept in the user's configuration folder.
+// tools/admin/contexts.hpp: named sets of connection settings, kept in the user's configuration
+// folder.
 //
-// One file, contexts.json, readable by its owner only (later contexts will name credentials), replaced
-// as a whole. Thread: one at a time.
+// One file, contexts.json, readable by its owner only (later contexts will name credentials),
+// replaced as a whole. Thread: one at a time.
 
 #include <casc/types/result.hpp>
 
@@ -33,7 +34,8 @@ struct Contexts {
 // $CASC_CONFIG_DIR, $XDG_CONFIG_HOME/casc or ~/.config/casc.
 [[nodiscard]] std::filesystem::path config_directory();
 
-// A missing file is no contexts. Fails with: invalid_config (not what save_contexts writes), io_failed.
+// A missing file is no contexts. Fails with: invalid_config (not what save_contexts writes),
+// io_failed.
 [[nodiscard]] Result<Contexts> load_contexts(const std::filesystem::path& directory);
 // Fails with: io_failed; the file is then as it was.
 [[nodiscard]] Result<void> save_contexts(const std::filesystem::path& directory,

@@ -10,7 +10,8 @@ namespace {
 
 const std::vector<ErrorInfo>& all_errors() {
     static const std::vector<ErrorInfo> all{
-#define CASC_X(identifier, number, name, retry, sentence) {ErrorCode::identifier, name, retry, sentence},
+#define CASC_X(identifier, number, name, retry, sentence) \
+    {ErrorCode::identifier, name, retry, sentence},
         CASC_ERROR_CODES(CASC_X)
 #undef CASC_X
     };
@@ -37,15 +38,16 @@ Result<ExitCode> one(Session& session, const std::string& asked) {
         document.add("name", "NAME", json::value(info.name));
         document.add("meaning", "MEANING", json::value(info.sentence));
         document.add("retryable", "RETRYABLE", info.retryable);
-        document.add("exit_code", "EXIT CODE", static_cast<int>(exit_code_for(info.code)), Style::count);
+        document.add("exit_code", "EXIT CODE", static_cast<int>(exit_code_for(info.code)),
+                     Style::count);
         document.add("hint", "HINT", json::value(hint_for(Error(info.code))));
         session.out().show(document);
         return ExitCode::ok;
     }
     const std::string near = nearest(name, names);
-    return session.out().fail(Error(ErrorCode::invalid_request, "there is no error '" + asked + "'"),
-                              ExitCode::not_found,
-                              near.empty() ? "casc-admin errors lists them" : "did you mean " + near + "?");
+    return session.out().fail(
+        Error(ErrorCode::invalid_request, "there is no error '" + asked + "'"), ExitCode::not_found,
+        near.empty() ? "casc-admin errors lists them" : "did you mean " + near + "?");
 }
 
 Result<ExitCode> all(Session& session) {
@@ -68,7 +70,9 @@ void add_errors_command(Commands& commands) {
     auto code = std::make_shared<std::string>();
     CLI::App* verb = commands.root().add_subcommand("errors", "What the error codes mean");
     verb->add_option("CODE", *code, "A number or a name: 4003, UNKNOWN_TOPIC");
-    commands.on(verb, [code](Session& session) { return code->empty() ? all(session) : one(session, *code); });
+    commands.on(verb, [code](Session& session) {
+        return code->empty() ? all(session) : one(session, *code);
+    });
 }
 
 }  // namespace casc::admin

@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::string_view kFields = "tplokvhTs";
 
-Error bad(std::string what) { return Error(ErrorCode::invalid_request, std::move(what)); }
+Error bad(std::string what) {
+    return Error(ErrorCode::invalid_request, std::move(what));
+}
 
 std::string headers_text(std::span<const std::byte> encoded) {
     std::string text;
@@ -47,7 +49,8 @@ Result<void> EventFormat::add_escape(std::string_view& rest) {
     constexpr std::string_view kMeanings("\n\t\\\0\r", 5);
     const std::size_t found = kNames.find(rest.front());
     if (found == kNames.npos)
-        return bad("\\" + std::string(1, rest.front()) + " means nothing in a format; there are \\n \\t \\r \\0 \\\\");
+        return bad("\\" + std::string(1, rest.front()) +
+                   " means nothing in a format; there are \\n \\t \\r \\0 \\\\");
     add_literal(kMeanings[found]);
     rest.remove_prefix(1);
     return {};
@@ -77,10 +80,12 @@ Result<void> EventFormat::add_field(std::string_view& rest) {
             encoding = Encoding::ms;
         else if (end != rest.npos && field == 'T' && name == "ns")
             encoding = Encoding::ns;
-        else if (end == rest.npos || !((bytes && name == "text") || (field == 'T' && name == "rfc3339")))
-            return bad("%" + std::string(1, field) + "{" + std::string(name) +
-                       "} means nothing; %k and %v take {text}, {hex}, {base64}, %T takes {rfc3339}, "
-                       "{ms}, {ns}");
+        else if (end == rest.npos ||
+                 !((bytes && name == "text") || (field == 'T' && name == "rfc3339")))
+            return bad(
+                "%" + std::string(1, field) + "{" + std::string(name) +
+                "} means nothing; %k and %v take {text}, {hex}, {base64}, %T takes {rfc3339}, "
+                "{ms}, {ns}");
         rest.remove_prefix(end + 1);
     }
     parts_.push_back({field, encoding, {}});
@@ -99,15 +104,33 @@ void EventFormat::append(std::string& out, const client::ConsumedEvent& consumed
     };
     for (const Part& part : parts_) {
         switch (part.field) {
-            case 0: out += part.text; break;
-            case 't': out += consumed.topic; break;
-            case 'p': out += std::to_string(consumed.partition.value()); break;
-            case 'l': out += to_string(event.lane); break;
-            case 'o': out += std::to_string(event.offset.value()); break;
-            case 'k': bytes(part.encoding, event.key ? as_text(*event.key) : ""); break;
-            case 'v': bytes(part.encoding, as_text(event.payload)); break;
-            case 'h': out += headers_text(event.headers); break;
-            case 's': out += std::to_string(event.payload.size()); break;
+            case 0:
+                out += part.text;
+                break;
+            case 't':
+                out += consumed.topic;
+                break;
+            case 'p':
+                out += std::to_string(consumed.partition.value());
+                break;
+            case 'l':
+                out += to_string(event.lane);
+                break;
+            case 'o':
+                out += std::to_string(event.offset.value());
+                break;
+            case 'k':
+                bytes(part.encoding, event.key ? as_text(*event.key) : "");
+                break;
+            case 'v':
+                bytes(part.encoding, as_text(event.payload));
+                break;
+            case 'h':
+                out += headers_text(event.headers);
+                break;
+            case 's':
+                out += std::to_string(event.payload.size());
+                break;
             case 'T':
                 if (part.encoding == Encoding::plain)
                     out += format_time(event.timestamp);

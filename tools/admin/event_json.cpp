@@ -98,14 +98,17 @@ Result<void> read_number(EventText& event, std::string_view field, const json::v
     return {};
 }
 
-Result<void> pass_over(EventText&, std::string_view, const json::value&) { return {}; }
+Result<void> pass_over(EventText&, std::string_view, const json::value&) {
+    return {};
+}
 
 const std::map<std::string_view, Reader>& readers() {
     static const std::map<std::string_view, Reader> all{
         {"value",
          [](EventText& event, std::string_view, const json::value& value) -> Result<void> {
              // A value that is no string is sent as the JSON that it is.
-             event.value = value.is_string() ? std::string(value.get_string()) : json::serialize(value);
+             event.value =
+                 value.is_string() ? std::string(value.get_string()) : json::serialize(value);
              return {};
          }},
         {"value_base64",

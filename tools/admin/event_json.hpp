@@ -34,8 +34,8 @@ struct EventText {
     std::uint32_t time_to_live_ms = 0;
 };
 
-// Fields that only a stored event has (topic, offset, append_time_ns) are passed over; an unknown one is
-// a mistake. Fails with invalid_request.
+// Fields that only a stored event has (topic, offset, append_time_ns) are passed over; an unknown
+// one is a mistake. Fails with invalid_request.
 [[nodiscard]] Result<EventText> event_from_json(std::string_view line);
 
 }  // namespace casc::admin

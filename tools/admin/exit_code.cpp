@@ -45,7 +45,8 @@ std::string hint_for(const Error& error) {
     switch (error.code) {
         case ErrorCode::connection_error:
         case ErrorCode::connection_closed:
-            return "is casc-broker running there? Name another address with --endpoint or a context "
+            return "is casc-broker running there? Name another address with --endpoint or a "
+                   "context "
                    "(casc-admin context ls)";
         case ErrorCode::timeout:
             return "the broker did not answer in time; try a longer --timeout, or "

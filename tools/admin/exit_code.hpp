@@ -1,5 +1,6 @@
 #pragma once
-// tools/admin/exit_code.hpp: what the exit status of casc-admin says, and what to do about an error.
+// tools/admin/exit_code.hpp: what the exit status of casc-admin says, and what to do about an
+// error.
 
 #include <casc/types/error.hpp>
 

@@ -6,12 +6,11 @@
 #include "man_page.hpp"
 #include "systemd_unit.hpp"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <array>
 #include <cstdio>
 #include <filesystem>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace casc::admin {
 
@@ -45,7 +44,8 @@ struct UnitOptions {
 std::string broker_program() {
     std::error_code failed;
     const fs::path own = fs::read_symlink("/proc/self/exe", failed);
-    if (const fs::path beside = own.parent_path() / "casc-broker"; !failed && fs::exists(beside, failed))
+    if (const fs::path beside = own.parent_path() / "casc-broker";
+        !failed && fs::exists(beside, failed))
         return beside.string();
     return "casc-broker";
 }
@@ -83,8 +83,9 @@ Result<ExitCode> config(Session& session) {
     const std::string program = broker_program();
     CASC_TRY(const ProgramOutput output, output_of(program, "--print-config"));
     if (!WIFEXITED(output.status) || WEXITSTATUS(output.status) != 0)
-        return session.out().fail(Error(ErrorCode::internal_error, program + " --print-config failed"),
-                                  ExitCode::failed, "install casc-broker beside casc-admin or on the PATH");
+        return session.out().fail(
+            Error(ErrorCode::internal_error, program + " --print-config failed"), ExitCode::failed,
+            "install casc-broker beside casc-admin or on the PATH");
     show_text(session, "config", output.text);
     return ExitCode::ok;
 }
@@ -99,7 +100,8 @@ void add_generate_commands(Commands& commands) {
     verb->add_option("SHELL", *shell, "bash, zsh or fish")
         ->required()
         ->check(CLI::IsMember({"bash", "zsh", "fish"}));
-    commands.on(verb, [shell, &root](Session& session) { return completion(session, root, *shell); });
+    commands.on(verb,
+                [shell, &root](Session& session) { return completion(session, root, *shell); });
 
     commands.on(generate->add_subcommand("man", "The manual page casc-admin.1"),
                 [&root](Session& session) -> Result<ExitCode> {
@@ -109,14 +111,17 @@ void add_generate_commands(Commands& commands) {
 
     auto unit = std::make_shared<UnitOptions>();
     verb = generate->add_subcommand("systemd", "The unit that runs casc-broker");
-    verb->add_option("--bin", unit->bin, "Folder of casc-broker (default /usr/local/bin)")->type_name("FOLDER");
+    verb->add_option("--bin", unit->bin, "Folder of casc-broker (default /usr/local/bin)")
+        ->type_name("FOLDER");
     verb->add_option("--user", unit->user, "User and group (default casc)")->type_name("NAME");
     commands.on(verb, [unit](Session& session) -> Result<ExitCode> {
         show_text(session, "systemd", systemd_unit(unit->bin, unit->user));
         return ExitCode::ok;
     });
 
-    commands.on(generate->add_subcommand("config", "A commented casc.toml with every setting at its default"), config);
+    commands.on(generate->add_subcommand("config",
+                                         "A commented casc.toml with every setting at its default"),
+                config);
 }
 
 }  // namespace casc::admin

@@ -24,7 +24,8 @@ Result<ExitCode> list(Session& session, const std::string& prefix) {
                      {"epoch", "EPOCH", Style::count}},
                     {}};
     for (const auto& group : reply.groups)
-        listing.add({json::value(group->name), json::value(state_name(group->state)), group->members, group->epoch});
+        listing.add({json::value(group->name), json::value(state_name(group->state)),
+                     group->members, group->epoch});
     session.out().show(listing);
     return ExitCode::ok;
 }
@@ -32,7 +33,8 @@ Result<ExitCode> list(Session& session, const std::string& prefix) {
 json::array partitions_of(const fb::GroupMemberT& member) {
     json::array partitions;
     for (const auto& partition : member.partitions)
-        partitions.push_back(json::value(partition->topic + "/" + std::to_string(partition->partition)));
+        partitions.push_back(
+            json::value(partition->topic + "/" + std::to_string(partition->partition)));
     return partitions;
 }
 
@@ -88,8 +90,8 @@ Result<ExitCode> remove(Session& session, const std::string& name) {
     return ExitCode::ok;
 }
 
-void add_named(Commands& commands, CLI::App* group, const std::string& verb_name, const std::string& help,
-               Result<ExitCode> (*run)(Session&, const std::string&)) {
+void add_named(Commands& commands, CLI::App* group, const std::string& verb_name,
+               const std::string& help, Result<ExitCode> (*run)(Session&, const std::string&)) {
     auto name = std::make_shared<std::string>();
     CLI::App* verb = group->add_subcommand(verb_name, help);
     verb->add_option("NAME", *name, "The group")->required();

@@ -16,7 +16,8 @@ std::uint64_t lag_of(const fb::GroupLagT& log) noexcept {
 
 std::uint64_t total_lag(const fb::DescribeGroupReplyT& group) noexcept {
     std::uint64_t sum = 0;
-    for (const auto& log : group.lag) sum += lag_of(*log);
+    for (const auto& log : group.lag)
+        sum += lag_of(*log);
     return sum;
 }
 
@@ -36,8 +37,9 @@ Listing lag_listing(const fb::DescribeGroupReplyT& group) {
         const json::value committed =
             log->committed_ns == 0 ? json::value(nullptr) : json::value(log->committed);
         listing.add({json::value(log->topic), log->partition,
-                     json::value(to_string(static_cast<Lane>(log->lane & 3))), committed, log->visible_end,
-                     lag_of(*log), log->committed_ns, log->last_append_ns, json::value(log->member_id)});
+                     json::value(to_string(static_cast<Lane>(log->lane & 3))), committed,
+                     log->visible_end, lag_of(*log), log->committed_ns, log->last_append_ns,
+                     json::value(log->member_id)});
     }
     return listing;
 }

@@ -40,7 +40,8 @@ Listing listing_of(const fb::ResetGroupReplyT& reply) {
         const auto after = static_cast<std::int64_t>(position->after);
         listing.add({json::value(position->topic), position->partition,
                      json::value(to_string(static_cast<Lane>(position->lane & 3))),
-                     had_one ? json::value(position->before) : json::value(nullptr), position->after,
+                     had_one ? json::value(position->before) : json::value(nullptr),
+                     position->after,
                      had_one ? json::value(after - position->before) : json::value(nullptr)});
     }
     return listing;
@@ -58,8 +59,8 @@ Result<ExitCode> reset(Session& session, const ResetOptions& options) {
     }
     if (!session.options().yes && session.out().format() == Format::table)
         session.out().show(listing_of(preview));
-    CASC_TRY_VOID(session.confirm("moves group '" + options.group + "': events are read again or skipped",
-                                  options.group));
+    CASC_TRY_VOID(session.confirm(
+        "moves group '" + options.group + "': events are read again or skipped", options.group));
     request.dry_run = false;
     CASC_TRY(const auto done, session.call(request));
     session.out().show(listing_of(done));
@@ -71,12 +72,14 @@ Result<ExitCode> reset(Session& session, const ResetOptions& options) {
 
 void add_group_reset(Commands& commands, CLI::App* group) {
     auto options = std::make_shared<ResetOptions>();
-    CLI::App* verb = group->add_subcommand("reset", "Move the positions of a group without members");
+    CLI::App* verb =
+        group->add_subcommand("reset", "Move the positions of a group without members");
     verb->add_option("NAME", options->group, "The group")->required();
     add_parsed(verb, "--to", options->to, parse_start_point_now, "POSITION",
                "earliest, latest, an offset, a time, or -1h")
         ->required();
-    verb->add_option("--topic", options->topic, "Only in this topic (default: all that it has positions in)")
+    verb->add_option("--topic", options->topic,
+                     "Only in this topic (default: all that it has positions in)")
         ->type_name("NAME");
     verb->add_flag("--dry-run", options->dry_run, "Show what would change, change nothing");
     commands.on(verb, [options](Session& session) { return reset(session, *options); });

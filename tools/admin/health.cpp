@@ -18,7 +18,9 @@ int badness(Verdict verdict) {
     return kRank[static_cast<std::size_t>(verdict)];
 }
 
-std::string number_text(double value) { return json::serialize(json_number(value)); }
+std::string number_text(double value) {
+    return json::serialize(json_number(value));
+}
 
 std::string perfdata(const Measure& measure) {
     std::string text = "'" + measure.name + "'=" + number_text(measure.value) + measure.unit;
@@ -42,11 +44,13 @@ void Health::worsen(Verdict to, const std::string& why) {
 
 std::string nagios_line(const Health& health) {
     std::string check = health.check;
-    for (char& c : check) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+    for (char& c : check)
+        c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
     std::string line = "CASC " + check + " " +
                        std::string(kNames[static_cast<std::size_t>(health.verdict)]) + " - ";
     // A bar would begin the figures, a line break end the message.
-    for (const char c : health.message) line += c == '|' || c == '\n' ? ' ' : c;
+    for (const char c : health.message)
+        line += c == '|' || c == '\n' ? ' ' : c;
     for (const Measure& measure : health.measures)
         line += (&measure == health.measures.data() ? " | " : " ") + perfdata(measure);
     return line;
@@ -58,7 +62,8 @@ json::object health_json(const Health& health) {
         json::object object{{"name", measure.name}, {"value", json_number(measure.value)}};
         object["unit"] = measure.unit.empty() ? json::value(nullptr) : json::value(measure.unit);
         object["warning"] = measure.warning ? json_number(*measure.warning) : json::value(nullptr);
-        object["critical"] = measure.critical ? json_number(*measure.critical) : json::value(nullptr);
+        object["critical"] =
+            measure.critical ? json_number(*measure.critical) : json::value(nullptr);
         measures.push_back(std::move(object));
     }
     return {{"check", health.check},
@@ -70,8 +75,10 @@ json::object health_json(const Health& health) {
 
 Health failed_health(std::string check, const Error& error) {
     const ExitCode code = exit_code_for(error.code);
-    const bool senseless = code == ExitCode::usage || code == ExitCode::not_found || code == ExitCode::denied;
-    return {std::move(check), senseless ? Verdict::unknown : Verdict::critical, error.message(), {}};
+    const bool senseless =
+        code == ExitCode::usage || code == ExitCode::not_found || code == ExitCode::denied;
+    return {
+        std::move(check), senseless ? Verdict::unknown : Verdict::critical, error.message(), {}};
 }
 
 }  // namespace casc::admin

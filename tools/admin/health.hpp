@@ -36,8 +36,8 @@ struct Health {
 // "CASC LAG CRITICAL - group 'a' is 10 behind | a=10;5;10"
 [[nodiscard]] std::string nagios_line(const Health& health);
 [[nodiscard]] json::object health_json(const Health& health);
-// What a check says when the broker did not answer: no connection is a failed check, a question that
-// makes no sense an unknown one.
+// What a check says when the broker did not answer: no connection is a failed check, a question
+// that makes no sense an unknown one.
 [[nodiscard]] Health failed_health(std::string check, const Error& error);
 
 }  // namespace casc::admin

@@ -10,7 +10,9 @@ namespace {
 std::atomic<bool> flag{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "it is set in a signal handler");
 
-void on_signal(int) { flag.store(true, std::memory_order_relaxed); }
+void on_signal(int) {
+    flag.store(true, std::memory_order_relaxed);
+}
 
 }  // namespace
 
@@ -23,6 +25,8 @@ void watch_for_interrupt() {
     ::sigaction(SIGTERM, &action, nullptr);
 }
 
-bool interrupted() noexcept { return flag.load(std::memory_order_relaxed); }
+bool interrupted() noexcept {
+    return flag.load(std::memory_order_relaxed);
+}
 
 }  // namespace casc::admin

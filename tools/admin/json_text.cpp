@@ -9,7 +9,9 @@ namespace {
 
 void print(std::string& out, const json::value& value, std::size_t depth);
 
-void new_line(std::string& out, std::size_t depth) { out.append("\n").append(depth * 2, ' '); }
+void new_line(std::string& out, std::size_t depth) {
+    out.append("\n").append(depth * 2, ' ');
+}
 
 void print(std::string& out, const json::object& object, std::size_t depth) {
     out += '{';
@@ -47,7 +49,9 @@ void print(std::string& out, const json::value& value, std::size_t depth) {
 
 }  // namespace
 
-std::string compact_json(const json::value& value) { return json::serialize(value); }
+std::string compact_json(const json::value& value) {
+    return json::serialize(value);
+}
 
 json::value json_number(double number) {
     if (!std::isfinite(number)) return nullptr;

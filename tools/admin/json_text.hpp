@@ -1,5 +1,6 @@
 #pragma once
-// tools/admin/json_text.hpp: JSON as text, over several lines for people who read it, on one for programs.
+// tools/admin/json_text.hpp: JSON as text, over several lines for people who read it, on one for
+// programs.
 
 #include <boost/json.hpp>
 
@@ -13,8 +14,8 @@ namespace json = boost::json;
 [[nodiscard]] std::string pretty_json(const json::value& value);
 [[nodiscard]] std::string compact_json(const json::value& value);
 
-// A figure that the broker sends as a double: whole numbers stay whole (Boost would write 3 as 3E0),
-// what JSON has no number for is null.
+// A figure that the broker sends as a double: whole numbers stay whole (Boost would write 3 as
+// 3E0), what JSON has no number for is null.
 [[nodiscard]] json::value json_number(double number);
 
 }  // namespace casc::admin

@@ -8,7 +8,8 @@ json::object to_json(const Listing& listing, std::size_t row) {
     const auto& values = listing.rows[row];
     CASC_ASSERT(values.size() == listing.columns.size(), "a row has as many values as columns");
     json::object object;
-    for (std::size_t i = 0; i < values.size(); ++i) object[listing.columns[i].key] = values[i];
+    for (std::size_t i = 0; i < values.size(); ++i)
+        object[listing.columns[i].key] = values[i];
     return object;
 }
 
@@ -21,8 +22,10 @@ json::array to_json(const Listing& listing) {
 
 json::object to_json(const Document& document) {
     json::object object;
-    for (const Field& field : document.fields) object[field.key] = field.value;
-    for (const Section& section : document.sections) object[section.key] = to_json(section.listing);
+    for (const Field& field : document.fields)
+        object[field.key] = field.value;
+    for (const Section& section : document.sections)
+        object[section.key] = to_json(section.listing);
     return object;
 }
 

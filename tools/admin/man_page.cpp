@@ -6,7 +6,8 @@ namespace casc::admin {
 
 namespace {
 
-// Text for roff: a leading dot or quote would be a request, a plain hyphen may become a typographic one.
+// Text for roff: a leading dot or quote would be a request, a plain hyphen may become a typographic
+// one.
 std::string escaped(std::string_view text) {
     std::string out;
     for (const char c : text) {
@@ -22,12 +23,17 @@ std::string escaped(std::string_view text) {
     return out;
 }
 
-std::string bold(std::string_view text) { return "\\fB" + escaped(text) + "\\fR"; }
-std::string italic(std::string_view text) { return "\\fI" + escaped(text) + "\\fR"; }
+std::string bold(std::string_view text) {
+    return "\\fB" + escaped(text) + "\\fR";
+}
+std::string italic(std::string_view text) {
+    return "\\fI" + escaped(text) + "\\fR";
+}
 
 std::string option_entry(const OptionText& option) {
     std::string names;
-    for (const std::string& name : option.names) names += (names.empty() ? "" : ", ") + bold(name);
+    for (const std::string& name : option.names)
+        names += (names.empty() ? "" : ", ") + bold(name);
     if (!option.type.empty()) names += " " + italic(option.type);
     return ".TP\n" + names + "\n" + escaped(option.help) + "\n";
 }
@@ -64,7 +70,8 @@ std::string environment_section() {
 
 constexpr std::string_view kExitStatus =
     ".SH EXIT STATUS\n"
-    ".TP\n0\nit was done\n.TP\n1\nit failed\n.TP\n2\nthe command line, or the request it makes, is wrong\n"
+    ".TP\n0\nit was done\n.TP\n1\nit failed\n.TP\n2\nthe command line, or the request it makes, is "
+    "wrong\n"
     ".TP\n3\nno connection, or no answer in time\n.TP\n4\nnot allowed\n.TP\n5\nnot found\n"
     ".TP\n6\nconflict: it exists already, it is in use\n.TP\n7\nsome of it was done\n.PP\n"
     "The check commands use those of Nagios: 0 ok, 1 warning, 2 critical, 3 unknown.\n";
@@ -82,7 +89,8 @@ std::string man_page(const CommandText& tree) {
     out += ".SH DESCRIPTION\n" + escaped(tree.help) +
            "\n.PP\nData goes to stdout, everything else to stderr.\n";
     out += ".SH GLOBAL OPTIONS\nThey may stand anywhere on the line.\n";
-    for (const OptionText& option : tree.options) out += option_entry(option);
+    for (const OptionText& option : tree.options)
+        out += option_entry(option);
     out += ".SH COMMANDS\n";
     for (const CommandText* command : flattened(tree))
         if (!command->path.empty() && command->verbs.empty()) out += section_of(*command);

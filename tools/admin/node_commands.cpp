@@ -11,7 +11,8 @@ namespace casc::admin {
 namespace {
 
 Style style_of(std::string_view figure) {
-    return figure.ends_with("_bytes") || figure.find("_bytes_") != figure.npos ? Style::bytes : Style::count;
+    return figure.ends_with("_bytes") || figure.find("_bytes_") != figure.npos ? Style::bytes
+                                                                               : Style::count;
 }
 
 Result<ExitCode> info(Session& session, bool figures) {
@@ -26,11 +27,14 @@ Result<ExitCode> info(Session& session, bool figures) {
     document.add("endpoints", "LISTENS ON", json::value_from(reply.endpoints));
     if (session.out().format() != Format::table) {
         json::object numbers;
-        for (const auto& figure : reply.figures) numbers[figure->name] = json_number(figure->value);
+        for (const auto& figure : reply.figures)
+            numbers[figure->name] = json_number(figure->value);
         document.add("figures", "FIGURES", std::move(numbers));
     } else {
         for (const auto& figure : reply.figures)
-            if (figures) document.add(figure->name, figure->name, json_number(figure->value), style_of(figure->name));
+            if (figures)
+                document.add(figure->name, figure->name, json_number(figure->value),
+                             style_of(figure->name));
     }
     session.out().show(document);
     return ExitCode::ok;
@@ -43,7 +47,9 @@ struct ConfigOptions {
 
 Result<ExitCode> config(Session& session, const ConfigOptions& options) {
     CASC_TRY(const auto reply, session.call(fb::NodeConfigT{}));
-    Listing listing{{{"key", "KEY"}, {"value", "VALUE"}, {"origin", "ORIGIN"}, {"reloadable", "RELOADABLE"}}, {}};
+    Listing listing{
+        {{"key", "KEY"}, {"value", "VALUE"}, {"origin", "ORIGIN"}, {"reloadable", "RELOADABLE"}},
+        {}};
     for (const auto& entry : reply.entries) {
         if (!entry->key.starts_with(options.prefix)) continue;
         if (options.changed && entry->origin == "default") continue;
@@ -64,7 +70,8 @@ void add_node_commands(Commands& commands) {
     commands.on(show, [figures](Session& session) { return info(session, *figures); });
 
     auto options = std::make_shared<ConfigOptions>();
-    CLI::App* settings = node->add_subcommand("config", "Settings in effect and where each came from");
+    CLI::App* settings =
+        node->add_subcommand("config", "Settings in effect and where each came from");
     settings->add_option("PREFIX", options->prefix, "Only keys that begin with this");
     settings->add_flag("--changed", options->changed, "Only what is not at its default");
     commands.on(settings, [options](Session& session) { return config(session, *options); });

@@ -3,15 +3,16 @@
 #include "json_text.hpp"
 #include "table.hpp"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <unistd.h>
 
 namespace casc::admin {
 
-bool is_terminal(int descriptor) { return ::isatty(descriptor) == 1; }
+bool is_terminal(int descriptor) {
+    return ::isatty(descriptor) == 1;
+}
 
 bool may_color(int descriptor) {
     const char* no_color = std::getenv("NO_COLOR");
@@ -23,14 +24,19 @@ bool may_color(int descriptor) {
 Output::Output(Format format, bool quiet)
     : format_(format), quiet_(quiet), color_(may_color(STDOUT_FILENO)) {}
 
-void Output::write(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void Output::write(std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+}
 
-void Output::line(const json::value& value) { write(compact_json(value) + "\n"); }
+void Output::line(const json::value& value) {
+    write(compact_json(value) + "\n");
+}
 
 void Output::show(const Listing& listing) {
     if (format_ == Format::table) return write(render_table(listing, color_));
     if (format_ == Format::json) return write(pretty_json(to_json(listing)) + "\n");
-    for (std::size_t row = 0; row < listing.rows.size(); ++row) line(to_json(listing, row));
+    for (std::size_t row = 0; row < listing.rows.size(); ++row)
+        line(to_json(listing, row));
 }
 
 void Output::show(const Document& document) {
@@ -76,6 +82,8 @@ ExitCode Output::fail(const Error& error, ExitCode code, std::string_view hint) 
     return code;
 }
 
-bool Output::flush() { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; }
+bool Output::flush() {
+    return std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+}
 
 }  // namespace casc::admin

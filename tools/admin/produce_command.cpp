@@ -5,11 +5,10 @@
 #include "interrupt.hpp"
 #include "text_codec.hpp"
 
-#include <unistd.h>
-
 #include <fstream>
 #include <iostream>
 #include <mutex>
+#include <unistd.h>
 
 namespace casc::admin {
 
@@ -29,7 +28,8 @@ struct ProduceOptions {
     bool lz4 = false;
 };
 
-// What became of the events. Thread: filled by the client's I/O thread, read after the producer is closed.
+// What became of the events. Thread: filled by the client's I/O thread, read after the producer is
+// closed.
 class Tally {
 public:
     void settle(std::uint32_t count, const Result<void>& outcome) {
@@ -64,12 +64,16 @@ private:
 class EventSource {
 public:
     explicit EventSource(const ProduceOptions& options) : options_(options) {
-        if (!options.file.empty() && options.file != "-") file_.open(options.file, std::ios::binary);
+        if (!options.file.empty() && options.file != "-")
+            file_.open(options.file, std::ios::binary);
     }
-    [[nodiscard]] bool good() const { return file_.is_open() || options_.file.empty() || options_.file == "-"; }
+    [[nodiscard]] bool good() const {
+        return file_.is_open() || options_.file.empty() || options_.file == "-";
+    }
     [[nodiscard]] std::uint64_t line() const noexcept { return line_; }
 
-    // The next event; nullopt at the end. A line that is no event is an error, and can be passed over.
+    // The next event; nullopt at the end. A line that is no event is an error, and can be passed
+    // over.
     std::optional<Result<EventText>> next() {
         std::string text;
         if (!next_line(text)) return std::nullopt;
@@ -101,8 +105,8 @@ private:
         if (options_.key_delimiter) {
             const std::size_t at = text.find(*options_.key_delimiter);
             if (at == text.npos)
-                return Error(ErrorCode::invalid_request, "there is no '" + *options_.key_delimiter +
-                                                             "' between key and value");
+                return Error(ErrorCode::invalid_request,
+                             "there is no '" + *options_.key_delimiter + "' between key and value");
             event.key = text.substr(0, at);
             text.erase(0, at + options_.key_delimiter->size());
         }
@@ -129,7 +133,8 @@ private:
 
 Result<void> send(client::Producer& producer, const EventText& text) {
     std::vector<wire::HeaderInput> headers;
-    for (const auto& [name, value] : text.headers) headers.push_back({name, value});
+    for (const auto& [name, value] : text.headers)
+        headers.push_back({name, value});
     client::Event event;
     event.payload = as_bytes_of(text.value);
     if (text.key) event.key = as_bytes_of(*text.key);
@@ -179,11 +184,10 @@ ExitCode summarise(Session& session, const ProduceOptions& options, const Tally&
     document.add("bytes", "SIZE", bytes, Style::bytes);
     document.add("failed", "FAILED", tally.failed(), Style::count);
     document.add("acks", "ACKS", json::value(to_string(options.acks)));
-    session.out().done(document, "sent " + std::to_string(tally.delivered()) + " events to '" +
-                                     options.topic + "'" +
-                                     (tally.failed() == 0
-                                          ? ""
-                                          : ", " + std::to_string(tally.failed()) + " failed"));
+    session.out().done(
+        document,
+        "sent " + std::to_string(tally.delivered()) + " events to '" + options.topic + "'" +
+            (tally.failed() == 0 ? "" : ", " + std::to_string(tally.failed()) + " failed"));
     if (tally.failed() == 0) return ExitCode::ok;
     const ExitCode code = session.out().fail(*tally.why());
     return tally.delivered() == 0 ? code : ExitCode::partial;
@@ -205,7 +209,9 @@ Result<ExitCode> produce(Session& session, const ProduceOptions& options) {
     producer_options.codec = options.lz4 ? wire::Codec::lz4 : wire::Codec::none;
     if (session.options().timeout) producer_options.delivery_timeout = *session.options().timeout;
     producer_options.on_batch = [&tally](const client::Delivery&, std::uint32_t count,
-                                         const Result<void>& outcome) { tally.settle(count, outcome); };
+                                         const Result<void>& outcome) {
+        tally.settle(count, outcome);
+    };
     CASC_TRY(auto producer, client->make_producer(options.topic, producer_options));
     if (options.values.empty() && options.file.empty() && is_terminal(STDIN_FILENO))
         session.out().note("one event per line; Ctrl-D ends");
@@ -223,20 +229,24 @@ void add_produce_command(Commands& commands) {
     auto options = std::make_shared<ProduceOptions>();
     CLI::App* verb = commands.root().add_subcommand("produce", "Send events: a line of input each");
     verb->add_option("TOPIC", options->topic, "Where to")->required();
-    CLI::Option* values = add_repeatable(verb, "-v,--value", options->values, "TEXT",
-                                         "An event with this value, instead of reading any; may be repeated");
+    CLI::Option* values =
+        add_repeatable(verb, "-v,--value", options->values, "TEXT",
+                       "An event with this value, instead of reading any; may be repeated");
     verb->add_option("--file", options->file, "Read this file instead of stdin; - is stdin")
         ->type_name("FILE")
         ->excludes(values);
     verb->add_flag("--json", options->json,
                    "Lines are objects: value, key, headers, lane, partition, timestamp_ns, type, "
                    "...; value_base64 and key_base64 for bytes");
-    CLI::Option* key = verb->add_option("--key", options->key, "The key of all events")->type_name("TEXT");
+    CLI::Option* key =
+        verb->add_option("--key", options->key, "The key of all events")->type_name("TEXT");
     verb->add_option("--key-delimiter", options->key_delimiter, "Lines are key, this, value")
         ->type_name("TEXT")
         ->excludes(key);
-    add_repeatable(verb, "-H,--header", options->headers, "NAME=VALUE", "A header of all events; may be repeated");
-    add_parsed(verb, "--lane", options->lane, parse_lane, "LANE", "critical, high, normal (default) or low");
+    add_repeatable(verb, "-H,--header", options->headers, "NAME=VALUE",
+                   "A header of all events; may be repeated");
+    add_parsed(verb, "--lane", options->lane, parse_lane, "LANE",
+               "critical, high, normal (default) or low");
     add_parsed(verb, "--partition", options->partition, parse_number, "NUMBER",
                "All events to this partition (default: by key, or spread)");
     add_parsed(verb, "--acks", options->acks, parse_acks, "LEVEL",

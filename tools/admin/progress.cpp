@@ -2,10 +2,9 @@
 
 #include "values.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
+#include <unistd.h>
 
 namespace casc::admin {
 

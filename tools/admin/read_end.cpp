@@ -8,7 +8,8 @@ Result<TopicFacts> topic_facts(Session& session, const std::string& topic) {
     fb::DescribeTopicT question;
     question.name = topic;
     CASC_TRY(const auto reply, session.call(question));
-    return TopicFacts{TopicId(reply.topic->topic_id), reply.topic->settings->partitions.value_or(1)};
+    return TopicFacts{TopicId(reply.topic->topic_id),
+                      reply.topic->settings->partitions.value_or(1)};
 }
 
 Result<std::vector<LogEnd>> log_ends(Session& session, const std::string& topic,
@@ -21,7 +22,8 @@ Result<std::vector<LogEnd>> log_ends(Session& session, const std::string& topic,
         for (const Lane lane : kLanes) {
             LogEnd& log = logs.emplace_back(LogEnd{topic, partition, lane, {}, {}});
             for (const auto& info : reply.logs) {
-                if (info->partition != partition.value() || info->lane != static_cast<std::uint8_t>(lane))
+                if (info->partition != partition.value() ||
+                    info->lane != static_cast<std::uint8_t>(lane))
                     continue;
                 log.start = Offset(info->start);
                 log.end = Offset(info->visible_end);
@@ -37,9 +39,8 @@ void ReadEnd::expect(std::vector<LogEnd> logs) {
 }
 
 void ReadEnd::forget(const std::string& topic, PartitionId partition) {
-    std::erase_if(logs_, [&](const LogEnd& log) {
-        return log.topic == topic && log.partition == partition;
-    });
+    std::erase_if(
+        logs_, [&](const LogEnd& log) { return log.topic == topic && log.partition == partition; });
 }
 
 bool ReadEnd::reached(const client::Consumer& consumer) const {

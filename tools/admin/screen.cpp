@@ -2,13 +2,12 @@
 
 #include "interrupt.hpp"
 
-#include <poll.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
+#include <poll.h>
 #include <string>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 namespace casc::admin {
 
@@ -34,7 +33,8 @@ Screen::Screen() {
     if (::tcgetattr(STDIN_FILENO, &before_) == 0) {
         keys_ = true;
         termios raw = before_;
-        raw.c_lflag &= static_cast<tcflag_t>(~(ICANON | ECHO));  // single keys; Ctrl-C stays a signal
+        raw.c_lflag &=
+            static_cast<tcflag_t>(~(ICANON | ECHO));  // single keys; Ctrl-C stays a signal
         ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
     }
     write(kOtherScreen);

@@ -3,11 +3,10 @@
 #include "contexts.hpp"
 #include "values.hpp"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <unistd.h>
 
 namespace casc::admin {
 
@@ -41,7 +40,8 @@ Result<Connection> Session::connection() const {
     std::optional<milliseconds> timeout = options_.timeout;
     if (const std::string text = variable("CASC_TIMEOUT"); !timeout && !text.empty()) {
         const auto parsed = parse_duration(text);
-        if (!parsed) return Error(ErrorCode::invalid_config, "CASC_TIMEOUT: " + parsed.error().detail);
+        if (!parsed)
+            return Error(ErrorCode::invalid_config, "CASC_TIMEOUT: " + parsed.error().detail);
         timeout = *parsed;
     }
     // A context that was asked for by name wins over an address that only lies in the environment.

@@ -23,7 +23,8 @@ namespace casc::admin {
 using std::chrono::milliseconds;
 namespace fb = wire::fb;
 
-// As given on the command line; what is missing is looked up in the environment, then in the context.
+// As given on the command line; what is missing is looked up in the environment, then in the
+// context.
 struct GlobalOptions {
     std::vector<std::string> endpoints;
     std::string context;
@@ -62,8 +63,8 @@ public:
         return connected->call(request, deadline);
     }
 
-    // Before something is destroyed: --yes, or on a terminal the name typed by a person. `what` is the
-    // rest of "this ...". Fails with: invalid_request (nobody there to ask), cancelled.
+    // Before something is destroyed: --yes, or on a terminal the name typed by a person. `what` is
+    // the rest of "this ...". Fails with: invalid_request (nobody there to ask), cancelled.
     [[nodiscard]] Result<void> confirm(std::string_view what, std::string_view name);
 
 private:

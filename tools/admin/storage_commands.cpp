@@ -14,14 +14,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Held while the folder is read, so that no broker changes what is judged. A backup has no lock file, and
-// none is made. Fails with: data_locked.
-Result<std::unique_ptr<storage::Disk::Lock>> lock_if_used(storage::Disk& disk, const fs::path& directory) {
+// Held while the folder is read, so that no broker changes what is judged. A backup has no lock
+// file, and none is made. Fails with: data_locked.
+Result<std::unique_ptr<storage::Disk::Lock>> lock_if_used(storage::Disk& disk,
+                                                          const fs::path& directory) {
     std::error_code failed;
     if (!fs::exists(directory / "LOCK", failed)) return std::unique_ptr<storage::Disk::Lock>();
     auto lock = disk.lock(directory / "LOCK");
     // A folder that may only be read can be verified, too.
-    if (!lock && lock.error().code != ErrorCode::data_locked) return std::unique_ptr<storage::Disk::Lock>();
+    if (!lock && lock.error().code != ErrorCode::data_locked)
+        return std::unique_ptr<storage::Disk::Lock>();
     return lock;
 }
 
@@ -32,9 +34,10 @@ Result<ExitCode> verify(Session& session, const std::string& directory) {
     storage::VerifyReport report;
     {
         Progress progress("verifying", session.out());
-        CASC_TRY(report, storage::verify_store(*disk, directory, [&](std::uint64_t done, std::uint64_t all) {
-                     progress.show(done, all);
-                 }));
+        CASC_TRY(report, storage::verify_store(*disk, directory,
+                                               [&](std::uint64_t done, std::uint64_t all) {
+                                                   progress.show(done, all);
+                                               }));
     }
     Document document;
     document.add("directory", "FOLDER", json::value(directory));
@@ -46,13 +49,16 @@ Result<ExitCode> verify(Session& session, const std::string& directory) {
     document.add("journal_entries", "JOURNAL ENTRIES", report.journal_entries, Style::count);
     document.add("torn_entries", "TORN ENTRIES", report.torn_entries, Style::count);
     Listing damage{{{"finding", "FINDING"}}, {}};
-    for (const std::string& finding : report.damage) damage.add({json::value(finding)});
+    for (const std::string& finding : report.damage)
+        damage.add({json::value(finding)});
     document.sections.push_back({"damage", "Damage", std::move(damage)});
     session.out().show(document);
     if (report.damage.empty()) return ExitCode::ok;
-    return session.out().fail(Error(ErrorCode::data_corrupt, std::to_string(report.damage.size()) + " findings in " + directory),
-                              ExitCode::failed,
-                              "restore a backup into another folder: casc-admin storage restore BACKUP FOLDER");
+    return session.out().fail(
+        Error(ErrorCode::data_corrupt,
+              std::to_string(report.damage.size()) + " findings in " + directory),
+        ExitCode::failed,
+        "restore a backup into another folder: casc-admin storage restore BACKUP FOLDER");
 }
 
 // By the running broker, on its own host.
@@ -62,11 +68,13 @@ Result<ExitCode> backup(Session& session, const std::string& target) {
     request.target = fs::absolute(target).lexically_normal().string();
     session.out().note("the broker writes to " + request.target + " on its own host");
     // As long as it takes: hours for terabytes, unless the user has said otherwise.
-    CASC_TRY(const auto reply, session.call(request, session.options().timeout.value_or(std::chrono::hours(24))));
+    CASC_TRY(const auto reply,
+             session.call(request, session.options().timeout.value_or(std::chrono::hours(24))));
     Document document;
     document.add("target", "TARGET", json::value(request.target));
     document.add("bytes", "SIZE", reply.bytes, Style::bytes);
-    session.out().done(document, "backed up " + format_bytes(static_cast<double>(reply.bytes)) + " to " + request.target);
+    session.out().done(document, "backed up " + format_bytes(static_cast<double>(reply.bytes)) +
+                                     " to " + request.target);
     return ExitCode::ok;
 }
 
@@ -92,7 +100,8 @@ Result<ExitCode> restore(Session& session, const RestoreOptions& options) {
 void add_storage_commands(Commands& commands) {
     CLI::App* storage = commands.noun("storage", "The data folder: verify, back up, restore");
     auto verified = std::make_shared<std::string>();
-    CLI::App* verb = storage->add_subcommand("verify", "Walk every checksum of a folder that no broker uses");
+    CLI::App* verb =
+        storage->add_subcommand("verify", "Walk every checksum of a folder that no broker uses");
     verb->add_option("FOLDER", *verified, "A data folder or a backup")->required();
     commands.on(verb, [verified](Session& session) { return verify(session, *verified); });
 
@@ -104,7 +113,8 @@ void add_storage_commands(Commands& commands) {
     auto options = std::make_shared<RestoreOptions>();
     verb = storage->add_subcommand("restore", "Put a backup into an empty folder, verified first");
     verb->add_option("BACKUP", options->backup, "What `storage backup` has made")->required();
-    verb->add_option("FOLDER", options->directory, "The data folder to be; empty or not there yet")->required();
+    verb->add_option("FOLDER", options->directory, "The data folder to be; empty or not there yet")
+        ->required();
     commands.on(verb, [options](Session& session) { return restore(session, *options); });
 }
 

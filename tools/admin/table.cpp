@@ -11,7 +11,9 @@ namespace {
 constexpr std::string_view kBold = "\x1b[1m";
 constexpr std::string_view kPlain = "\x1b[0m";
 
-bool to_the_right(Style style) { return style != Style::text && style != Style::time_ns; }
+bool to_the_right(Style style) {
+    return style != Style::text && style != Style::time_ns;
+}
 
 std::string number_text(const json::value& value, Style style) {
     const auto number = value.to_number<double>();
@@ -38,8 +40,8 @@ std::string number_text(const json::value& value, Style style) {
 std::string without_control(std::string_view text) {
     std::string clean(text);
     std::replace_if(
-        clean.begin(), clean.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; },
-        '?');
+        clean.begin(), clean.end(),
+        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
     return clean;
 }
 
@@ -82,7 +84,8 @@ std::string render_value(const json::value& value, Style style) {
 std::string render_table(const Listing& listing, bool color) {
     const std::size_t columns = listing.columns.size();
     std::vector<std::size_t> widths;
-    for (const Column& column : listing.columns) widths.push_back(column.heading.size());
+    for (const Column& column : listing.columns)
+        widths.push_back(column.heading.size());
     std::vector<std::vector<std::string>> cells;
     for (const auto& row : listing.rows) {
         auto& texts = cells.emplace_back();
@@ -100,19 +103,22 @@ std::string render_table(const Listing& listing, bool color) {
         return trimmed(std::move(line));
     };
     std::vector<std::string> headings;
-    for (const Column& column : listing.columns) headings.emplace_back(column.heading);
+    for (const Column& column : listing.columns)
+        headings.emplace_back(column.heading);
     std::string out = line_of(headings);
     if (color) {
         out.pop_back();
         out = std::string(kBold) + out + std::string(kPlain) + "\n";
     }
-    for (const auto& texts : cells) out += line_of(texts);
+    for (const auto& texts : cells)
+        out += line_of(texts);
     return out;
 }
 
 std::string render_document(const Document& document, bool color) {
     std::size_t width = 0;
-    for (const Field& field : document.fields) width = std::max(width, field.heading.size());
+    for (const Field& field : document.fields)
+        width = std::max(width, field.heading.size());
     std::string out;
     for (const Field& field : document.fields) {
         std::string line;

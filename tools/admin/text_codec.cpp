@@ -9,8 +9,8 @@ namespace {
 constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-// What may follow the first byte of a UTF-8 sequence: how many bytes, and the bounds of the next one
-// (which is where overlong forms, surrogates and numbers beyond Unicode show).
+// What may follow the first byte of a UTF-8 sequence: how many bytes, and the bounds of the next
+// one (which is where overlong forms, surrogates and numbers beyond Unicode show).
 struct Sequence {
     std::size_t more;
     unsigned char low;
@@ -45,7 +45,8 @@ std::string to_base64(std::string_view bytes) {
 }
 
 Result<std::string> from_base64(std::string_view text) {
-    const Error bad(ErrorCode::invalid_request, "'" + std::string(text.substr(0, 40)) + "' is not base64");
+    const Error bad(ErrorCode::invalid_request,
+                    "'" + std::string(text.substr(0, 40)) + "' is not base64");
     if (text.size() % 4 != 0) return bad;
     std::string bytes;
     for (std::size_t i = 0; i < text.size(); i += 4) {

@@ -7,10 +7,9 @@
 #include "table.hpp"
 #include "top_sample.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
+#include <unistd.h>
 
 namespace casc::admin {
 
@@ -23,7 +22,9 @@ struct TopOptions {
 
 constexpr std::size_t kRows = 10;
 
-std::string rate_bytes(double per_second) { return format_bytes(per_second) + "/s"; }
+std::string rate_bytes(double per_second) {
+    return format_bytes(per_second) + "/s";
+}
 
 // One sample as one line; also what is at the top of the picture.
 std::string summary_line(const TopView& view) {
@@ -39,20 +40,27 @@ std::string summary_line(const TopView& view) {
 }
 
 std::string picture(const TopView& view, bool color) {
-    std::string text = view.now.broker_id + "  up " +
-                       format_duration(milliseconds(static_cast<std::int64_t>(view.now.uptime_ms))) +
-                       "  topics " + std::to_string(view.now.topics.size()) + "  groups " +
-                       std::to_string(view.now.lag.size()) + "  errors " +
-                       format_rate(view.rate("casc_request_errors_total")) + "/s" +
-                       (view.figure("casc_storage_failed") != 0 ? "  STORAGE HAS FAILED" : "") + "\n" +
-                       summary_line(view) + "\n\n";
-    Listing topics{{{"topic", "TOPIC"}, {"rate", "EVENTS/S", Style::count}, {"events", "EVENTS", Style::count}, {"bytes", "SIZE", Style::bytes}}, {}};
+    std::string text =
+        view.now.broker_id + "  up " +
+        format_duration(milliseconds(static_cast<std::int64_t>(view.now.uptime_ms))) + "  topics " +
+        std::to_string(view.now.topics.size()) + "  groups " + std::to_string(view.now.lag.size()) +
+        "  errors " + format_rate(view.rate("casc_request_errors_total")) + "/s" +
+        (view.figure("casc_storage_failed") != 0 ? "  STORAGE HAS FAILED" : "") + "\n" +
+        summary_line(view) + "\n\n";
+    Listing topics{{{"topic", "TOPIC"},
+                    {"rate", "EVENTS/S", Style::count},
+                    {"events", "EVENTS", Style::count},
+                    {"bytes", "SIZE", Style::bytes}},
+                   {}};
     for (std::size_t i = 0; i < std::min(view.topics.size(), kRows); ++i) {
         const TopView::TopicRow& row = view.topics[i];
-        topics.add({json::value(row.name), json_number(std::round(row.events_per_second)), row.events, row.bytes});
+        topics.add({json::value(row.name), json_number(std::round(row.events_per_second)),
+                    row.events, row.bytes});
     }
     text += render_table(topics, color) + "\n";
-    Listing groups{{{"group", "GROUP"}, {"lag", "LAG", Style::count}, {"change", "CHANGE/S", Style::count}}, {}};
+    Listing groups{
+        {{"group", "GROUP"}, {"lag", "LAG", Style::count}, {"change", "CHANGE/S", Style::count}},
+        {}};
     for (std::size_t i = 0; i < std::min(view.groups.size(), kRows); ++i) {
         const TopView::GroupRow& row = view.groups[i];
         groups.add({json::value(row.name), row.lag, json_number(std::round(row.lag_per_second))});
@@ -70,8 +78,9 @@ json::object to_json(const TopView& view) {
                                       {"events_per_second", json_number(row.events_per_second)}});
     json::array groups;
     for (const auto& row : view.groups)
-        groups.push_back(json::object{
-            {"group", row.name}, {"lag", row.lag}, {"lag_per_second", json_number(row.lag_per_second)}});
+        groups.push_back(json::object{{"group", row.name},
+                                      {"lag", row.lag},
+                                      {"lag_per_second", json_number(row.lag_per_second)}});
     return {{"time_ns", wall_now().value()},
             {"broker_id", view.now.broker_id},
             {"uptime_ms", view.now.uptime_ms},
@@ -106,7 +115,8 @@ Result<ExitCode> top(Session& session, const TopOptions& options) {
         show(session, &*screen, TopView(before, nullptr));
     }
     for (std::uint64_t shown = 0; !options.count || shown < *options.count; ++shown) {
-        const bool go_on = screen ? screen->wait(options.interval) : wait_unless_interrupted(options.interval);
+        const bool go_on =
+            screen ? screen->wait(options.interval) : wait_unless_interrupted(options.interval);
         if (!go_on) break;
         auto taken = take_sample(session);
         if (!taken) {
@@ -120,7 +130,8 @@ Result<ExitCode> top(Session& session, const TopOptions& options) {
         }
         TopSample now = std::move(*taken);
         show(session, screen ? &*screen : nullptr, TopView(now, &before));
-        if (!session.out().flush()) return Error(ErrorCode::io_failed, "stdout could not be written");
+        if (!session.out().flush())
+            return Error(ErrorCode::io_failed, "stdout could not be written");
         before = std::move(now);
     }
     return ExitCode::ok;
@@ -130,9 +141,12 @@ Result<ExitCode> top(Session& session, const TopOptions& options) {
 
 void add_top_command(Commands& commands) {
     auto options = std::make_shared<TopOptions>();
-    CLI::App* verb = commands.root().add_subcommand("top", "The broker live: rates, busiest topics, groups behind");
-    add_parsed(verb, "-n,--count", options->count, parse_number, "COUNT", "Stop after so many samples");
-    add_parsed(verb, "-i,--interval", options->interval, parse_duration, "DURATION", "Time between samples (default 2s)");
+    CLI::App* verb = commands.root().add_subcommand(
+        "top", "The broker live: rates, busiest topics, groups behind");
+    add_parsed(verb, "-n,--count", options->count, parse_number, "COUNT",
+               "Stop after so many samples");
+    add_parsed(verb, "-i,--interval", options->interval, parse_duration, "DURATION",
+               "Time between samples (default 2s)");
     commands.on(verb, [options](Session& session) { return top(session, *options); });
 }
 

@@ -12,11 +12,13 @@ Result<TopSample> take_sample(Session& session) {
     sample.at = mono_now();
     sample.broker_id = info.broker_id;
     sample.uptime_ms = info.uptime_ms;
-    for (const auto& figure : info.figures) sample.figures[figure->name] = figure->value;
+    for (const auto& figure : info.figures)
+        sample.figures[figure->name] = figure->value;
     fb::ListTopicsT request;
     for (bool more = true; more;) {
         CASC_TRY(const auto reply, session.call(request));
-        for (const auto& topic : reply.topics) sample.topics[topic->name] = {topic->events, topic->bytes};
+        for (const auto& topic : reply.topics)
+            sample.topics[topic->name] = {topic->events, topic->bytes};
         more = reply.more && !reply.topics.empty();
         if (more) request.after = reply.topics.back()->name;
     }
@@ -35,7 +37,9 @@ TopView::TopView(TopSample sample, const TopSample* before) : now(std::move(samp
     // A broker that was restarted in between has counted from 0 again.
     const bool same_run = before != nullptr && before->uptime_ms <= now.uptime_ms;
     if (same_run) seconds = static_cast<double>((now.at - before->at).value()) / 1e9;
-    const auto per_second = [&](double difference) { return seconds > 0 ? difference / seconds : 0; };
+    const auto per_second = [&](double difference) {
+        return seconds > 0 ? difference / seconds : 0;
+    };
 
     if (same_run)
         for (const auto& [name, value] : now.figures)

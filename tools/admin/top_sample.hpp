@@ -1,6 +1,6 @@
 #pragma once
-// tools/admin/top_sample.hpp: what `top` knows of a broker at one moment, and the change between two.
-// Thread: one at a time (values).
+// tools/admin/top_sample.hpp: what `top` knows of a broker at one moment, and the change between
+// two. Thread: one at a time (values).
 
 #include "group_lag.hpp"
 #include "session.hpp"

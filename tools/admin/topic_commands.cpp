@@ -8,7 +8,8 @@ namespace casc::admin {
 
 namespace {
 
-// ---- create ---------------------------------------------------------------------------------------
+// ---- create
+// ---------------------------------------------------------------------------------------
 
 struct CreateOptions {
     std::vector<std::string> names;
@@ -59,7 +60,8 @@ void add_create(Commands& commands, CLI::App* topic) {
     commands.on(verb, [options](Session& session) { return create(session, *options); });
 }
 
-// ---- ls -------------------------------------------------------------------------------------------
+// ---- ls
+// -------------------------------------------------------------------------------------------
 
 Result<ExitCode> list(Session& session, const std::string& prefix) {
     Listing listing;
@@ -73,7 +75,8 @@ Result<ExitCode> list(Session& session, const std::string& prefix) {
         CASC_TRY(const auto reply, session.call(request));
         for (const auto& topic : reply.topics) {
             auto& row = listing.rows.emplace_back();
-            for (Field& field : topic_fields(*topic)) row.push_back(std::move(field.value));
+            for (Field& field : topic_fields(*topic))
+                row.push_back(std::move(field.value));
         }
         more = reply.more && !reply.topics.empty();
         if (more) request.after = reply.topics.back()->name;
@@ -85,7 +88,8 @@ Result<ExitCode> list(Session& session, const std::string& prefix) {
     return ExitCode::ok;
 }
 
-// ---- info -----------------------------------------------------------------------------------------
+// ---- info
+// -----------------------------------------------------------------------------------------
 
 Result<ExitCode> info(Session& session, const std::string& name) {
     fb::DescribeTopicT request;
@@ -103,16 +107,18 @@ Result<ExitCode> info(Session& session, const std::string& name) {
                   {"epoch", "EPOCH", Style::count}},
                  {}};
     for (const auto& log : reply.logs) {
-        logs.add({log->partition, json::value(to_string(static_cast<Lane>(log->lane & 3))), log->start,
-                  log->visible_end, log->visible_end - std::min(log->start, log->visible_end),
-                  log->bytes, log->last_append_ns, log->epoch});
+        logs.add({log->partition, json::value(to_string(static_cast<Lane>(log->lane & 3))),
+                  log->start, log->visible_end,
+                  log->visible_end - std::min(log->start, log->visible_end), log->bytes,
+                  log->last_append_ns, log->epoch});
     }
     document.sections.push_back({"logs", "Logs (lanes of partitions that have had events)", logs});
     session.out().show(document);
     return ExitCode::ok;
 }
 
-// ---- alter, add-partitions ------------------------------------------------------------------------
+// ---- alter, add-partitions
+// ------------------------------------------------------------------------
 
 struct AlterOptions {
     std::string name;
@@ -123,7 +129,8 @@ struct AlterOptions {
 
 Result<ExitCode> alter(Session& session, const AlterOptions& options) {
     if (options.settings.empty())
-        return Error(ErrorCode::invalid_request, "nothing to change; say what, such as --retention 7d");
+        return Error(ErrorCode::invalid_request,
+                     "nothing to change; say what, such as --retention 7d");
     fb::AlterTopicT request;
     request.name = options.name;
     request.settings = options.settings.message();
@@ -135,8 +142,9 @@ Result<ExitCode> alter(Session& session, const AlterOptions& options) {
     Document document;
     document.fields = topic_fields(*reply.topic);
     document.add("dry_run", "DRY RUN", options.dry_run);
-    session.out().done(document, options.dry_run ? "topic '" + options.name + "' could be changed so"
-                                                 : "changed topic '" + options.name + "'");
+    session.out().done(document, options.dry_run
+                                     ? "topic '" + options.name + "' could be changed so"
+                                     : "changed topic '" + options.name + "'");
     return ExitCode::ok;
 }
 

@@ -6,7 +6,8 @@ namespace {
 
 std::string quoted(const std::vector<std::string>& names) {
     std::string text;
-    for (const std::string& name : names) text += (text.empty() ? "'" : ", '") + name + "'";
+    for (const std::string& name : names)
+        text += (text.empty() ? "'" : ", '") + name + "'";
     return text;
 }
 
@@ -69,8 +70,8 @@ Listing listing_of(const std::vector<fb::PurgePositionT>& positions,
     for (const fb::PurgePositionT& position : positions) {
         for (const auto& log : topic.logs) {
             if (log->partition != position.partition || log->lane != position.lane) continue;
-            listing.add({log->partition, json::value(to_string(static_cast<Lane>(log->lane & 3))), log->start,
-                         position.before, position.before - log->start});
+            listing.add({log->partition, json::value(to_string(static_cast<Lane>(log->lane & 3))),
+                         log->start, position.before, position.before - log->start});
         }
     }
     return listing;
@@ -87,8 +88,8 @@ Result<ExitCode> purge(Session& session, const PurgeOptions& options) {
         session.out().note("nothing was removed");
         return ExitCode::ok;
     }
-    CASC_TRY_VOID(session.confirm("removes events of topic '" + options.name + "' for good",
-                                  options.name));
+    CASC_TRY_VOID(
+        session.confirm("removes events of topic '" + options.name + "' for good", options.name));
     fb::PurgeTopicT request;
     request.name = options.name;
     for (const fb::PurgePositionT& position : positions)

@@ -56,7 +56,8 @@ std::vector<Field> topic_fields(const fb::TopicSummaryT& topic) {
     static const fb::TopicSettingsT none;
     const fb::TopicSettingsT& settings = topic.settings ? *topic.settings : none;
     json::value durability;
-    if (settings.durability) durability = json::value(to_string(static_cast<Durability>(*settings.durability & 3)));
+    if (settings.durability)
+        durability = json::value(to_string(static_cast<Durability>(*settings.durability & 3)));
     return {
         {"name", "NAME", Style::text, json::value(topic.name)},
         {"partitions", "PARTITIONS", Style::count, or_null(settings.partitions)},

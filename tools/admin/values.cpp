@@ -216,8 +216,9 @@ Result<StartPoint> parse_start_point(std::string_view text, EpochNanos now) {
         return StartPoint{Kind::offset, {}, Offset(*offset)};
     const auto time = parse_time(text, now);
     if (!time)
-        return not_understood(text, "a position: beginning, end, an offset, a time such as "
-                                    "2026-01-31T10:20:30Z, or -1h");
+        return not_understood(text,
+                              "a position: beginning, end, an offset, a time such as "
+                              "2026-01-31T10:20:30Z, or -1h");
     return StartPoint{Kind::time, *time};
 }
 

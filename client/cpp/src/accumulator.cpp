@@ -17,9 +17,10 @@ std::size_t ring_capacity(std::size_t in_flight_bytes) {
 }
 
 bool is_plain(const Event& event) {
-    return !event.key && event.headers.empty() && !event.message_id && !event.timestamp && event.type.empty() &&
-           event.correlation_id.empty() && event.source.empty() && event.destination.empty() &&
-           event.schema_version == 0 && event.time_to_live_ms == 0 && event.deliver_at == EpochNanos{};
+    return !event.key && event.headers.empty() && !event.message_id && !event.timestamp &&
+           event.type.empty() && event.correlation_id.empty() && event.source.empty() &&
+           event.destination.empty() && event.schema_version == 0 && event.time_to_live_ms == 0 &&
+           event.deliver_at == EpochNanos{};
 }
 
 // What the event adds to its batch; a little more than the truth, and for a plain event exactly it.
@@ -30,13 +31,17 @@ std::size_t bytes_of(const Event& event) {
     bytes += kFixedColumns + event.type.size() + event.correlation_id.size() + event.source.size() +
              event.destination.size();
     if (event.key) bytes += event.key->size();
-    for (const wire::HeaderInput& header : event.headers) bytes += header.name.size() + header.value.size() + 6;
+    for (const wire::HeaderInput& header : event.headers)
+        bytes += header.name.size() + header.value.size() + 6;
     return bytes;
 }
 
 wire::EventInput input_of(const Event& event) {
-    return {event.payload, event.key,  event.headers,        event.message_id,     event.timestamp,
-            event.type,    event.correlation_id, event.source, event.destination, event.schema_version,
+    return {event.payload,         event.key,
+            event.headers,         event.message_id,
+            event.timestamp,       event.type,
+            event.correlation_id,  event.source,
+            event.destination,     event.schema_version,
             event.time_to_live_ms, event.deliver_at};
 }
 
@@ -57,7 +62,8 @@ Accumulator::Accumulator(Settings settings, InFlightBound& bound, std::shared_pt
       sealed_rx_(std::move(sealed.consumer)),
       spare_tx_(std::move(spare.producer)) {}
 
-// ---- the user's threads ---------------------------------------------------------------------------------------------
+// ---- the user's threads
+// ---------------------------------------------------------------------------------------------
 
 Result<void> Accumulator::add(const Event& event, DeliveryCallback& done) {
     const std::size_t bytes = bytes_of(event);
@@ -81,8 +87,10 @@ Result<void> Accumulator::add(const Event& event, DeliveryCallback& done) {
             return ErrorCode::queue_full;
         }
         put(*slot.draft, event, bytes, done);
-        // Full to the last event: no need to wait for the next one to find out. A full ring leaves it to the linger.
-        if (slot.draft->bytes + sizeof(std::uint32_t) >= settings_.batch_bytes) static_cast<void>(seal(log));
+        // Full to the last event: no need to wait for the next one to find out. A full ring leaves
+        // it to the linger.
+        if (slot.draft->bytes + sizeof(std::uint32_t) >= settings_.batch_bytes)
+            static_cast<void>(seal(log));
     }
     if (wake) {
         look_.store(true, std::memory_order_seq_cst);  // pairs with ready()
@@ -93,9 +101,11 @@ Result<void> Accumulator::add(const Event& event, DeliveryCallback& done) {
 
 Result<void> Accumulator::check(const Event& event, std::size_t bytes) const {
     if (bytes > settings_.event_bytes_max) return ErrorCode::event_too_large;
-    if (event.partition && event.partition->value() >= settings_.partitions) return ErrorCode::unknown_partition;
+    if (event.partition && event.partition->value() >= settings_.partitions)
+        return ErrorCode::unknown_partition;
     for (const wire::HeaderInput& header : event.headers)
-        if (header.name.size() > 0xFFFF) return Error(ErrorCode::invalid_request, "a header's name is too long");
+        if (header.name.size() > 0xFFFF)
+            return Error(ErrorCode::invalid_request, "a header's name is too long");
     return {};
 }
 
@@ -181,23 +191,30 @@ void Accumulator::hurry() noexcept {
     io_->signal();
 }
 
-// ---- the I/O thread -------------------------------------------------------------------------------------------------
+// ---- the I/O thread
+// -------------------------------------------------------------------------------------------------
 
 bool Accumulator::ready() noexcept {
-    return look_.load(std::memory_order_seq_cst) || hurry_.load(std::memory_order_seq_cst) || sealed_rx_.ready();
+    return look_.load(std::memory_order_seq_cst) || hurry_.load(std::memory_order_seq_cst) ||
+           sealed_rx_.ready();
 }
 
-bool Accumulator::collect(std::chrono::steady_clock::time_point now, bool everything, std::vector<DraftPtr>& into) {
-    const auto take_sealed = [&] { sealed_rx_.drain([&](DraftPtr&& draft) { into.push_back(std::move(draft)); }); };
+bool Accumulator::collect(std::chrono::steady_clock::time_point now, bool everything,
+                          std::vector<DraftPtr>& into) {
+    const auto take_sealed = [&] {
+        sealed_rx_.drain([&](DraftPtr&& draft) { into.push_back(std::move(draft)); });
+    };
     take_sealed();
     const bool look = look_.load(std::memory_order_seq_cst);
     if (!look && !everything && now < next_due_) return true;
     if (!flag_.try_lock()) return false;
     const std::lock_guard lock(flag_, std::adopt_lock);
     look_.store(false, std::memory_order_seq_cst);
-    // Again, now that nothing can be pushed: what was sealed comes before what is still open in the same log.
+    // Again, now that nothing can be pushed: what was sealed comes before what is still open in the
+    // same log.
     take_sealed();
-    while (oldest_ != kNone && (everything || slots_[oldest_].draft->opened + settings_.linger <= now)) {
+    while (oldest_ != kNone &&
+           (everything || slots_[oldest_].draft->opened + settings_.linger <= now)) {
         into.push_back(unlink(oldest_));
         settle_charge(*into.back());
     }

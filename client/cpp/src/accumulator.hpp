@@ -1,5 +1,6 @@
 #pragma once
-// client/src/accumulator.hpp: the user's side of a producer: events go into drafts, full drafts go to the I/O thread.
+// client/src/accumulator.hpp: the user's side of a producer: events go into drafts, full drafts go
+// to the I/O thread.
 
 #include "draft.hpp"
 #include "in_flight_bound.hpp"
@@ -15,9 +16,9 @@ namespace casc::client {
 
 using DraftPtr = std::unique_ptr<Draft>;
 
-// One draft is being filled per partition and lane. A full one is pushed into a ring, which wakes the I/O thread only
-// when it sleeps. A draft that is not full is fetched by the I/O thread when its linger is over; for that the two share
-// a flag which each holds for a moment only.
+// One draft is being filled per partition and lane. A full one is pushed into a ring, which wakes
+// the I/O thread only when it sleeps. A draft that is not full is fetched by the I/O thread when
+// its linger is over; for that the two share a flag which each holds for a moment only.
 //
 // Thread: add() and seal_all() any; collect() and give_back() the I/O thread.
 class Accumulator {
@@ -39,16 +40,23 @@ public:
     // ---- I/O thread ----
     // Whether collect() has something to do: seq_cst loads, to be asked with the waker armed.
     [[nodiscard]] bool ready() noexcept;
-    // Moves what was sealed to the end of `into`, and the drafts whose linger is over at `now` or, with `everything`,
-    // all. Returns false when it could not look at the drafts because somebody is adding right now; ask again.
-    [[nodiscard]] bool collect(std::chrono::steady_clock::time_point now, bool everything, std::vector<DraftPtr>& into);
-    // When the oldest open draft is due; only meaningful after collect() returned true. max(): there is none.
-    [[nodiscard]] std::chrono::steady_clock::time_point next_due() const noexcept { return next_due_; }
+    // Moves what was sealed to the end of `into`, and the drafts whose linger is over at `now` or,
+    // with `everything`, all. Returns false when it could not look at the drafts because somebody
+    // is adding right now; ask again.
+    [[nodiscard]] bool collect(std::chrono::steady_clock::time_point now, bool everything,
+                               std::vector<DraftPtr>& into);
+    // When the oldest open draft is due; only meaningful after collect() returned true. max():
+    // there is none.
+    [[nodiscard]] std::chrono::steady_clock::time_point next_due() const noexcept {
+        return next_due_;
+    }
     // An emptied draft to be used again.
     void give_back(DraftPtr draft) noexcept;
     // The user's side wants the open drafts sent now, not at their time: flush, or no room is left.
     void hurry() noexcept;
-    [[nodiscard]] bool take_hurry() noexcept { return hurry_.exchange(false, std::memory_order_seq_cst); }
+    [[nodiscard]] bool take_hurry() noexcept {
+        return hurry_.exchange(false, std::memory_order_seq_cst);
+    }
 
 private:
     static constexpr std::uint32_t kNone = ~std::uint32_t{0};
@@ -80,7 +88,8 @@ private:
     std::vector<Slot> slots_;
     std::uint32_t oldest_ = kNone;
     std::uint32_t newest_ = kNone;
-    std::array<std::uint32_t, kLaneCount> sticky_{};  // the partition of events without a key, per lane
+    std::array<std::uint32_t, kLaneCount>
+        sticky_{};           // the partition of events without a key, per lane
     bool io_knows_ = false;  // the I/O thread has a timer for the oldest draft, or is about to look
     ring::RingProducer<DraftPtr> sealed_tx_;
     ring::RingConsumer<DraftPtr> spare_rx_;

@@ -4,8 +4,11 @@
 
 namespace casc::client {
 
-Backoff::Backoff(std::chrono::milliseconds first, std::chrono::milliseconds max, std::uint64_t seed) noexcept
-    : first_(std::max(first, std::chrono::milliseconds(1))), max_(std::max(max, first)), random_(seed) {}
+Backoff::Backoff(std::chrono::milliseconds first, std::chrono::milliseconds max,
+                 std::uint64_t seed) noexcept
+    : first_(std::max(first, std::chrono::milliseconds(1))),
+      max_(std::max(max, first)),
+      random_(seed) {}
 
 std::chrono::microseconds Backoff::next() noexcept {
     // 2^20 first delays are beyond every max that makes sense; the bound keeps the shift defined.
@@ -17,7 +20,8 @@ std::chrono::microseconds Backoff::next() noexcept {
     z = (z ^ z >> 27) * 0x94D049BB133111EBull;
     z ^= z >> 31;
     const double factor = 0.5 + 0.5 * (static_cast<double>(z >> 11) * 0x1.0p-53);
-    return std::chrono::microseconds(static_cast<std::int64_t>(static_cast<double>(whole.count()) * factor));
+    return std::chrono::microseconds(
+        static_cast<std::int64_t>(static_cast<double>(whole.count()) * factor));
 }
 
 }  // namespace casc::client

@@ -6,11 +6,12 @@
 
 namespace casc::client {
 
-// Delay n is min(first * 2^n, max) times a random factor in [0.5, 1): clients that lost the same broker at the same
-// moment do not come back together. Thread: one at a time.
+// Delay n is min(first * 2^n, max) times a random factor in [0.5, 1): clients that lost the same
+// broker at the same moment do not come back together. Thread: one at a time.
 class Backoff {
 public:
-    Backoff(std::chrono::milliseconds first, std::chrono::milliseconds max, std::uint64_t seed) noexcept;
+    Backoff(std::chrono::milliseconds first, std::chrono::milliseconds max,
+            std::uint64_t seed) noexcept;
 
     // The delay before the next attempt; each call is one more failure in a row.
     [[nodiscard]] std::chrono::microseconds next() noexcept;

@@ -1,5 +1,6 @@
 #pragma once
-// client/src/blocking_call.hpp: a request and the wait for its answer, for the consumer's own thread.
+// client/src/blocking_call.hpp: a request and the wait for its answer, for the consumer's own
+// thread.
 
 #include "core.hpp"
 
@@ -9,13 +10,15 @@
 
 namespace casc::client {
 
-// As Client::call(). Not from the I/O thread, which would wait for itself: fails with invalid_request there.
+// As Client::call(). Not from the I/O thread, which would wait for itself: fails with
+// invalid_request there.
 template <class Request>
 [[nodiscard]] Result<typename wire::Rpc<Request>::ReplyMessage> blocking_call(
     Core& core, const Request& request, std::optional<milliseconds> deadline = {}) {
     using Rpc = wire::Rpc<Request>;
     using Answer = Result<typename Rpc::ReplyMessage>;
-    if (core.on_io_thread()) return Error(ErrorCode::invalid_request, "a waiting call from the client's own callback");
+    if (core.on_io_thread())
+        return Error(ErrorCode::invalid_request, "a waiting call from the client's own callback");
     const auto promise = std::make_shared<std::promise<Answer>>();
     auto answer = promise->get_future();
     wire::Encoder encoder;

@@ -8,13 +8,14 @@ Error error_of(const wire::Frame& frame) {
     const auto reply = wire::view<wire::fb::ErrorReply>(frame.body);
     if (!reply) return reply.error();
     const auto* const message = (*reply)->message();
-    return Error(static_cast<ErrorCode>((*reply)->code()), message == nullptr ? std::string() : message->str(),
-                 (*reply)->retry_after_ms());
+    return Error(static_cast<ErrorCode>((*reply)->code()),
+                 message == nullptr ? std::string() : message->str(), (*reply)->retry_after_ms());
 }
 
 std::uint32_t Calls::add(ReplyCallback done, std::optional<SteadyTime> deadline) {
     // After four billion requests the numbers start again; one that still waits keeps its number.
-    while (next_id_ < 2 || waiting_.contains(next_id_)) ++next_id_;
+    while (next_id_ < 2 || waiting_.contains(next_id_))
+        ++next_id_;
     const std::uint32_t id = next_id_++;
     const auto at = deadline ? deadlines_.emplace(*deadline, id) : deadlines_.end();
     waiting_.emplace(id, Waiting{std::move(done), at});
@@ -49,7 +50,8 @@ void Calls::fail_all(const Error& why) {
     auto failed = std::move(waiting_);
     waiting_.clear();
     deadlines_.clear();
-    for (auto& [id, waiting] : failed) waiting.done(why);
+    for (auto& [id, waiting] : failed)
+        waiting.done(why);
 }
 
 std::optional<SteadyTime> Calls::next_deadline() const {

@@ -1,5 +1,6 @@
 #pragma once
-// client/src/calls.hpp: the requests that wait for an answer on the current connection, and until when.
+// client/src/calls.hpp: the requests that wait for an answer on the current connection, and until
+// when.
 
 #include <casc/client/reply.hpp>
 #include <casc/wire/frame.hpp>
@@ -14,13 +15,15 @@ namespace casc::client {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-// Thread: the client's I/O thread. Callbacks run inside the calls that say so and may add new requests.
+// Thread: the client's I/O thread. Callbacks run inside the calls that say so and may add new
+// requests.
 class Calls {
 public:
     // Remembers a request and returns its correlation id. nullopt: it has no deadline of its own.
     [[nodiscard]] std::uint32_t add(ReplyCallback done, std::optional<SteadyTime> deadline);
 
-    // Hands an answer (response or error) to its request. False when nobody waits for it (any more).
+    // Hands an answer (response or error) to its request. False when nobody waits for it (any
+    // more).
     bool answer(const wire::Frame& frame);
     // Fails what is overdue at `now` with timeout.
     void expire(SteadyTime now);

@@ -1,6 +1,6 @@
-#include <casc/client/client.hpp>
-
 #include "core.hpp"
+
+#include <casc/client/client.hpp>
 
 namespace casc::client {
 
@@ -11,15 +11,21 @@ Result<std::unique_ptr<Client>> Client::connect(ClientOptions options) {
 
 Client::Client(std::shared_ptr<Core> core) : core_(std::move(core)) {}
 
-Client::~Client() { close(); }
+Client::~Client() {
+    close();
+}
 
-void Client::close() { core_->close(); }
+void Client::close() {
+    core_->close();
+}
 
-void Client::call_raw(wire::Api api, std::span<const std::byte> body, std::optional<milliseconds> deadline,
-                      ReplyCallback done) {
+void Client::call_raw(wire::Api api, std::span<const std::byte> body,
+                      std::optional<milliseconds> deadline, ReplyCallback done) {
     core_->request(api, {body.begin(), body.end()}, deadline, std::move(done));
 }
 
-wire::fb::HelloReplyT Client::broker() const { return core_->broker(); }
+wire::fb::HelloReplyT Client::broker() const {
+    return core_->broker();
+}
 
 }  // namespace casc::client

@@ -16,7 +16,8 @@ wire::fb::CommitT ConsumerImpl::commit_of(const Positions& positions) const {
     request.member_id = member_id_;
     request.epoch = epoch_;
     for (const auto& [log, offset] : positions) {
-        auto& row = request.positions.emplace_back(std::make_unique<wire::fb::PartitionPositionT>());
+        auto& row =
+            request.positions.emplace_back(std::make_unique<wire::fb::PartitionPositionT>());
         row->topic_id = log.topic().value();
         row->partition = log.partition().value();
         row->lane = static_cast<std::uint8_t>(log.lane());
@@ -30,8 +31,10 @@ void ConsumerImpl::mark_committed(const Positions& positions) {
         if (Source* source = subscription_.find(log)) source->committed = offset;
 }
 
-Result<void> ConsumerImpl::commit_now(const Positions& positions, std::optional<milliseconds> deadline) {
-    if (options_.group.empty()) return Error(ErrorCode::invalid_request, "positions are a group's; there is none");
+Result<void> ConsumerImpl::commit_now(const Positions& positions,
+                                      std::optional<milliseconds> deadline) {
+    if (options_.group.empty())
+        return Error(ErrorCode::invalid_request, "positions are a group's; there is none");
     if (positions.empty()) return {};
     CASC_TRY(const auto done, blocking_call(*core_, commit_of(positions), deadline));
     static_cast<void>(done);
@@ -39,9 +42,12 @@ Result<void> ConsumerImpl::commit_now(const Positions& positions, std::optional<
     return {};
 }
 
-Result<void> ConsumerImpl::commit(std::optional<milliseconds> deadline) { return commit_now(uncommitted(), deadline); }
+Result<void> ConsumerImpl::commit(std::optional<milliseconds> deadline) {
+    return commit_now(uncommitted(), deadline);
+}
 
-Result<void> ConsumerImpl::commit(const std::vector<Place>& places, std::optional<milliseconds> deadline) {
+Result<void> ConsumerImpl::commit(const std::vector<Place>& places,
+                                  std::optional<milliseconds> deadline) {
     Positions positions;
     for (const Place& place : places) {
         CASC_TRY(const LogId log, log_of(place.topic, place.partition, place.lane));
@@ -54,14 +60,17 @@ void ConsumerImpl::commit_async(std::function<void(Result<void>)> done) {
     const auto answer = [done](Result<void> outcome) {
         if (done) done(std::move(outcome));
     };
-    if (options_.group.empty()) return answer(Error(ErrorCode::invalid_request, "positions are a group's; there is none"));
+    if (options_.group.empty())
+        return answer(Error(ErrorCode::invalid_request, "positions are a group's; there is none"));
     const auto positions = uncommitted();
     if (positions.empty()) return answer({});
-    core_->request(wire::Api::commit, encoded(commit_of(positions)), {}, [answer](Result<Reply> reply) {
-        if (!reply) return answer(std::move(reply).error());
-        answer({});
-    });
-    // Taken as done: if it fails the next commit of newer positions makes up for it, and close() commits again.
+    core_->request(wire::Api::commit, encoded(commit_of(positions)), {},
+                   [answer](Result<Reply> reply) {
+                       if (!reply) return answer(std::move(reply).error());
+                       answer({});
+                   });
+    // Taken as done: if it fails the next commit of newer positions makes up for it, and close()
+    // commits again.
     mark_committed(positions);
 }
 
@@ -90,14 +99,16 @@ Result<std::vector<Place>> ConsumerImpl::committed() {
     std::vector<Place> places;
     for (const auto& row : reply.positions) {
         const auto found = topics_.find(TopicId(row->topic_id));
-        if (found == topics_.end() || row->lane >= kLaneCount) continue;  // of topics that this consumer never met
-        places.push_back({found->second, PartitionId(row->partition), static_cast<Lane>(row->lane), Offset(row->offset)});
+        if (found == topics_.end() || row->lane >= kLaneCount)
+            continue;  // of topics that this consumer never met
+        places.push_back({found->second, PartitionId(row->partition), static_cast<Lane>(row->lane),
+                          Offset(row->offset)});
     }
     return places;
 }
 
-Result<ConsumerImpl::Positions> ConsumerImpl::list_offsets(const std::vector<LogId>& logs, std::uint8_t at,
-                                                           EpochNanos time) {
+Result<ConsumerImpl::Positions> ConsumerImpl::list_offsets(const std::vector<LogId>& logs,
+                                                           std::uint8_t at, EpochNanos time) {
     wire::fb::ListOffsetsT request;
     for (const LogId log : logs) {
         auto& query = request.queries.emplace_back(std::make_unique<wire::fb::OffsetQueryT>());
@@ -111,7 +122,8 @@ Result<ConsumerImpl::Positions> ConsumerImpl::list_offsets(const std::vector<Log
     if (reply.answers.size() != logs.size()) return ErrorCode::malformed_message;
     Positions all;
     for (std::size_t i = 0; i < logs.size(); ++i) {
-        if (reply.answers[i]->error != 0) return Error(static_cast<ErrorCode>(reply.answers[i]->error));
+        if (reply.answers[i]->error != 0)
+            return Error(static_cast<ErrorCode>(reply.answers[i]->error));
         all.emplace_back(logs[i], reply.answers[i]->offset);
     }
     return all;

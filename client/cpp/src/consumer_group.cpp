@@ -22,7 +22,8 @@ void ConsumerImpl::join() {
                     if (!reply) {
                         notice.why = reply.error();
                     } else if (auto body = wire::decode<wire::fb::JoinGroupReply>(reply->body)) {
-                        notice.joined = std::make_unique<wire::fb::JoinGroupReplyT>(std::move(*body));
+                        notice.joined =
+                            std::make_unique<wire::fb::JoinGroupReplyT>(std::move(*body));
                     } else {
                         notice.why = body.error();
                     }
@@ -48,7 +49,8 @@ void ConsumerImpl::join_failed(const Error& why) {
         join_at_ = Steady::now();
         return;
     }
-    // Our own connection before this one may not be known to be dead yet; it passes, as do the retryable ones.
+    // Our own connection before this one may not be known to be dead yet; it passes, as do the
+    // retryable ones.
     if (why.code == ErrorCode::member_in_use || error_info(why.code).retryable) return;
     report(why);
 }
@@ -56,7 +58,8 @@ void ConsumerImpl::join_failed(const Error& why) {
 void ConsumerImpl::assigned(wire::fb::AssignmentT& assignment) {
     if (!member_ || assignment.member_id != member_id_) return;
     if (assignment.error != 0)
-        return removed_from_group(Error(static_cast<ErrorCode>(assignment.error), "group '" + options_.group + "'"));
+        return removed_from_group(
+            Error(static_cast<ErrorCode>(assignment.error), "group '" + options_.group + "'"));
     epoch_ = assignment.epoch;
 
     std::vector<wire::fb::AssignedPartitionT*> fresh;
@@ -95,11 +98,13 @@ void ConsumerImpl::take_over(const std::vector<wire::fb::AssignedPartitionT*>& p
     std::vector<LogId> unknown;
     std::vector<Partition> keys;
     for (const auto* partition : partitions) {
-        const Partition& key = keys.emplace_back(TopicId(partition->topic_id), PartitionId(partition->partition));
+        const Partition& key =
+            keys.emplace_back(TopicId(partition->topic_id), PartitionId(partition->partition));
         for (const Lane lane : kLanes) {
             const LogId log(key.first, key.second, lane);
-            const auto found = std::find_if(partition->positions.begin(), partition->positions.end(),
-                                            [&](const auto& p) { return p->lane == static_cast<std::uint8_t>(lane); });
+            const auto found = std::find_if(
+                partition->positions.begin(), partition->positions.end(),
+                [&](const auto& p) { return p->lane == static_cast<std::uint8_t>(lane); });
             if (found == partition->positions.end())
                 unknown.push_back(log);
             else
@@ -113,7 +118,8 @@ void ConsumerImpl::take_over(const std::vector<wire::fb::AssignedPartitionT*>& p
         join_at_ = Steady::now() + backoff_.next();
         return;
     }
-    for (const auto& [log, offset] : *starts) sources.emplace_back(log, Source{offset, offset, 0, false});
+    for (const auto& [log, offset] : *starts)
+        sources.emplace_back(log, Source{offset, offset, 0, false});
     owned_.insert(keys.begin(), keys.end());
     subscription_.add(sources);
     if (callbacks_.assigned) callbacks_.assigned(named(keys));
@@ -124,7 +130,8 @@ Result<ConsumerImpl::Positions> ConsumerImpl::starting_positions(const std::vect
     Positions all;
     if (options_.reset == Reset::earliest) {
         // If the log begins later the broker says so, and source_failed() moves there.
-        for (const LogId log : logs) all.emplace_back(log, 0);
+        for (const LogId log : logs)
+            all.emplace_back(log, 0);
         return all;
     }
     if (logs.empty()) return all;
@@ -133,20 +140,24 @@ Result<ConsumerImpl::Positions> ConsumerImpl::starting_positions(const std::vect
     for (const auto& [log, end] : all)
         if (end != 0)
             return Error(ErrorCode::no_committed_offset,
-                         "'" + topics_[log.topic()] + "' partition " + std::to_string(log.partition().value()) + " lane " +
+                         "'" + topics_[log.topic()] + "' partition " +
+                             std::to_string(log.partition().value()) + " lane " +
                              std::string(to_string(log.lane())));
     return all;
 }
 
 void ConsumerImpl::let_go(const std::vector<Partition>& partitions) {
     const auto logs = logs_of(partitions);
-    subscription_.pause(logs);  // nothing more is handed out; the positions can still be asked for and committed
+    subscription_.pause(
+        logs);  // nothing more is handed out; the positions can still be asked for and committed
     if (callbacks_.revoked) callbacks_.revoked(named(partitions));
     if (options_.auto_commit) {
         Positions positions;
         for (const auto& [log, offset] : uncommitted())
-            if (std::find(logs.begin(), logs.end(), log) != logs.end()) positions.emplace_back(log, offset);
-        if (auto committed = commit_now(positions, {}); !committed) report(std::move(committed).error());
+            if (std::find(logs.begin(), logs.end(), log) != logs.end())
+                positions.emplace_back(log, offset);
+        if (auto committed = commit_now(positions, {}); !committed)
+            report(std::move(committed).error());
     }
     subscription_.remove(logs);
     wire::fb::ReleasePartitionsT release;
@@ -163,7 +174,8 @@ void ConsumerImpl::let_go(const std::vector<Partition>& partitions) {
 
 void ConsumerImpl::lose(const std::vector<Partition>& partitions) {
     subscription_.remove(logs_of(partitions));
-    for (const Partition& partition : partitions) owned_.erase(partition);
+    for (const Partition& partition : partitions)
+        owned_.erase(partition);
     if (callbacks_.lost) callbacks_.lost(named(partitions));
 }
 

@@ -8,21 +8,25 @@ constexpr std::size_t kInboxItems = 4096;
 
 }  // namespace
 
-ConsumerImpl::ConsumerImpl(std::shared_ptr<Core> core, std::uint32_t subscription, ConsumerOptions options)
-    : ConsumerImpl(std::move(core), subscription, std::move(options), std::make_shared<ring::Waker>(), nullptr) {}
+ConsumerImpl::ConsumerImpl(std::shared_ptr<Core> core, std::uint32_t subscription,
+                           ConsumerOptions options)
+    : ConsumerImpl(std::move(core), subscription, std::move(options),
+                   std::make_shared<ring::Waker>(), nullptr) {}
 
-ConsumerImpl::ConsumerImpl(std::shared_ptr<Core> core, std::uint32_t subscription, ConsumerOptions options,
-                           const std::shared_ptr<ring::Waker>& waker, std::nullptr_t)
+ConsumerImpl::ConsumerImpl(std::shared_ptr<Core> core, std::uint32_t subscription,
+                           ConsumerOptions options, const std::shared_ptr<ring::Waker>& waker,
+                           std::nullptr_t)
     : ConsumerImpl(std::move(core), subscription, std::move(options), waker,
                    ring::make_ring<InboxItem>(kInboxItems, waker)) {}
 
-ConsumerImpl::ConsumerImpl(std::shared_ptr<Core> core, std::uint32_t subscription, ConsumerOptions options,
-                           std::shared_ptr<ring::Waker> waker, ring::Ring<InboxItem> inbox)
+ConsumerImpl::ConsumerImpl(std::shared_ptr<Core> core, std::uint32_t subscription,
+                           ConsumerOptions options, std::shared_ptr<ring::Waker> waker,
+                           ring::Ring<InboxItem> inbox)
     : core_(std::move(core)),
       options_(std::move(options)),
       waker_(std::move(waker)),
-      port_(std::make_shared<ConsumerPort>(core_, subscription, options_.group, options_.credit_bytes,
-                                           std::move(inbox.producer))),
+      port_(std::make_shared<ConsumerPort>(core_, subscription, options_.group,
+                                           options_.credit_bytes, std::move(inbox.producer))),
       inbox_(std::move(inbox.consumer)),
       queue_(options_.order == Order::priority),
       subscription_(*port_, subscription, options_),
@@ -34,8 +38,10 @@ ConsumerImpl::~ConsumerImpl() {
     if (!closed_) static_cast<void>(close());
 }
 
-Result<void> ConsumerImpl::subscribe(std::vector<std::string> topics, RebalanceCallbacks callbacks) {
-    if (options_.group.empty()) return Error(ErrorCode::invalid_request, "subscribing needs a group; see assign()");
+Result<void> ConsumerImpl::subscribe(std::vector<std::string> topics,
+                                     RebalanceCallbacks callbacks) {
+    if (options_.group.empty())
+        return Error(ErrorCode::invalid_request, "subscribing needs a group; see assign()");
     if (topics.empty()) return Error(ErrorCode::invalid_request, "no topic is given");
     wanted_topics_ = std::move(topics);
     callbacks_ = std::move(callbacks);
@@ -44,7 +50,8 @@ Result<void> ConsumerImpl::subscribe(std::vector<std::string> topics, RebalanceC
 }
 
 Result<void> ConsumerImpl::assign(const std::vector<Place>& places) {
-    if (!wanted_topics_.empty()) return Error(ErrorCode::invalid_request, "the group assigns the partitions");
+    if (!wanted_topics_.empty())
+        return Error(ErrorCode::invalid_request, "the group assigns the partitions");
     std::vector<std::pair<LogId, Source>> sources;
     for (const Place& place : places) {
         CASC_TRY(const LogId log, log_of(place.topic, place.partition, place.lane));
@@ -52,24 +59,28 @@ Result<void> ConsumerImpl::assign(const std::vector<Place>& places) {
     }
     subscription_.clear();
     owned_.clear();
-    for (const auto& [log, source] : sources) owned_.emplace(log.topic(), log.partition());
+    for (const auto& [log, source] : sources)
+        owned_.emplace(log.topic(), log.partition());
     subscription_.add(sources);
     return {};
 }
 
 Result<void> ConsumerImpl::seek(const Place& to) {
     CASC_TRY(const LogId log, log_of(to.topic, to.partition, to.lane));
-    if (subscription_.find(log) == nullptr) return Error(ErrorCode::invalid_request, "that log is not read here");
+    if (subscription_.find(log) == nullptr)
+        return Error(ErrorCode::invalid_request, "that log is not read here");
     subscription_.move(log, to.offset.value());
     return {};
 }
 
-Result<void> ConsumerImpl::seek_to_time(const std::string& topic, PartitionId partition, EpochNanos time) {
+Result<void> ConsumerImpl::seek_to_time(const std::string& topic, PartitionId partition,
+                                        EpochNanos time) {
     CASC_TRY(const TopicId id, topic_id(topic));
     const auto logs = lanes_of(id, partition);
     if (logs.empty()) return Error(ErrorCode::invalid_request, "that partition is not read here");
     CASC_TRY(const Positions positions, list_offsets(logs, 2, time));
-    for (const auto& [log, offset] : positions) subscription_.move(log, offset);
+    for (const auto& [log, offset] : positions)
+        subscription_.move(log, offset);
     return {};
 }
 
@@ -91,25 +102,30 @@ Result<Offset> ConsumerImpl::position(const std::string& topic, PartitionId part
     return Offset(source->position);
 }
 
-std::vector<TopicPartition> ConsumerImpl::assignment() const { return named({owned_.begin(), owned_.end()}); }
+std::vector<TopicPartition> ConsumerImpl::assignment() const {
+    return named({owned_.begin(), owned_.end()});
+}
 
 void ConsumerImpl::when_ready(std::function<void()> done) {
     auto shared = std::make_shared<std::function<void()>>(std::move(done));
     port_->when_ready([shared] { (*shared)(); });
     // What had come before the callback was set announced itself to nobody.
-    if ((!queue_.empty() || !errors_.empty() || inbox_.ready()) && port_->forget_ready()) (*shared)();
+    if ((!queue_.empty() || !errors_.empty() || inbox_.ready()) && port_->forget_ready())
+        (*shared)();
 }
 
 Result<void> ConsumerImpl::close() {
     if (std::exchange(closed_, true)) return {};
     Result<void> outcome;
     if (connection_ != 0 && !core_->is_closed() && !core_->on_io_thread()) {
-        if (options_.auto_commit && !options_.group.empty()) outcome = commit_now(uncommitted(), {});
+        if (options_.auto_commit && !options_.group.empty())
+            outcome = commit_now(uncommitted(), {});
         if (member_) {
             wire::fb::LeaveGroupT leave;
             leave.group = options_.group;
             leave.member_id = member_id_;
-            if (auto left = blocking_call(*core_, leave); !left && outcome) outcome = std::move(left).error();
+            if (auto left = blocking_call(*core_, leave); !left && outcome)
+                outcome = std::move(left).error();
         }
         subscription_.clear();
     }
@@ -119,7 +135,8 @@ Result<void> ConsumerImpl::close() {
     return outcome;
 }
 
-// ---- names ----------------------------------------------------------------------------------------------------------
+// ---- names
+// ----------------------------------------------------------------------------------------------------------
 
 Result<TopicId> ConsumerImpl::topic_id(const std::string& name) {
     for (const auto& [id, known] : topics_)
@@ -141,7 +158,8 @@ Result<LogId> ConsumerImpl::log_of(const std::string& topic, PartitionId partiti
 std::vector<LogId> ConsumerImpl::lanes_of(TopicId topic, PartitionId partition) const {
     std::vector<LogId> logs;
     for (const Lane lane : kLanes)
-        if (const LogId log(topic, partition, lane); subscription_.sources().contains(log)) logs.push_back(log);
+        if (const LogId log(topic, partition, lane); subscription_.sources().contains(log))
+            logs.push_back(log);
     return logs;
 }
 
@@ -157,7 +175,8 @@ std::vector<TopicPartition> ConsumerImpl::named(const std::vector<Partition>& pa
 std::vector<LogId> ConsumerImpl::logs_of(const std::vector<Partition>& partitions) const {
     std::vector<LogId> all;
     for (const auto& [topic, partition] : partitions)
-        for (const Lane lane : kLanes) all.emplace_back(topic, partition, lane);
+        for (const Lane lane : kLanes)
+            all.emplace_back(topic, partition, lane);
     return all;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// client/src/consumer_impl.hpp: the consumer, on the thread that polls. Its parts: what is read (Subscription), what
-// was pushed (DeliveryQueue), the group (consumer_group.cpp), handing out (consumer_poll.cpp).
+// client/src/consumer_impl.hpp: the consumer, on the thread that polls. Its parts: what is read
+// (Subscription), what was pushed (DeliveryQueue), the group (consumer_group.cpp), handing out
+// (consumer_poll.cpp).
 
 #include "blocking_call.hpp"
 #include "delivery_queue.hpp"
@@ -73,7 +74,8 @@ private:
     [[nodiscard]] Positions uncommitted() const;
     void mark_committed(const Positions& positions);
     Result<void> commit_now(const Positions& positions, std::optional<milliseconds> deadline);
-    [[nodiscard]] Result<Positions> list_offsets(const std::vector<LogId>& logs, std::uint8_t at, EpochNanos time);
+    [[nodiscard]] Result<Positions> list_offsets(const std::vector<LogId>& logs, std::uint8_t at,
+                                                 EpochNanos time);
     [[nodiscard]] Result<TopicId> topic_id(const std::string& name);
     [[nodiscard]] Result<LogId> log_of(const std::string& topic, PartitionId partition, Lane lane);
     [[nodiscard]] std::vector<LogId> lanes_of(TopicId topic, PartitionId partition) const;
@@ -94,7 +96,8 @@ private:
     Subscription subscription_;
     std::uint32_t connection_ = 0;  // 0: none
     bool closed_ = false;
-    std::vector<Error> errors_;     // to be returned by poll(), one at a time; bounded by one per source and cause
+    std::vector<Error>
+        errors_;  // to be returned by poll(), one at a time; bounded by one per source and cause
     std::map<TopicId, std::string> topics_;
 
     // What the last poll handed out, and what keeps it alive.

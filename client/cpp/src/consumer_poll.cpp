@@ -18,7 +18,8 @@ Result<EventBatch> ConsumerImpl::poll(std::size_t max_events, milliseconds timeo
             errors_.erase(errors_.begin());
             return why;
         }
-        if (const std::size_t events = hand_out(max_events); events != 0) return EventBatch(handed_out_, events);
+        if (const std::size_t events = hand_out(max_events); events != 0)
+            return EventBatch(handed_out_, events);
         if (!errors_.empty()) continue;
         if (Steady::now() >= until) return EventBatch();
         wait_for_news(until);
@@ -27,7 +28,8 @@ Result<EventBatch> ConsumerImpl::poll(std::size_t max_events, milliseconds timeo
 
 void ConsumerImpl::wait_for_news(Steady::time_point until) {
     const auto wake = std::min(until, join_at_);
-    const auto limit = std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(wake - Steady::now()));
+    const auto limit =
+        std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(wake - Steady::now()));
     waker_->wait([&] { return inbox_.ready(); }, limit);
 }
 
@@ -49,10 +51,12 @@ void ConsumerImpl::report(Error why) {
     errors_.push_back(std::move(why));
 }
 
-// ---- news -----------------------------------------------------------------------------------------------------------
+// ---- news
+// -----------------------------------------------------------------------------------------------------------
 
 void ConsumerImpl::take_news() {
-    // One at a time: a notice may wait for answers, and everything behind it belongs to the time after it.
+    // One at a time: a notice may wait for answers, and everything behind it belongs to the time
+    // after it.
     while (auto item = inbox_.try_pop()) {
         if (item->notice)
             handle(*item->notice);
@@ -95,7 +99,8 @@ void ConsumerImpl::handle(Notice& notice) {
     }
 }
 
-// ---- events ---------------------------------------------------------------------------------------------------------
+// ---- events
+// ---------------------------------------------------------------------------------------------------------
 
 std::size_t ConsumerImpl::hand_out(std::size_t max_events) {
     std::size_t events = 0;
@@ -133,8 +138,10 @@ bool ConsumerImpl::hand_out_from(InboxItem& item, std::size_t max_events, std::s
         }
         const std::uint64_t base = view->base_offset().value();
         const std::uint64_t from = std::max(source.position, base);
-        const std::uint32_t first = static_cast<std::uint32_t>(std::min<std::uint64_t>(from - base, view->event_count()));
-        const auto room = static_cast<std::uint32_t>(std::min<std::size_t>(max_events - events, view->event_count() - first));
+        const std::uint32_t first =
+            static_cast<std::uint32_t>(std::min<std::uint64_t>(from - base, view->event_count()));
+        const auto room = static_cast<std::uint32_t>(
+            std::min<std::size_t>(max_events - events, view->event_count() - first));
         if (room != 0) {
             const auto payloads = open(*view);
             if (!payloads) {
@@ -143,8 +150,8 @@ bool ConsumerImpl::hand_out_from(InboxItem& item, std::size_t max_events, std::s
                 drop(item);
                 return false;
             }
-            handed_out_.push_back({item.log.topic(), topics_[item.log.topic()], item.log.partition(), *view, *payloads,
-                                   first, first + room});
+            handed_out_.push_back({item.log.topic(), topics_[item.log.topic()],
+                                   item.log.partition(), *view, *payloads, first, first + room});
             held_.push_back(item.buffer);
             events += room;
             source.position = base + first + room;
@@ -164,8 +171,10 @@ bool ConsumerImpl::hand_out_from(InboxItem& item, std::size_t max_events, std::s
 
 Result<wire::BatchView> ConsumerImpl::check_batch(const InboxItem& item, Source& source) {
     const auto where = [&] {
-        return "'" + topics_[item.log.topic()] + "' partition " + std::to_string(item.log.partition().value()) + " lane " +
-               std::string(to_string(item.log.lane())) + " from offset " + std::to_string(source.position);
+        return "'" + topics_[item.log.topic()] + "' partition " +
+               std::to_string(item.log.partition().value()) + " lane " +
+               std::string(to_string(item.log.lane())) + " from offset " +
+               std::to_string(source.position);
     };
     const auto bytes = wire::BatchView::peek_bytes(item.batches);
     if (!bytes) return Error(ErrorCode::batch_malformed, where());
@@ -173,7 +182,8 @@ Result<wire::BatchView> ConsumerImpl::check_batch(const InboxItem& item, Source&
     if (!view) return Error(ErrorCode::batch_malformed, where());
     if (begun_ == item.batches.data()) return view;
     // End to end: the checksum is the producer's.
-    if (!view->verify_stamp() || !view->verify_body()) return Error(ErrorCode::batch_corrupt, where());
+    if (!view->verify_stamp() || !view->verify_body())
+        return Error(ErrorCode::batch_corrupt, where());
     return view;
 }
 
@@ -182,7 +192,8 @@ Result<std::span<const std::byte>> ConsumerImpl::open(const wire::BatchView& vie
     begun_ = view.bytes().data();
     begun_decompressor_ = kNone;
     if (view.header().codec == wire::Codec::none) return begun_payloads_ = view.stored_payloads();
-    if (decompressors_used_ == decompressors_.size()) decompressors_.push_back(std::make_unique<wire::Decompressor>());
+    if (decompressors_used_ == decompressors_.size())
+        decompressors_.push_back(std::make_unique<wire::Decompressor>());
     begun_decompressor_ = decompressors_used_++;
     CASC_TRY(begun_payloads_, decompressors_[begun_decompressor_]->open(view));
     return begun_payloads_;
@@ -194,7 +205,8 @@ void ConsumerImpl::drop(InboxItem& item) {
     for (auto rest = item.batches; !rest.empty();) {
         const auto bytes = wire::BatchView::peek_bytes(rest);
         if (!bytes) break;
-        if (const auto view = wire::BatchView::parse(rest.first(*bytes))) events += view->event_count();
+        if (const auto view = wire::BatchView::parse(rest.first(*bytes)))
+            events += view->event_count();
         rest = rest.subspan(*bytes);
     }
     subscription_.used(item.batches.size(), events);
@@ -207,8 +219,9 @@ void ConsumerImpl::drop(InboxItem& item) {
 void ConsumerImpl::source_failed(const InboxItem& item) {
     const LogId log = item.log;
     Source& source = *subscription_.find(log);
-    const Error why(item.error, "'" + topics_[log.topic()] + "' partition " + std::to_string(log.partition().value()) +
-                                    " lane " + std::string(to_string(log.lane())) + " at offset " +
+    const Error why(item.error, "'" + topics_[log.topic()] + "' partition " +
+                                    std::to_string(log.partition().value()) + " lane " +
+                                    std::string(to_string(log.lane())) + " at offset " +
                                     std::to_string(source.position));
     if (item.error != ErrorCode::offset_out_of_range) {
         subscription_.remove({log});

@@ -1,5 +1,6 @@
 #pragma once
-// client/src/consumer_port.hpp: a consumer as the I/O thread sees it: pushes go into its inbox, its requests go out.
+// client/src/consumer_port.hpp: a consumer as the I/O thread sees it: pushes go into its inbox, its
+// requests go out.
 
 #include "core.hpp"
 #include "inbox.hpp"
@@ -16,11 +17,12 @@ namespace casc::client {
 // Lifetime: shared by the consumer and, while attached, the core.
 class ConsumerPort final : public Participant, public std::enable_shared_from_this<ConsumerPort> {
 public:
-    ConsumerPort(std::shared_ptr<Core> core, std::uint32_t subscription, std::string group, std::size_t credit_bytes,
-                 ring::RingProducer<InboxItem> inbox);
+    ConsumerPort(std::shared_ptr<Core> core, std::uint32_t subscription, std::string group,
+                 std::size_t credit_bytes, ring::RingProducer<InboxItem> inbox);
 
-    // Sends a request if connection number `connection` is still the current one; otherwise it is dropped, since the
-    // news of the next connection make the consumer begin again. `done` may be null: then only a failure is told.
+    // Sends a request if connection number `connection` is still the current one; otherwise it is
+    // dropped, since the news of the next connection make the consumer begin again. `done` may be
+    // null: then only a failure is told.
     void send(std::uint32_t connection, wire::Api api, std::vector<std::byte> body,
               std::function<void(ConsumerPort&, Result<Reply>)> done = {});
     // Lets the broker push this much more.
@@ -54,8 +56,8 @@ private:
 
     // Owned by the I/O thread.
     ring::RingProducer<InboxItem> inbox_;
-    std::deque<InboxItem> overflow_;    // behind a full inbox; bounded by the credit
-    std::size_t pushed_bytes_ = 0;      // on this connection, not granted again yet
+    std::deque<InboxItem> overflow_;  // behind a full inbox; bounded by the credit
+    std::size_t pushed_bytes_ = 0;    // on this connection, not granted again yet
     std::uint32_t connection_ = 0;
 
     // Cold: one callback, asked for by async_poll.

@@ -1,7 +1,6 @@
 #include "core.hpp"
 
 #include <pthread.h>
-
 #include <random>
 
 namespace casc::client {
@@ -41,7 +40,8 @@ Core::~Core() {
     wakeups_.release();  // the descriptor is the waker's
 }
 
-// ---- the loop -------------------------------------------------------------------------------------------------------
+// ---- the loop
+// -------------------------------------------------------------------------------------------------------
 
 void Core::run() {
     ::pthread_setname_np(::pthread_self(), "casc-client");
@@ -60,7 +60,8 @@ void Core::sleep_until_work() {
     if (!wakeups_awaited_) wait_for_wakeups();
     waker_->arm();
     bool ready = false;
-    for (const auto& participant : participants_) ready = ready || participant->ready();
+    for (const auto& participant : participants_)
+        ready = ready || participant->ready();
     if (!ready) context_.run_one();
     waker_->disarm();
 }
@@ -75,11 +76,13 @@ void Core::wait_for_wakeups() {
 bool Core::drain_participants() {
     bool any = false;
     // By index: draining may run a callback that attaches another.
-    for (std::size_t i = 0; i < participants_.size(); ++i) any = participants_[i]->drain() || any;
+    for (std::size_t i = 0; i < participants_.size(); ++i)
+        any = participants_[i]->drain() || any;
     return any;
 }
 
-// ---- from other threads ---------------------------------------------------------------------------------------------
+// ---- from other threads
+// ---------------------------------------------------------------------------------------------
 
 bool Core::post(std::function<void()> work) {
     const std::lock_guard lock(close_mutex_);
@@ -90,7 +93,8 @@ bool Core::post(std::function<void()> work) {
 
 void Core::request(wire::Api api, std::vector<std::byte> body, std::optional<milliseconds> deadline,
                    ReplyCallback done) {
-    const auto until = std::chrono::steady_clock::now() + deadline.value_or(options_.request_timeout);
+    const auto until =
+        std::chrono::steady_clock::now() + deadline.value_or(options_.request_timeout);
     if (requests_.fetch_add(1, std::memory_order_relaxed) >= kRequestsMax) {
         requests_.fetch_sub(1, std::memory_order_relaxed);
         return done(Error(ErrorCode::queue_full, "too many requests wait for an answer"));
@@ -140,27 +144,32 @@ void Core::stop_everything() {
     if (link_) link_->close();
     if (probe_) probe_->close();
     calls_.fail_all(why);
-    for (Unsent& request : unsent_) request.done(why);
+    for (Unsent& request : unsent_)
+        request.done(why);
     unsent_.clear();
-    for (const auto& participant : std::exchange(participants_, {})) participant->shut_down();
+    for (const auto& participant : std::exchange(participants_, {}))
+        participant->shut_down();
     settle_start(why);
     reconnect_timer_.cancel();
     probe_timer_.cancel();
     deadline_timer_.cancel();
-    // What was posted before closed_ was set still runs, so that every request is answered; then the cancelled
-    // handlers let go of their links.
+    // What was posted before closed_ was set still runs, so that every request is answered; then
+    // the cancelled handlers let go of their links.
     wakeups_.cancel();
     work_.reset();
     context_.run();
     calls_.fail_all(why);
-    for (Unsent& request : std::exchange(unsent_, {})) request.done(why);
-    for (const auto& participant : std::exchange(participants_, {})) participant->shut_down();
+    for (Unsent& request : std::exchange(unsent_, {}))
+        request.done(why);
+    for (const auto& participant : std::exchange(participants_, {}))
+        participant->shut_down();
     if (last_endpoint_.empty()) return;
     for (const Endpoint& endpoint : endpoints_)
         if (endpoint.text == last_endpoint_) return report(ConnectionEvent::closed, endpoint);
 }
 
-// ---- requests -------------------------------------------------------------------------------------------------------
+// ---- requests
+// -------------------------------------------------------------------------------------------------------
 
 void Core::send(Unsent request) {
     if (stopping_) return request.done(Error(ErrorCode::cancelled, "the client is closed"));
@@ -170,7 +179,8 @@ void Core::send(Unsent request) {
         if (!armed_for_ || deadline < *armed_for_) arm_deadline();
         return;
     }
-    if (wire::framed_bytes(request.body.size()) > link_->broker().frame_bytes_max && link_->broker().frame_bytes_max != 0)
+    if (wire::framed_bytes(request.body.size()) > link_->broker().frame_bytes_max &&
+        link_->broker().frame_bytes_max != 0)
         return request.done(Error(ErrorCode::frame_too_large, "the broker takes smaller requests"));
     const std::uint32_t id = calls_.add(std::move(request.done), request.deadline);
     std::vector<std::byte> frame(wire::framed_bytes(request.body.size()));
@@ -180,7 +190,9 @@ void Core::send(Unsent request) {
 }
 
 void Core::send_now(wire::Api api, std::span<const std::byte> body, ReplyCallback done) {
-    send(Unsent{api, {body.begin(), body.end()}, std::move(done),
+    send(Unsent{api,
+                {body.begin(), body.end()},
+                std::move(done),
                 std::chrono::steady_clock::now() + options_.request_timeout});
 }
 
@@ -192,7 +204,8 @@ void Core::send_one_way(wire::Api api, std::span<const std::byte> body) {
 }
 
 void Core::send_unsent() {
-    for (Unsent& request : std::exchange(unsent_, {})) send(std::move(request));
+    for (Unsent& request : std::exchange(unsent_, {}))
+        send(std::move(request));
 }
 
 void Core::arm_deadline() {
@@ -216,7 +229,8 @@ void Core::arm_deadline() {
             it = unsent_.erase(it);
         }
         for (Unsent& request : overdue)
-            request.done(Error(ErrorCode::timeout, "no connection to a broker before the deadline"));
+            request.done(
+                Error(ErrorCode::timeout, "no connection to a broker before the deadline"));
         arm_deadline();
     });
 }

@@ -1,6 +1,6 @@
 #pragma once
-// client/src/core.hpp: the client's one I/O thread: it keeps a connection, carries requests, and serves the producers
-// and consumers that hang on it.
+// client/src/core.hpp: the client's one I/O thread: it keeps a connection, carries requests, and
+// serves the producers and consumers that hang on it.
 
 #include "backoff.hpp"
 #include "calls.hpp"
@@ -38,7 +38,8 @@ public:
 };
 
 // Thread:   start(), request(), post(), attach(), detach(), close() any; the rest the I/O thread.
-// Lifetime: shared by the Client and everything made from it; close() joins the thread, so it must not be called on it.
+// Lifetime: shared by the Client and everything made from it; close() joins the thread, so it must
+// not be called on it.
 class Core final : public std::enable_shared_from_this<Core>, public LinkOwner {
 public:
     // Parses the endpoints, starts the thread and waits for the first connection.
@@ -47,19 +48,26 @@ public:
     explicit Core(ClientOptions options, std::vector<Endpoint> endpoints);
     ~Core();
 
-    // Sends a request and calls `done` on the I/O thread, always, exactly once. Without a connection the request
-    // waits for one until its deadline. Fails with: queue_full (kRequestsMax wait already), timeout,
-    // connection_closed (may or may not have been carried out), cancelled, what the broker says.
-    void request(wire::Api api, std::vector<std::byte> body, std::optional<milliseconds> deadline, ReplyCallback done);
-    // Runs `work` on the I/O thread. False when the client is closed; then `work` is destroyed without a run.
+    // Sends a request and calls `done` on the I/O thread, always, exactly once. Without a
+    // connection the request waits for one until its deadline. Fails with: queue_full (kRequestsMax
+    // wait already), timeout, connection_closed (may or may not have been carried out), cancelled,
+    // what the broker says.
+    void request(wire::Api api, std::vector<std::byte> body, std::optional<milliseconds> deadline,
+                 ReplyCallback done);
+    // Runs `work` on the I/O thread. False when the client is closed; then `work` is destroyed
+    // without a run.
     bool post(std::function<void()> work);
     void attach(std::shared_ptr<Participant> participant);
     // Returns when the I/O thread will not touch the participant again.
     void detach(const std::shared_ptr<Participant>& participant);
     void close();
 
-    [[nodiscard]] bool on_io_thread() const noexcept { return std::this_thread::get_id() == thread_.get_id(); }
-    [[nodiscard]] bool is_closed() const noexcept { return closed_.load(std::memory_order_acquire); }
+    [[nodiscard]] bool on_io_thread() const noexcept {
+        return std::this_thread::get_id() == thread_.get_id();
+    }
+    [[nodiscard]] bool is_closed() const noexcept {
+        return closed_.load(std::memory_order_acquire);
+    }
     [[nodiscard]] const ClientOptions& options() const noexcept { return options_; }
     [[nodiscard]] const std::shared_ptr<ring::Waker>& waker() const noexcept { return waker_; }
 
@@ -76,7 +84,9 @@ public:
 
     // ---- I/O thread only ----
     // The open connection, or null.
-    [[nodiscard]] Link* link() noexcept { return link_ && link_->is_open() ? link_.get() : nullptr; }
+    [[nodiscard]] Link* link() noexcept {
+        return link_ && link_->is_open() ? link_.get() : nullptr;
+    }
     [[nodiscard]] Calls& calls() noexcept { return calls_; }
     [[nodiscard]] asio::io_context& context() noexcept { return context_; }
     // Like request(), from the I/O thread and at once; only while link() is there.
@@ -129,7 +139,8 @@ private:
     wire::fb::HelloReplyT broker_;
     std::atomic<std::size_t> requests_{0};  // given to request() and not yet answered
 
-    // Owned by the I/O thread. The context comes first: everything below uses it and goes before it.
+    // Owned by the I/O thread. The context comes first: everything below uses it and goes before
+    // it.
     asio::io_context context_{1};
     asio::executor_work_guard<asio::io_context::executor_type> work_;
     asio::posix::stream_descriptor wakeups_;

@@ -14,7 +14,8 @@ void Core::connect_now() {
     link_->start();
 }
 
-// Once round the list without a pause, beginning where we were; then a pause, and again from the primary.
+// Once round the list without a pause, beginning where we were; then a pause, and again from the
+// primary.
 void Core::connect_later(bool refused) {
     if (refused && ++refused_ < endpoints_.size()) {
         endpoint_ = (endpoint_ + 1) % endpoints_.size();
@@ -22,7 +23,8 @@ void Core::connect_later(bool refused) {
     }
     if (refused) endpoint_ = 0;
     refused_ = 0;
-    // Also after the loss of a good connection: clients that lose their broker together must not come back together.
+    // Also after the loss of a good connection: clients that lose their broker together must not
+    // come back together.
     reconnect_timer_.expires_after(backoff_.next());
     reconnect_timer_.async_wait([this](const boost::system::error_code& error) {
         if (!error && !stopping_) connect_now();
@@ -53,7 +55,8 @@ void Core::adopt(std::shared_ptr<Link> link) {
     }
     report(moved ? ConnectionEvent::failed_over : ConnectionEvent::connected, endpoint);
     settle_start({});
-    for (std::size_t i = 0; i < participants_.size(); ++i) participants_[i]->connected();
+    for (std::size_t i = 0; i < participants_.size(); ++i)
+        participants_[i]->connected();
     send_unsent();
     if (endpoint_ != 0) probe_primary_later();
 }
@@ -71,7 +74,8 @@ void Core::link_frame(Link& link, const wire::Frame& frame, const BufferRef& buf
                 if (participants_[i]->pushed(frame, buffer)) return;
             return;  // for a subscription that has just ended
         default:
-            give_up_link(Error(ErrorCode::malformed_message, "the broker sent a frame of a client's kind"));
+            give_up_link(
+                Error(ErrorCode::malformed_message, "the broker sent a frame of a client's kind"));
     }
 }
 
@@ -104,7 +108,8 @@ void Core::drop_link(const Error& why) {
     probe_timer_.cancel();
     if (probe_) std::exchange(probe_, nullptr)->close();
     calls_.fail_all(Error(ErrorCode::connection_closed, why.message()));
-    for (std::size_t i = 0; i < participants_.size(); ++i) participants_[i]->disconnected(why);
+    for (std::size_t i = 0; i < participants_.size(); ++i)
+        participants_[i]->disconnected(why);
 }
 
 void Core::probe_primary_later() {

@@ -31,7 +31,8 @@ void DeliveryQueue::pop() noexcept {
 }
 
 void DeliveryQueue::clear() noexcept {
-    for (auto& lane : lanes_) lane.clear();
+    for (auto& lane : lanes_)
+        lane.clear();
     passed_over_ = {};
     chosen_ = kLaneCount;
 }

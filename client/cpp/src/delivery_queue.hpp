@@ -1,5 +1,6 @@
 #pragma once
-// client/src/delivery_queue.hpp: deliveries that were pushed and not handed out yet, in the order to hand them out.
+// client/src/delivery_queue.hpp: deliveries that were pushed and not handed out yet, in the order
+// to hand them out.
 
 #include "inbox.hpp"
 
@@ -8,8 +9,9 @@
 
 namespace casc::client {
 
-// Arrival order is the order of the pushes. Priority order takes the most urgent lane that has something, since what
-// was pushed ahead may be less urgent than what came after it; a waiting lane gets a turn after kTurns others.
+// Arrival order is the order of the pushes. Priority order takes the most urgent lane that has
+// something, since what was pushed ahead may be less urgent than what came after it; a waiting lane
+// gets a turn after kTurns others.
 //
 // Thread: the consumer's.
 class DeliveryQueue {
@@ -26,7 +28,9 @@ public:
 private:
     static constexpr unsigned kTurns = 16;
 
-    [[nodiscard]] std::size_t index_of(Lane lane) const noexcept { return by_priority_ ? static_cast<std::size_t>(lane) : 0; }
+    [[nodiscard]] std::size_t index_of(Lane lane) const noexcept {
+        return by_priority_ ? static_cast<std::size_t>(lane) : 0;
+    }
     [[nodiscard]] std::size_t choose() noexcept;
 
     const bool by_priority_;

@@ -18,9 +18,9 @@ struct EventCallback {
 struct Draft {
     wire::BatchBuilder builder;
     std::vector<EventCallback> callbacks;
-    std::uint32_t log = 0;       // partition * kLaneCount + lane
-    std::size_t bytes = 0;       // about what the batch will take, before compression
-    std::size_t charged = 0;     // what it holds of the in-flight bound
+    std::uint32_t log = 0;    // partition * kLaneCount + lane
+    std::size_t bytes = 0;    // about what the batch will take, before compression
+    std::size_t charged = 0;  // what it holds of the in-flight bound
     std::chrono::steady_clock::time_point opened{};
 
     void reset(std::uint32_t l, Lane lane) {

@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t kUnixPathBytesMax = 107;
 
 Error bad(std::string_view text, std::string_view why) {
-    return Error(ErrorCode::invalid_config, "endpoint '" + std::string(text) + "': " + std::string(why));
+    return Error(ErrorCode::invalid_config,
+                 "endpoint '" + std::string(text) + "': " + std::string(why));
 }
 
 bool is_port(std::string_view text) {
@@ -33,13 +34,15 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
     std::string_view rest = text;
     Endpoint endpoint{std::string(text), {}, {}, {}};
     if (strip(rest, "unix://")) {
-        if (!rest.starts_with('/')) return bad(text, "a Unix socket is written unix:///absolute/path");
+        if (!rest.starts_with('/'))
+            return bad(text, "a Unix socket is written unix:///absolute/path");
         if (rest.size() > kUnixPathBytesMax) return bad(text, "the path is longer than 107 bytes");
         endpoint.path = rest;
         return endpoint;
     }
     strip(rest, "tcp://");
-    if (rest.find("://") != std::string_view::npos) return bad(text, "only tcp:// and unix:// are known");
+    if (rest.find("://") != std::string_view::npos)
+        return bad(text, "only tcp:// and unix:// are known");
 
     std::string_view port;
     if (strip(rest, "[")) {
@@ -57,7 +60,8 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
         endpoint.port = std::to_string(wire::kDefaultPort);
         return endpoint;
     }
-    if (!strip(port, ":") || !is_port(port)) return bad(text, "the port is not a number from 1 to 65535");
+    if (!strip(port, ":") || !is_port(port))
+        return bad(text, "the port is not a number from 1 to 65535");
     endpoint.port = port;
     return endpoint;
 }

@@ -1,5 +1,6 @@
 #pragma once
-// client/src/in_flight_bound.hpp: how many bytes a producer has accepted and not yet settled, and who waits for room.
+// client/src/in_flight_bound.hpp: how many bytes a producer has accepted and not yet settled, and
+// who waits for room.
 
 #include <casc/types/units.hpp>
 
@@ -18,7 +19,8 @@ class InFlightBound {
 public:
     explicit InFlightBound(std::size_t limit) : limit_(limit) {}
 
-    // Takes `bytes` if they fit; an event larger than the whole bound fits when nothing else is there.
+    // Takes `bytes` if they fit; an event larger than the whole bound fits when nothing else is
+    // there.
     [[nodiscard]] bool try_take(std::size_t bytes) noexcept {
         const std::size_t taken = taken_.load(std::memory_order_seq_cst);
         if (taken != 0 && taken + bytes > limit_) return false;
@@ -26,12 +28,15 @@ public:
         return true;
     }
 
-    // For the part of a reservation that was not needed. Wakes nobody (it is called under the accumulator's flag):
-    // what it was reserved for is still to be settled, and that will.
-    void give_back_quietly(std::size_t bytes) noexcept { taken_.fetch_sub(bytes, std::memory_order_seq_cst); }
+    // For the part of a reservation that was not needed. Wakes nobody (it is called under the
+    // accumulator's flag): what it was reserved for is still to be settled, and that will.
+    void give_back_quietly(std::size_t bytes) noexcept {
+        taken_.fetch_sub(bytes, std::memory_order_seq_cst);
+    }
 
     void give_back(std::size_t bytes) {
-        // seq_cst, like the waiters' order of "say that I wait, then look": one of the two sees the other.
+        // seq_cst, like the waiters' order of "say that I wait, then look": one of the two sees the
+        // other.
         const std::size_t left = taken_.fetch_sub(bytes, std::memory_order_seq_cst) - bytes;
         if (waiting_.load(std::memory_order_seq_cst) == 0) return;
         // Not for every batch: a sender that is woken should find room for more than one.
@@ -39,9 +44,12 @@ public:
     }
 
     [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
-    [[nodiscard]] std::size_t taken() const noexcept { return taken_.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::size_t taken() const noexcept {
+        return taken_.load(std::memory_order_relaxed);
+    }
 
-    // Calls `attempt` until it returns true or `until` is over; sleeps in between for room. True: it did.
+    // Calls `attempt` until it returns true or `until` is over; sleeps in between for room. True:
+    // it did.
     template <class Attempt>
     bool wait(std::chrono::steady_clock::time_point until, Attempt&& attempt) {
         const Waiting waiting{*this};
@@ -69,13 +77,16 @@ public:
             waiting_.fetch_sub(static_cast<unsigned>(callbacks.size()), std::memory_order_seq_cst);
         }
         changed_.notify_all();
-        for (const auto& callback : callbacks) callback();
+        for (const auto& callback : callbacks)
+            callback();
     }
 
 private:
     struct Waiting {
         InFlightBound& bound;
-        explicit Waiting(InFlightBound& b) : bound(b) { bound.waiting_.fetch_add(1, std::memory_order_seq_cst); }
+        explicit Waiting(InFlightBound& b) : bound(b) {
+            bound.waiting_.fetch_add(1, std::memory_order_seq_cst);
+        }
         ~Waiting() { bound.waiting_.fetch_sub(1, std::memory_order_seq_cst); }
         Waiting(const Waiting&) = delete;
         Waiting& operator=(const Waiting&) = delete;

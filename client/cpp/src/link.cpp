@@ -13,7 +13,8 @@ constexpr std::size_t kGatherMax = 64;
 constexpr std::chrono::milliseconds kDefaultHeartbeat{10'000};
 constexpr std::chrono::milliseconds kDefaultIdleTimeout{30'000};
 
-Error network_error(const Endpoint& endpoint, const char* what, const boost::system::error_code& error) {
+Error network_error(const Endpoint& endpoint, const char* what,
+                    const boost::system::error_code& error) {
     return Error(ErrorCode::connection_error, endpoint.text + ": " + what + ": " + error.message());
 }
 
@@ -29,14 +30,16 @@ Link::Link(asio::io_context& context, LinkOwner& owner, std::shared_ptr<ReceiveB
       socket_(context),
       timer_(context) {}
 
-// ---- opening --------------------------------------------------------------------------------------------------------
+// ---- opening
+// --------------------------------------------------------------------------------------------------------
 
 void Link::start() {
     phase_ = Phase::connecting;
     timer_.expires_after(settings_.connect_timeout);
     timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
         if (error || self->phase_ == Phase::open || self->phase_ == Phase::closed) return;
-        self->lose(Error(ErrorCode::timeout, self->endpoint_.text + ": no connection within the connect timeout"));
+        self->lose(Error(ErrorCode::timeout,
+                         self->endpoint_.text + ": no connection within the connect timeout"));
     });
     if (endpoint_.is_unix()) {
         addresses_.emplace_back(asio::local::stream_protocol::endpoint(endpoint_.path));
@@ -51,31 +54,35 @@ void Link::start() {
         connect_next();
         return;
     }
-    resolver_.async_resolve(endpoint_.host, endpoint_.port,
-                            [self = shared_from_this()](const boost::system::error_code& error, const auto& found) {
-                                if (self->phase_ != Phase::connecting) return;
-                                if (error) return self->lose(network_error(self->endpoint_, "resolve", error));
-                                for (const auto& entry : found) self->addresses_.emplace_back(entry.endpoint());
-                                self->connect_next();
-                            });
+    resolver_.async_resolve(
+        endpoint_.host, endpoint_.port,
+        [self = shared_from_this()](const boost::system::error_code& error, const auto& found) {
+            if (self->phase_ != Phase::connecting) return;
+            if (error) return self->lose(network_error(self->endpoint_, "resolve", error));
+            for (const auto& entry : found)
+                self->addresses_.emplace_back(entry.endpoint());
+            self->connect_next();
+        });
 }
 
 void Link::connect_next() {
     const auto& address = addresses_[next_address_++];
-    socket_.async_connect(address, [self = shared_from_this()](const boost::system::error_code& error) {
-        if (self->phase_ != Phase::connecting) return;
-        if (!error) return self->connected();
-        if (self->next_address_ == self->addresses_.size())
-            return self->lose(network_error(self->endpoint_, "connect", error));
-        boost::system::error_code ignored;
-        self->socket_.close(ignored);
-        self->connect_next();
-    });
+    socket_.async_connect(
+        address, [self = shared_from_this()](const boost::system::error_code& error) {
+            if (self->phase_ != Phase::connecting) return;
+            if (!error) return self->connected();
+            if (self->next_address_ == self->addresses_.size())
+                return self->lose(network_error(self->endpoint_, "connect", error));
+            boost::system::error_code ignored;
+            self->socket_.close(ignored);
+            self->connect_next();
+        });
 }
 
 void Link::connected() {
     boost::system::error_code error;
-    // Frames are gathered by flush(); waiting for more would only add latency. Unix sockets have no such option.
+    // Frames are gathered by flush(); waiting for more would only add latency. Unix sockets have no
+    // such option.
     if (!endpoint_.is_unix()) socket_.set_option(asio::ip::tcp::no_delay(true), error);
     socket_.non_blocking(true, error);
     if (error) return lose(network_error(endpoint_, "set up", error));
@@ -101,14 +108,17 @@ void Link::hello_answered(const wire::Frame& frame) {
     if (frame.header.kind == wire::FrameKind::error) {
         const auto reply = wire::decode<wire::fb::ErrorReply>(frame.body);
         if (!reply) return lose(reply.error());
-        return lose(Error(static_cast<ErrorCode>(reply->code), reply->message, reply->retry_after_ms));
+        return lose(
+            Error(static_cast<ErrorCode>(reply->code), reply->message, reply->retry_after_ms));
     }
     if (frame.header.kind != wire::FrameKind::response || frame.header.correlation_id != kHelloId)
-        return lose(Error(ErrorCode::malformed_message, "the broker's first frame does not answer the hello"));
+        return lose(Error(ErrorCode::malformed_message,
+                          "the broker's first frame does not answer the hello"));
     auto reply = wire::decode<wire::fb::HelloReply>(frame.body);
     if (!reply) return lose(reply.error());
     if (reply->version != wire::kProtocolVersion)
-        return lose(Error(ErrorCode::unsupported_version, "the broker chose version " + std::to_string(reply->version)));
+        return lose(Error(ErrorCode::unsupported_version,
+                          "the broker chose version " + std::to_string(reply->version)));
     broker_ = std::move(*reply);
     phase_ = Phase::open;
     was_open_ = true;
@@ -116,13 +126,15 @@ void Link::hello_answered(const wire::Frame& frame) {
     owner_.link_opened(*this);
 }
 
-// ---- staying alive --------------------------------------------------------------------------------------------------
+// ---- staying alive
+// --------------------------------------------------------------------------------------------------
 
 void Link::begin_heartbeat() {
     const auto or_default = [](std::uint32_t ms, std::chrono::milliseconds fallback) {
         return ms == 0 ? fallback : std::chrono::milliseconds(ms);
     };
-    heartbeat_half_ = std::max(or_default(broker_.heartbeat_ms, kDefaultHeartbeat) / 2, std::chrono::milliseconds(1));
+    heartbeat_half_ = std::max(or_default(broker_.heartbeat_ms, kDefaultHeartbeat) / 2,
+                               std::chrono::milliseconds(1));
     idle_timeout_ = or_default(broker_.idle_timeout_ms, kDefaultIdleTimeout);
     last_received_ = std::chrono::steady_clock::now();
     heartbeat();
@@ -135,7 +147,8 @@ void Link::heartbeat() {
         const auto now = std::chrono::steady_clock::now();
         if (self->received_since_beat_) self->last_received_ = now;
         if (now - self->last_received_ > self->idle_timeout_)
-            return self->lose(Error(ErrorCode::connection_error, self->endpoint_.text + ": the broker is silent"));
+            return self->lose(Error(ErrorCode::connection_error,
+                                    self->endpoint_.text + ": the broker is silent"));
         // Also when only one direction is busy: one-way produces are never answered, a ping is.
         if (!self->sent_since_beat_ || !self->received_since_beat_) {
             std::vector<std::byte> frame(wire::framed_bytes(0));
@@ -152,19 +165,21 @@ void Link::heartbeat() {
     });
 }
 
-// ---- reading --------------------------------------------------------------------------------------------------------
+// ---- reading
+// --------------------------------------------------------------------------------------------------------
 
 void Link::read() {
     make_room();
     const auto room = buffer_->bytes().subspan(end_);
     // The handler holds the buffer too: after close() the kernel may still be about to be asked.
-    socket_.async_read_some(asio::buffer(room.data(), room.size()),
-                            [self = shared_from_this(), held = buffer_](const boost::system::error_code& error,
-                                                                        std::size_t bytes) {
-                                if (self->phase_ == Phase::closed) return;
-                                if (error) return self->lose(network_error(self->endpoint_, "read", error));
-                                self->received(bytes);
-                            });
+    socket_.async_read_some(
+        asio::buffer(room.data(), room.size()),
+        [self = shared_from_this(), held = buffer_](const boost::system::error_code& error,
+                                                    std::size_t bytes) {
+            if (self->phase_ == Phase::closed) return;
+            if (error) return self->lose(network_error(self->endpoint_, "read", error));
+            self->received(bytes);
+        });
 }
 
 void Link::received(std::size_t bytes) {
@@ -195,16 +210,19 @@ void Link::dispatch(const wire::Frame& frame) {
     owner_.link_frame(*this, frame, buffer_);
 }
 
-// Sees to it that the frame which has begun fits behind begin_, and that a read is worth its system call.
+// Sees to it that the frame which has begun fits behind begin_, and that a read is worth its system
+// call.
 void Link::make_room() {
     constexpr std::size_t kReadBytesMin = 256_KiB;
     if (!buffer_) buffer_ = buffers_->take();
     const std::size_t begun = end_ - begin_;
     std::size_t wanted = begun + kReadBytesMin;
     if (begun >= sizeof(std::uint32_t)) {
-        std::uint32_t frame_bytes = 0;  // checked by peek_frame when the header was whole; bounded here in any case
+        std::uint32_t frame_bytes =
+            0;  // checked by peek_frame when the header was whole; bounded here in any case
         std::memcpy(&frame_bytes, buffer_->bytes().data() + begin_, sizeof frame_bytes);
-        wanted = std::max<std::size_t>(begun + 1, std::min<std::size_t>(frame_bytes, frame_bytes_max_));
+        wanted =
+            std::max<std::size_t>(begun + 1, std::min<std::size_t>(frame_bytes, frame_bytes_max_));
     }
     if (begin_ + wanted <= buffer_->bytes().size()) return;
     BufferRef fresh = buffers_->take(wanted);
@@ -214,13 +232,15 @@ void Link::make_room() {
     end_ = begun;
 }
 
-// ---- writing --------------------------------------------------------------------------------------------------------
+// ---- writing
+// --------------------------------------------------------------------------------------------------------
 
 void Link::send(std::vector<std::byte> frame) {
     if (phase_ == Phase::closed) return;
     const std::span<const std::byte> bytes(frame);
     unwritten_bytes_ += bytes.size();
-    outgoing_.push_back({std::move(frame), bytes, nullptr});  // moving a vector leaves its bytes where they are
+    outgoing_.push_back(
+        {std::move(frame), bytes, nullptr});  // moving a vector leaves its bytes where they are
 }
 
 void Link::send(std::span<const std::byte> frame, WriteMark& mark) {
@@ -251,12 +271,13 @@ void Link::flush() {
 
 void Link::wait_writable() {
     waiting_writable_ = true;
-    socket_.async_wait(asio::socket_base::wait_write, [self = shared_from_this()](const boost::system::error_code& e) {
-        self->waiting_writable_ = false;
-        if (self->phase_ == Phase::closed) return;
-        if (e) return self->lose(network_error(self->endpoint_, "write", e));
-        self->flush();
-    });
+    socket_.async_wait(asio::socket_base::wait_write,
+                       [self = shared_from_this()](const boost::system::error_code& e) {
+                           self->waiting_writable_ = false;
+                           if (self->phase_ == Phase::closed) return;
+                           if (e) return self->lose(network_error(self->endpoint_, "write", e));
+                           self->flush();
+                       });
 }
 
 void Link::written(std::size_t bytes) {
@@ -283,7 +304,8 @@ void Link::forget_outgoing() {
     unwritten_bytes_ = 0;
 }
 
-// ---- the end --------------------------------------------------------------------------------------------------------
+// ---- the end
+// --------------------------------------------------------------------------------------------------------
 
 void Link::close() {
     if (phase_ == Phase::closed) return;

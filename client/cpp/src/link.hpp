@@ -1,6 +1,6 @@
 #pragma once
-// client/src/link.hpp: one connection to one broker, from the first attempt to the end: resolve, connect, hello, then
-// frames in both directions until it breaks or is closed.
+// client/src/link.hpp: one connection to one broker, from the first attempt to the end: resolve,
+// connect, hello, then frames in both directions until it breaks or is closed.
 
 #include "endpoint.hpp"
 #include "receive_buffer.hpp"
@@ -27,11 +27,13 @@ class Link;
 
 // How a borrowed frame fares.
 struct WriteMark {
-    unsigned pending = 0;  // times it waits in a link's queue; its bytes must stay as they are until this is 0
-    bool lost = false;     // a link gave it up before it was all written
+    unsigned pending =
+        0;  // times it waits in a link's queue; its bytes must stay as they are until this is 0
+    bool lost = false;  // a link gave it up before it was all written
 };
 
-// What a link tells its owner, on the I/O thread. The owner may close the link from inside any of them.
+// What a link tells its owner, on the I/O thread. The owner may close the link from inside any of
+// them.
 class LinkOwner {
 public:
     virtual void link_opened(Link& link) = 0;
@@ -45,7 +47,8 @@ protected:
 };
 
 // Thread:   the client's I/O thread.
-// Lifetime: shared with its own pending handlers; silent once closed. The owner must outlive it or close it.
+// Lifetime: shared with its own pending handlers; silent once closed. The owner must outlive it or
+// close it.
 class Link : public std::enable_shared_from_this<Link> {
 public:
     struct Settings {
@@ -53,20 +56,20 @@ public:
         std::chrono::milliseconds connect_timeout;
     };
 
-    Link(asio::io_context& context, LinkOwner& owner, std::shared_ptr<ReceiveBufferPool> buffers, Endpoint endpoint,
-         Settings settings);
+    Link(asio::io_context& context, LinkOwner& owner, std::shared_ptr<ReceiveBufferPool> buffers,
+         Endpoint endpoint, Settings settings);
 
     // Begins; link_opened or link_lost follows.
     void start();
     // Ends without a word to the owner. What was not written is forgotten.
     void close();
 
-    // Puts a frame behind those that wait to be written. The vector form takes the frame; the span form borrows it
-    // and keeps `mark` up to date.
+    // Puts a frame behind those that wait to be written. The vector form takes the frame; the span
+    // form borrows it and keeps `mark` up to date.
     void send(std::vector<std::byte> frame);
     void send(std::span<const std::byte> frame, WriteMark& mark);
-    // Writes as much as the socket takes; the rest goes when it takes more. Called once per round of the loop, so
-    // that frames of one round leave in one system call.
+    // Writes as much as the socket takes; the rest goes when it takes more. Called once per round
+    // of the loop, so that frames of one round leave in one system call.
     void flush();
 
     // Whether it ever got as far as an answered hello.

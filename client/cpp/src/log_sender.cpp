@@ -5,8 +5,8 @@
 namespace casc::client {
 namespace {
 
-// Once this much waits for the socket it is written at once, so that the broker works on the first batches while
-// later ones are still being encoded.
+// Once this much waits for the socket it is written at once, so that the broker works on the first
+// batches while later ones are still being encoded.
 constexpr std::size_t kFlushBytes = 256_KiB;
 
 }  // namespace
@@ -21,14 +21,16 @@ LogSender::LogSender(Settings settings, SenderHost& host) : settings_(settings),
     body_.assign(body.begin(), body.end());
 }
 
-// ---- sending --------------------------------------------------------------------------------------------------------
+// ---- sending
+// --------------------------------------------------------------------------------------------------------
 
 void LogSender::add(std::unique_ptr<Draft> draft, std::uint64_t serial, SteadyTime now) {
     drafts_.push_back({std::move(draft), serial, now + settings_.delivery_timeout});
 }
 
 bool LogSender::may_send() const noexcept {
-    // After a refusal the rest of what was on the wire is answered first; only then is it clear what to repeat.
+    // After a refusal the rest of what was on the wire is answered first; only then is it clear
+    // what to repeat.
     return !again_ || sent_ == 0;
 }
 
@@ -39,7 +41,8 @@ void LogSender::pump(SteadyTime now) {
     if (!may_send() || !ensure_identity()) return;
     if (again_) {
         again_ = false;
-        for (std::size_t i = 0; i < in_flight_.size() && host_.link() == link; ++i) send(*in_flight_[i]);
+        for (std::size_t i = 0; i < in_flight_.size() && host_.link() == link; ++i)
+            send(*in_flight_[i]);
     }
     while (!drafts_.empty() && in_flight_.size() < settings_.batches_max && host_.link() == link) {
         send(encode(next_draft()));
@@ -91,8 +94,8 @@ void LogSender::send(SentBatch& batch) {
     const bool one_way = settings_.acks == Acks::none;
     const std::uint32_t id = one_way ? 0 : host_.expect_answer(*this, batch);
     wire::write_frame(std::span(batch.frame).first(batch.batch_at),
-                      one_way ? wire::FrameKind::one_way : wire::FrameKind::request, wire::Api::produce, id, body_,
-                      batch.batch().size());
+                      one_way ? wire::FrameKind::one_way : wire::FrameKind::request,
+                      wire::Api::produce, id, body_, batch.batch().size());
     batch.state = SentBatch::State::sent;
     batch.ever_sent = true;
     ++sent_;
@@ -101,17 +104,21 @@ void LogSender::send(SentBatch& batch) {
     if (link->unwritten_bytes() >= kFlushBytes) link->flush();
 }
 
-// ---- answers --------------------------------------------------------------------------------------------------------
+// ---- answers
+// --------------------------------------------------------------------------------------------------------
 
 void LogSender::answered(SentBatch& batch, Result<Reply> reply) {
-    if (batch.state != SentBatch::State::sent) return;  // the connection went, disconnected() has seen to it
+    if (batch.state != SentBatch::State::sent)
+        return;  // the connection went, disconnected() has seen to it
     --sent_;
     batch.state = SentBatch::State::waiting;
     again_ = true;
     if (!reply) return refused(batch, reply.error());
-    // It cannot have been received yet: were it settled now its bytes would change under the socket.
+    // It cannot have been received yet: were it settled now its bytes would change under the
+    // socket.
     if (batch.written.pending != 0)
-        return host_.give_up_link(Error(ErrorCode::malformed_message, "a produce was answered before it was sent"));
+        return host_.give_up_link(
+            Error(ErrorCode::malformed_message, "a produce was answered before it was sent"));
     const auto body = wire::view<wire::fb::ProduceReply>(reply->body);
     if (!body) return host_.give_up_link(body.error());
     const Delivery delivery = delivery_of(**body);
@@ -148,20 +155,22 @@ void LogSender::refused(SentBatch& batch, const Error& why) {
 void LogSender::out_of_sequence(SentBatch& batch, const Error& why) {
     // Behind one that was refused: it goes again with that one.
     if (!is_first(batch) && why.code == ErrorCode::sequence_gap) return;
-    // The first one: the broker has forgotten this producer (it expired, or a crash took what was only in memory).
-    // Everything before it is settled and it was refused itself, so nothing can be stored twice by counting anew.
+    // The first one: the broker has forgotten this producer (it expired, or a crash took what was
+    // only in memory). Everything before it is settled and it was refused itself, so nothing can be
+    // stored twice by counting anew.
     start_over();
     retry_later(0);
 }
 
 void LogSender::retry_later(std::uint32_t retry_after_ms) {
-    const auto pause = std::max<std::chrono::microseconds>(host_.backoff(), milliseconds(retry_after_ms));
+    const auto pause =
+        std::max<std::chrono::microseconds>(host_.backoff(), milliseconds(retry_after_ms));
     not_before_ = std::chrono::steady_clock::now() + pause;
 }
 
 void LogSender::refused_for_good(SentBatch& batch, const Error& why) {
-    // Not stored, so neither was anything behind it under these sequences: they close ranks. A duplicate that is too
-    // old to be recognised was stored and leaves no gap.
+    // Not stored, so neither was anything behind it under these sequences: they close ranks. A
+    // duplicate that is too old to be recognised was stored and leaves no gap.
     if (why.code != ErrorCode::sequence_too_old) {
         bool behind = false;
         for (const SentBatchPtr& other : in_flight_) {
@@ -179,24 +188,28 @@ void LogSender::refused_for_good(SentBatch& batch, const Error& why) {
 }
 
 void LogSender::look_for_waiting() {
-    again_ = std::any_of(in_flight_.begin(), in_flight_.end(),
-                         [](const auto& batch) { return batch->state == SentBatch::State::waiting; });
+    again_ = std::any_of(in_flight_.begin(), in_flight_.end(), [](const auto& batch) {
+        return batch->state == SentBatch::State::waiting;
+    });
 }
 
 SentBatchPtr LogSender::take(SentBatch& batch) {
-    const auto found = std::find_if(in_flight_.begin(), in_flight_.end(), [&](const auto& b) { return b.get() == &batch; });
+    const auto found = std::find_if(in_flight_.begin(), in_flight_.end(),
+                                    [&](const auto& b) { return b.get() == &batch; });
     CASC_ASSERT(found != in_flight_.end());
     SentBatchPtr taken = std::move(*found);
     in_flight_.erase(found);
     return taken;
 }
 
-// ---- acks none ------------------------------------------------------------------------------------------------------
+// ---- acks none
+// ------------------------------------------------------------------------------------------------------
 
 bool LogSender::has_written() const noexcept {
     if (settings_.acks != Acks::none || in_flight_.empty()) return false;
     const SentBatch& first = *in_flight_.front();
-    return first.state == SentBatch::State::sent && first.written.pending == 0 && !first.written.lost;
+    return first.state == SentBatch::State::sent && first.written.pending == 0 &&
+           !first.written.lost;
 }
 
 bool LogSender::settle_written() {
@@ -205,16 +218,19 @@ bool LogSender::settle_written() {
         SentBatchPtr batch = std::move(in_flight_.front());
         in_flight_.pop_front();
         --sent_;
-        host_.settle(*this, std::move(batch), Delivery{settings_.partition, settings_.lane, {}, Acks::none, {}, false});
+        host_.settle(*this, std::move(batch),
+                     Delivery{settings_.partition, settings_.lane, {}, Acks::none, {}, false});
     }
     return any;
 }
 
-// ---- the connection, time, the end ----------------------------------------------------------------------------------
+// ---- the connection, time, the end
+// ----------------------------------------------------------------------------------
 
 void LogSender::disconnected() {
     static_cast<void>(settle_written());
-    for (const SentBatchPtr& batch : in_flight_) batch->state = SentBatch::State::waiting;
+    for (const SentBatchPtr& batch : in_flight_)
+        batch->state = SentBatch::State::waiting;
     again_ = !in_flight_.empty();
     sent_ = 0;
     not_before_ = {};
@@ -222,7 +238,8 @@ void LogSender::disconnected() {
 
 void LogSender::start_over() {
     if (!settings_.can_start_over)
-        return host_.fail_producer(Error(ErrorCode::unknown_producer, "the broker has lost track of this named producer"));
+        return host_.fail_producer(
+            Error(ErrorCode::unknown_producer, "the broker has lost track of this named producer"));
     identified_ = false;
     started_over_ = true;
 }
@@ -241,22 +258,27 @@ void LogSender::expire(SteadyTime now) {
             }
         }
     }
-    while (!drafts_.empty() && drafts_.front().deadline <= now) fail(next_draft(), why);
+    while (!drafts_.empty() && drafts_.front().deadline <= now)
+        fail(next_draft(), why);
 }
 
-// Whether a batch that was sent has been stored is not known, so neither is which sequence the broker expects next.
+// Whether a batch that was sent has been stored is not known, so neither is which sequence the
+// broker expects next.
 void LogSender::give_up_sent(const Error& why) {
     start_over();
-    for (SentBatchPtr& batch : std::exchange(in_flight_, {})) host_.settle(*this, std::move(batch), why);
+    for (SentBatchPtr& batch : std::exchange(in_flight_, {}))
+        host_.settle(*this, std::move(batch), why);
     sent_ = 0;
     again_ = false;
 }
 
 void LogSender::fail_all(const Error& why) {
-    for (SentBatchPtr& batch : std::exchange(in_flight_, {})) host_.settle(*this, std::move(batch), why);
+    for (SentBatchPtr& batch : std::exchange(in_flight_, {}))
+        host_.settle(*this, std::move(batch), why);
     sent_ = 0;
     again_ = false;
-    while (!drafts_.empty()) fail(next_draft(), why);
+    while (!drafts_.empty())
+        fail(next_draft(), why);
 }
 
 LogSender::Waiting LogSender::next_draft() {

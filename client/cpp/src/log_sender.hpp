@@ -16,7 +16,8 @@ class SenderHost {
 public:
     // The open connection, or null.
     [[nodiscard]] virtual Link* link() = 0;
-    // Remembers a produce and returns its correlation id; the answer goes to log.answered(batch, ...).
+    // Remembers a produce and returns its correlation id; the answer goes to log.answered(batch,
+    // ...).
     [[nodiscard]] virtual std::uint32_t expect_answer(LogSender& log, SentBatch& batch) = 0;
     // log.identified() follows, perhaps much later: with the producer's id, or with one of its own.
     virtual void need_identity(LogSender& log, bool of_its_own) = 0;
@@ -35,8 +36,9 @@ protected:
     ~SenderHost() = default;
 };
 
-// Keeps up to batches_max batches on the wire. After a refusal that may pass, or a new connection, everything that is
-// not settled goes again, in order and with the same sequences, before anything new; the broker recognises what it has.
+// Keeps up to batches_max batches on the wire. After a refusal that may pass, or a new connection,
+// everything that is not settled goes again, in order and with the same sequences, before anything
+// new; the broker recognises what it has.
 //
 // Thread:   the I/O thread.
 // Lifetime: owned by its producer, which must outlive it.
@@ -95,7 +97,9 @@ private:
     void give_up_sent(const Error& why);
     void start_over();
     [[nodiscard]] SentBatchPtr take(SentBatch& batch);
-    [[nodiscard]] bool is_first(const SentBatch& batch) const noexcept { return in_flight_.front().get() == &batch; }
+    [[nodiscard]] bool is_first(const SentBatch& batch) const noexcept {
+        return in_flight_.front().get() == &batch;
+    }
     [[nodiscard]] Delivery delivery_of(const wire::fb::ProduceReply& reply) const;
 
     // Fixed after construction.
@@ -103,11 +107,11 @@ private:
     SenderHost& host_;
     std::vector<std::byte> body_;  // of every produce to this log
 
-    std::deque<Waiting> drafts_;            // not encoded yet; bounded by the producer's in-flight bound
-    std::deque<SentBatchPtr> in_flight_;    // encoded, not settled
-    unsigned sent_ = 0;                     // of those: on the wire
-    bool again_ = false;                    // some of those must be sent again, before any draft
-    SteadyTime not_before_{};               // pause after a refusal
+    std::deque<Waiting> drafts_;  // not encoded yet; bounded by the producer's in-flight bound
+    std::deque<SentBatchPtr> in_flight_;  // encoded, not settled
+    unsigned sent_ = 0;                   // of those: on the wire
+    bool again_ = false;                  // some of those must be sent again, before any draft
+    SteadyTime not_before_{};             // pause after a refusal
     ProducerId producer_{};
     std::uint32_t producer_epoch_ = 0;
     bool identified_ = false;

@@ -1,8 +1,7 @@
-#include <casc/client/producer.hpp>
+#include "producer_impl.hpp"
 
 #include <casc/client/client.hpp>
-
-#include "producer_impl.hpp"
+#include <casc/client/producer.hpp>
 
 namespace casc::client {
 namespace {
@@ -22,21 +21,26 @@ Result<void> no_room(ProducerImpl& impl, Error refusal) {
 }  // namespace
 
 Result<Producer> Client::make_producer(std::string_view topic, ProducerOptions options) {
-    if (options.in_flight_bytes == 0) return Error(ErrorCode::invalid_config, "in_flight_bytes must not be 0");
+    if (options.in_flight_bytes == 0)
+        return Error(ErrorCode::invalid_config, "in_flight_bytes must not be 0");
     wire::fb::DescribeTopicT request;
     request.name = topic;
     CASC_TRY(const auto reply, call(request));
     if (!reply.topic || !reply.topic->settings) return ErrorCode::malformed_message;
     const auto said = broker();
-    const auto or_limit = [](std::size_t value, std::size_t limit) { return value == 0 ? limit : std::min(value, limit); };
+    const auto or_limit = [](std::size_t value, std::size_t limit) {
+        return value == 0 ? limit : std::min(value, limit);
+    };
     ProducerImpl::Topic described{};
     described.id = TopicId(reply.topic->topic_id);
-    described.partitions = std::clamp(reply.topic->settings->partitions.value_or(1), 1u, kPartitionsMax);
+    described.partitions =
+        std::clamp(reply.topic->settings->partitions.value_or(1), 1u, kPartitionsMax);
     described.batch_bytes_max = or_limit(said.batch_bytes_max, wire::kBatchBytesMax);
     described.event_bytes_max = std::min(or_limit(said.event_bytes_max, described.batch_bytes_max),
                                          described.batch_bytes_max - wire::kBatchOverheadBytes);
     if (reply.topic->settings->event_bytes_max)
-        described.event_bytes_max = std::min<std::size_t>(described.event_bytes_max, *reply.topic->settings->event_bytes_max);
+        described.event_bytes_max = std::min<std::size_t>(described.event_bytes_max,
+                                                          *reply.topic->settings->event_bytes_max);
     auto impl = std::make_shared<ProducerImpl>(core_, described, std::move(options));
     core_->attach(impl);
     return Producer(std::move(impl));
@@ -63,12 +67,14 @@ Result<void> Producer::try_send(const Event& event, DeliveryCallback done) {
     return {};
 }
 
-Result<void> Producer::send(const Event& event, DeliveryCallback done, std::optional<milliseconds> deadline) {
+Result<void> Producer::send(const Event& event, DeliveryCallback done,
+                            std::optional<milliseconds> deadline) {
     auto accepted = impl_->accumulator().add(event, done);
     if (accepted || accepted.error().code != ErrorCode::queue_full) [[likely]]
         return accepted;
     if (impl_->core().on_io_thread()) return accepted;  // room comes from this very thread
-    const auto until = std::chrono::steady_clock::now() + deadline.value_or(impl_->options().delivery_timeout);
+    const auto until =
+        std::chrono::steady_clock::now() + deadline.value_or(impl_->options().delivery_timeout);
     impl_->bound().wait(until, [&] {
         accepted = impl_->accumulator().add(event, done);
         if (accepted || accepted.error().code != ErrorCode::queue_full) return true;
@@ -81,7 +87,9 @@ Result<void> Producer::send(const Event& event, DeliveryCallback done, std::opti
 std::future<Result<Delivery>> Producer::send_future(const Event& event) {
     auto promise = std::make_shared<std::promise<Result<Delivery>>>();
     auto future = promise->get_future();
-    if (auto accepted = send(event, [promise](Result<Delivery> d) { promise->set_value(std::move(d)); }); !accepted)
+    if (auto accepted =
+            send(event, [promise](Result<Delivery> d) { promise->set_value(std::move(d)); });
+        !accepted)
         promise->set_value(std::move(accepted).error());
     return future;
 }
@@ -96,7 +104,8 @@ Result<void> Producer::flush(std::optional<milliseconds> deadline) {
     flush_async([waiter](Result<void> outcome) { waiter->promise.set_value(std::move(outcome)); });
     const auto limit = deadline.value_or(impl_->options().delivery_timeout + milliseconds(1000));
     if (waiter->future.wait_for(limit) != std::future_status::ready)
-        return Error(ErrorCode::timeout, "not everything was delivered within the flush's deadline");
+        return Error(ErrorCode::timeout,
+                     "not everything was delivered within the flush's deadline");
     return waiter->future.get();
 }
 
@@ -119,8 +128,14 @@ void Producer::when_room(std::function<void()> done) {
     impl_->bound().call(std::move(done));
 }
 
-std::uint32_t Producer::partitions() const noexcept { return impl_->topic().partitions; }
-TopicId Producer::topic_id() const noexcept { return impl_->topic().id; }
-std::size_t Producer::in_flight_bytes() const noexcept { return impl_->bound().taken(); }
+std::uint32_t Producer::partitions() const noexcept {
+    return impl_->topic().partitions;
+}
+TopicId Producer::topic_id() const noexcept {
+    return impl_->topic().id;
+}
+std::size_t Producer::in_flight_bytes() const noexcept {
+    return impl_->bound().taken();
+}
 
 }  // namespace casc::client

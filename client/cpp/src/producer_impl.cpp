@@ -5,9 +5,10 @@
 namespace casc::client {
 namespace {
 
-Accumulator::Settings accumulator_settings(const ProducerImpl::Topic& topic, const ProducerOptions& options) {
-    const std::size_t batch_bytes =
-        std::clamp<std::size_t>(options.batch_bytes, 1, std::min(topic.batch_bytes_max, wire::kBatchBytesMax));
+Accumulator::Settings accumulator_settings(const ProducerImpl::Topic& topic,
+                                           const ProducerOptions& options) {
+    const std::size_t batch_bytes = std::clamp<std::size_t>(
+        options.batch_bytes, 1, std::min(topic.batch_bytes_max, wire::kBatchBytesMax));
     return {topic.partitions, batch_bytes, topic.event_bytes_max, options.linger};
 }
 
@@ -26,7 +27,8 @@ ProducerImpl::ProducerImpl(std::shared_ptr<Core> core, Topic topic, ProducerOpti
       expiry_timer_(core_->context()),
       identity_timer_(core_->context()) {}
 
-// ---- the loop -------------------------------------------------------------------------------------------------------
+// ---- the loop
+// -------------------------------------------------------------------------------------------------------
 
 bool ProducerImpl::drain() {
     const SteadyTime now = std::chrono::steady_clock::now();
@@ -35,7 +37,8 @@ bool ProducerImpl::drain() {
     if (!looked && everything) accumulator_.hurry();
     bool any = !looked || !incoming_.empty();
     take_in(now);
-    for (LogSender* sender : active_) any = sender->settle_written() || any;
+    for (LogSender* sender : active_)
+        any = sender->settle_written() || any;
     pump(now);
     recycle_written();
     if (looked) arm_linger();
@@ -44,7 +47,8 @@ bool ProducerImpl::drain() {
 
 bool ProducerImpl::ready() {
     return accumulator_.ready() ||
-           std::any_of(active_.begin(), active_.end(), [](const LogSender* sender) { return sender->has_written(); });
+           std::any_of(active_.begin(), active_.end(),
+                       [](const LogSender* sender) { return sender->has_written(); });
 }
 
 void ProducerImpl::take_in(SteadyTime now) {
@@ -95,10 +99,12 @@ void ProducerImpl::connected() {
 }
 
 void ProducerImpl::disconnected(const Error&) {
-    for (LogSender* sender : active_) sender->disconnected();
+    for (LogSender* sender : active_)
+        sender->disconnected();
 }
 
-// ---- timers: they only wake the loop, drain() sees what is due --------------------------------------------------------
+// ---- timers: they only wake the loop, drain() sees what is due
+// --------------------------------------------------------
 
 void ProducerImpl::wake_at(asio::steady_timer& timer, SteadyTime when) {
     timer.expires_at(when);
@@ -122,17 +128,20 @@ void ProducerImpl::retry_at(SteadyTime when) {
 void ProducerImpl::arm_expiry() {
     if (std::exchange(expiry_armed_, true)) return;
     // A batch is given up at most an eighth of its time late.
-    expiry_timer_.expires_after(std::clamp(options_.delivery_timeout / 8, milliseconds(5), milliseconds(250)));
+    expiry_timer_.expires_after(
+        std::clamp(options_.delivery_timeout / 8, milliseconds(5), milliseconds(250)));
     expiry_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
         self->expiry_armed_ = false;
         if (error) return;
         const SteadyTime now = std::chrono::steady_clock::now();
-        for (std::size_t i = 0; i < self->active_.size(); ++i) self->active_[i]->expire(now);
+        for (std::size_t i = 0; i < self->active_.size(); ++i)
+            self->active_[i]->expire(now);
         if (self->outstanding_ != 0) self->arm_expiry();
     });
 }
 
-// ---- identity -------------------------------------------------------------------------------------------------------
+// ---- identity
+// -------------------------------------------------------------------------------------------------------
 
 void ProducerImpl::need_identity(LogSender& sender, bool of_its_own) {
     if (of_its_own) {
@@ -162,7 +171,8 @@ void ProducerImpl::ask_identity_later() {
         if (error || self->failed_) return;
         if (!self->identity_asked_ && !self->wants_identity_.empty()) self->ask_identity(nullptr);
         // One of them may have been asked for already; the second answer finds nobody who wants it.
-        for (LogSender* own : std::vector(self->wants_own_identity_)) self->ask_identity(own);
+        for (LogSender* own : std::vector(self->wants_own_identity_))
+            self->ask_identity(own);
     });
 }
 
@@ -184,14 +194,16 @@ void ProducerImpl::identity_answered(LogSender* own, Result<Reply> reply) {
     }
     producer_ = id;
     producer_epoch_ = answer->epoch;
-    for (LogSender* sender : std::exchange(wants_identity_, {})) sender->identified(producer_, producer_epoch_);
+    for (LogSender* sender : std::exchange(wants_identity_, {}))
+        sender->identified(producer_, producer_epoch_);
 }
 
-// ---- batches --------------------------------------------------------------------------------------------------------
+// ---- batches
+// --------------------------------------------------------------------------------------------------------
 
 std::uint32_t ProducerImpl::expect_answer(LogSender& sender, SentBatch& batch) {
-    // No deadline: the batch has its own. By the time an answer comes the batch may be settled and its memory carry
-    // another one; the serial tells.
+    // No deadline: the batch has its own. By the time an answer comes the batch may be settled and
+    // its memory carry another one; the serial tells.
     return core_->calls().add(
         [self = shared_from_this(), &sender, &batch, serial = batch.serial](Result<Reply> reply) {
             if (batch.serial == serial) sender.answered(batch, std::move(reply));
@@ -219,7 +231,8 @@ void ProducerImpl::settle(LogSender& sender, SentBatchPtr batch, const Result<De
     (batch->written.pending == 0 ? pool_ : unwritten_).push_back(std::move(batch));
 }
 
-void ProducerImpl::tell(const LogSender& sender, SentBatch& batch, const Result<Delivery>& outcome) {
+void ProducerImpl::tell(const LogSender& sender, SentBatch& batch,
+                        const Result<Delivery>& outcome) {
     for (const EventCallback& callback : batch.callbacks) {
         if (!outcome) {
             callback.done(outcome.error());
@@ -252,11 +265,13 @@ void ProducerImpl::recycle_written() {
     core_->post([self = shared_from_this()] { self->core_->detach(self); });
 }
 
-// ---- flush and the end ----------------------------------------------------------------------------------------------
+// ---- flush and the end
+// ----------------------------------------------------------------------------------------------
 
 void ProducerImpl::collect_everything() {
     // The other side holds the flag for nanoseconds, unless it was preempted.
-    while (!accumulator_.collect(std::chrono::steady_clock::now(), true, incoming_)) std::this_thread::yield();
+    while (!accumulator_.collect(std::chrono::steady_clock::now(), true, incoming_))
+        std::this_thread::yield();
     take_in(std::chrono::steady_clock::now());
 }
 
@@ -285,7 +300,8 @@ void ProducerImpl::abort(const Error& why) {
     accumulator_.refuse_from_now(why);
     if (!failed_) failed_ = why;
     collect_everything();
-    for (std::size_t i = 0; i < active_.size(); ++i) active_[i]->fail_all(why);
+    for (std::size_t i = 0; i < active_.size(); ++i)
+        active_[i]->fail_all(why);
     wants_identity_.clear();
     wants_own_identity_.clear();
     bound_.wake_all();

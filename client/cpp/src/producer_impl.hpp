@@ -9,9 +9,12 @@
 
 namespace casc::client {
 
-// Thread:   the constructor, accumulator(), bound() and the const parts any; the rest the I/O thread.
-// Lifetime: shared by the Producer, by the core while it is attached, and by its unanswered produces.
-class ProducerImpl final : public Participant, public SenderHost, public std::enable_shared_from_this<ProducerImpl> {
+// Thread:   the constructor, accumulator(), bound() and the const parts any; the rest the I/O
+// thread. Lifetime: shared by the Producer, by the core while it is attached, and by its unanswered
+// produces.
+class ProducerImpl final : public Participant,
+                           public SenderHost,
+                           public std::enable_shared_from_this<ProducerImpl> {
 public:
     struct Topic {
         TopicId id;
@@ -61,7 +64,9 @@ private:
     void fail_producer(const Error& why) override;
     void give_up_link(const Error& why) override { core_->give_up_link(why); }
     SentBatchPtr fresh_batch() override;
-    void give_back(std::unique_ptr<Draft> draft) override { accumulator_.give_back(std::move(draft)); }
+    void give_back(std::unique_ptr<Draft> draft) override {
+        accumulator_.give_back(std::move(draft));
+    }
 
     void take_in(SteadyTime now);
     void collect_everything();

@@ -39,7 +39,8 @@ BufferRef ReceiveBufferPool::take(std::size_t bytes) {
         }
     }
     if (!buffer)
-        buffer = std::make_unique<ReceiveBuffer>(std::max(bytes, kReceiveBufferBytes), shared_from_this());
+        buffer = std::make_unique<ReceiveBuffer>(std::max(bytes, kReceiveBufferBytes),
+                                                 shared_from_this());
     return BufferRef(buffer.release());
 }
 

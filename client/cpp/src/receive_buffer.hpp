@@ -1,6 +1,7 @@
 #pragma once
-// client/src/receive_buffer.hpp: the memory that the socket is read into. Frames are handed on where they lie, so a
-// buffer lives until the last reader of one of its frames lets go; then it is used again.
+// client/src/receive_buffer.hpp: the memory that the socket is read into. Frames are handed on
+// where they lie, so a buffer lives until the last reader of one of its frames lets go; then it is
+// used again.
 
 #include <casc/types/units.hpp>
 
@@ -16,11 +17,12 @@ namespace casc::client {
 
 class ReceiveBufferPool;
 
-// Large enough that copying the begun frame at its end is rare, small enough to stay in the last-level cache when
-// the pool hands the same few out again.
+// Large enough that copying the begun frame at its end is rare, small enough to stay in the
+// last-level cache when the pool hands the same few out again.
 inline constexpr std::size_t kReceiveBufferBytes = 2_MiB;
 
-// Thread: any may hold and drop one; the bytes are written by the reading thread before it hands frames on.
+// Thread: any may hold and drop one; the bytes are written by the reading thread before it hands
+// frames on.
 class ReceiveBuffer {
 public:
     ReceiveBuffer(std::size_t bytes, std::shared_ptr<ReceiveBufferPool> pool);
@@ -42,7 +44,8 @@ private:
     std::atomic<std::uint32_t> holders_{0};
 };
 
-// Holds a buffer. Counted by hand because the last holder gives the buffer back instead of freeing it.
+// Holds a buffer. Counted by hand because the last holder gives the buffer back instead of freeing
+// it.
 class BufferRef {
 public:
     BufferRef() = default;
@@ -81,7 +84,8 @@ private:
     void give_back(std::unique_ptr<ReceiveBuffer> buffer) noexcept;
 
     std::mutex mutex_;
-    std::vector<std::unique_ptr<ReceiveBuffer>> idle_;  // last in, first out: the warmest is used first
+    std::vector<std::unique_ptr<ReceiveBuffer>>
+        idle_;  // last in, first out: the warmest is used first
 };
 
 }  // namespace casc::client

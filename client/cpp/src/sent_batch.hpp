@@ -20,21 +20,24 @@ struct SentBatch {
     std::vector<std::byte> frame;  // room for header and body, then the batch
     std::size_t batch_at = 0;
     State state = State::waiting;
-    bool ever_sent = false;        // so the broker may have stored it
-    bool renumbered = false;       // base_sequence has changed since it was encoded
+    bool ever_sent = false;   // so the broker may have stored it
+    bool renumbered = false;  // base_sequence has changed since it was encoded
     WriteMark written;
     std::uint32_t event_count = 0;
     std::uint32_t base_sequence = 0;
-    std::uint64_t serial = 0;      // counts the producer's batches, for flush
+    std::uint64_t serial = 0;  // counts the producer's batches, for flush
     std::size_t charged = 0;
     SteadyTime deadline{};
     std::vector<EventCallback> callbacks;
 
-    [[nodiscard]] std::span<std::byte> batch() noexcept { return std::span(frame).subspan(batch_at); }
+    [[nodiscard]] std::span<std::byte> batch() noexcept {
+        return std::span(frame).subspan(batch_at);
+    }
 };
 using SentBatchPtr = std::unique_ptr<SentBatch>;
 
 // Writes producer and sequence into an encoded batch and its checksum anew.
-void renumber(std::span<std::byte> batch, ProducerId producer, std::uint32_t epoch, std::uint32_t base_sequence) noexcept;
+void renumber(std::span<std::byte> batch, ProducerId producer, std::uint32_t epoch,
+              std::uint32_t base_sequence) noexcept;
 
 }  // namespace casc::client

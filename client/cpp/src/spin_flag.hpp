@@ -1,6 +1,7 @@
 #pragma once
-// client/src/spin_flag.hpp: keeps two threads from touching the same draft for the few nanoseconds that adding an
-// event or taking the draft away lasts. Nothing is encoded, sent or waited for while it is held.
+// client/src/spin_flag.hpp: keeps two threads from touching the same draft for the few nanoseconds
+// that adding an event or taking the draft away lasts. Nothing is encoded, sent or waited for while
+// it is held.
 
 #include <atomic>
 #include <thread>

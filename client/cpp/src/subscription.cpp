@@ -4,7 +4,8 @@
 
 namespace casc::client {
 
-Subscription::Subscription(ConsumerPort& port, std::uint32_t id, const ConsumerOptions& options) noexcept
+Subscription::Subscription(ConsumerPort& port, std::uint32_t id,
+                           const ConsumerOptions& options) noexcept
     : port_(port), id_(id), options_(options) {}
 
 std::unique_ptr<wire::fb::FetchSourceT> Subscription::source_of(LogId log, std::uint64_t offset) {
@@ -21,7 +22,8 @@ void Subscription::begin(std::uint32_t connection) {
     subscribed_ = false;
     generation_ = 0;
     used_bytes_ = used_events_ = used_deliveries_ = 0;
-    for (auto& [log, source] : sources_) source.since = 0;
+    for (auto& [log, source] : sources_)
+        source.since = 0;
     if (!sources_.empty()) subscribe();
 }
 
@@ -59,7 +61,8 @@ void Subscription::add(const std::vector<std::pair<LogId, Source>>& sources) {
     if (connection_ == 0) return;
     if (subscribed_) return update(std::move(added), {});
     generation_ = 0;
-    for (auto& [log, source] : sources_) source.since = 0;
+    for (auto& [log, source] : sources_)
+        source.since = 0;
     subscribe();
 }
 
@@ -109,7 +112,8 @@ void Subscription::resume(const std::vector<LogId>& logs) {
 
 void Subscription::clear() {
     std::vector<LogId> all;
-    for (const auto& [log, source] : sources_) all.push_back(log);
+    for (const auto& [log, source] : sources_)
+        all.push_back(log);
     remove(all);
 }
 
@@ -126,7 +130,9 @@ bool Subscription::wants(const InboxItem& item) noexcept {
 void Subscription::used(std::size_t bytes, std::uint32_t events) {
     used_bytes_ += bytes;
     used_events_ += events;
-    if (used_bytes_ >= options_.credit_bytes / kGrantParts || used_events_ >= kCreditEvents / kGrantParts) grant();
+    if (used_bytes_ >= options_.credit_bytes / kGrantParts ||
+        used_events_ >= kCreditEvents / kGrantParts)
+        grant();
 }
 
 void Subscription::delivery_used() {
@@ -134,7 +140,8 @@ void Subscription::delivery_used() {
 }
 
 void Subscription::grant() {
-    if (connection_ != 0 && subscribed_ && used_bytes_ != 0) port_.grant(connection_, used_bytes_, used_events_);
+    if (connection_ != 0 && subscribed_ && used_bytes_ != 0)
+        port_.grant(connection_, used_bytes_, used_events_);
     used_bytes_ = used_events_ = used_deliveries_ = 0;
 }
 

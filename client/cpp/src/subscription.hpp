@@ -1,5 +1,6 @@
 #pragma once
-// client/src/subscription.hpp: which logs a consumer reads, from where, and how far the broker may push ahead.
+// client/src/subscription.hpp: which logs a consumer reads, from where, and how far the broker may
+// push ahead.
 
 #include "consumer_port.hpp"
 
@@ -52,12 +53,14 @@ public:
 private:
     // One grant per this part of the credit: few frames, and the broker never runs dry.
     static constexpr std::size_t kGrantParts = 4;
-    // Also after this many deliveries, however small: a grant is what lets a full inbox be filled again.
+    // Also after this many deliveries, however small: a grant is what lets a full inbox be filled
+    // again.
     static constexpr unsigned kGrantDeliveries = 1024;
     static constexpr std::uint64_t kCreditEvents = 1u << 20;
 
     using Sources = std::vector<std::unique_ptr<wire::fb::FetchSourceT>>;
-    [[nodiscard]] static std::unique_ptr<wire::fb::FetchSourceT> source_of(LogId log, std::uint64_t offset);
+    [[nodiscard]] static std::unique_ptr<wire::fb::FetchSourceT> source_of(LogId log,
+                                                                           std::uint64_t offset);
     void subscribe();
     void update(Sources add, Sources remove);
     void grant();

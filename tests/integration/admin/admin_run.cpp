@@ -2,14 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <fcntl.h>
+#include <fstream>
 #include <spawn.h>
+#include <sstream>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
 
 namespace casc::test {
 
@@ -25,20 +24,24 @@ std::string content(const fs::path& path) {
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
     std::vector<char*> out;
-    for (std::string& text : texts) out.push_back(text.data());
+    for (std::string& text : texts)
+        out.push_back(text.data());
     out.push_back(nullptr);
     return out;
 }
 
 std::string shown(const Words& words, const AdminRun& run) {
     std::string text = "casc-admin";
-    for (const std::string& word : words) text += " " + word;
-    return text + "\nexit code " + std::to_string(run.code) + "\nstdout: " + run.out + "\nstderr: " + run.err;
+    for (const std::string& word : words)
+        text += " " + word;
+    return text + "\nexit code " + std::to_string(run.code) + "\nstdout: " + run.out +
+           "\nstderr: " + run.err;
 }
 
 }  // namespace
 
-AdminRun run_admin(const fs::path& folder, Words words, const std::string& input, Variables variables) {
+AdminRun run_admin(const fs::path& folder, Words words, const std::string& input,
+                   Variables variables) {
     // Files and not pipes: nothing can block, however much is written.
     const fs::path in = folder / "admin.in";
     const fs::path out = folder / "admin.out";
@@ -56,10 +59,11 @@ AdminRun run_admin(const fs::path& folder, Words words, const std::string& input
     variables.emplace("PATH", path == nullptr ? "" : path);
     variables.emplace("CASC_CONFIG_DIR", (folder / "config").string());
     std::vector<std::string> environment;
-    for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
+    for (const auto& [name, value] : variables)
+        environment.push_back(name + "=" + value);
     pid_t child = -1;
-    const int failed = ::posix_spawn(&child, program.c_str(), &files, nullptr, pointers(words).data(),
-                                     pointers(environment).data());
+    const int failed = ::posix_spawn(&child, program.c_str(), &files, nullptr,
+                                     pointers(words).data(), pointers(environment).data());
     posix_spawn_file_actions_destroy(&files);
     REQUIRE(failed == 0);
     int status = 0;

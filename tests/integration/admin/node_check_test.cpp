@@ -8,9 +8,7 @@
 
 using namespace casc::test;
 
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 TEST_CASE_FIXTURE(AdminFixture, "admin/node: info describes the broker, with all figures in JSON") {
     const auto info = json({"node", "info"});
@@ -66,18 +64,21 @@ TEST_CASE_FIXTURE(AdminFixture, "admin/check: lag compares each group with the t
     CHECK(run({"check", "lag", "-g", "nobody"}).code == 3);
 }
 
-TEST_CASE_FIXTURE(AdminFixture, "admin/check: no broker is critical, a question without sense is unknown") {
+TEST_CASE_FIXTURE(AdminFixture,
+                  "admin/check: no broker is critical, a question without sense is unknown") {
     const auto folder = broker.folder();
     for (const char* what : {"live", "ready", "storage", "lag"}) {
         CAPTURE(what);
-        const AdminRun done = run_admin(folder, {"check", what, "--endpoint", kNobody, "-o", "json"});
+        const AdminRun done =
+            run_admin(folder, {"check", what, "--endpoint", kNobody, "-o", "json"});
         CHECK(done.code == 2);
         CHECK(json_lines(done.out).at(0).at("status") == "critical");
     }
     CHECK(run_admin(folder, {"check", "live", "--endpoint", "no:such:address"}).code == 3);
 }
 
-TEST_CASE_FIXTURE(AdminFixture, "admin/top: samples as lines, and as JSON with rates, topics and groups") {
+TEST_CASE_FIXTURE(AdminFixture,
+                  "admin/top: samples as lines, and as JSON with rates, topics and groups") {
     REQUIRE(run({"topic", "create", "t"}).code == 0);
     produce("t", "1\n2\n");
     REQUIRE(run({"consume", "t", "-g", "g", "-n", "1"}).code == 0);

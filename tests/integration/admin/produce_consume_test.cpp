@@ -16,18 +16,21 @@ struct OneTopic : AdminFixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(OneTopic, "admin/produce: a line is an event, from stdin, a file or the command line") {
+TEST_CASE_FIXTURE(OneTopic,
+                  "admin/produce: a line is an event, from stdin, a file or the command line") {
     produce("t", "one\ntwo\n\nno newline at the end");
     const auto file = broker.folder() / "events.txt";
     std::ofstream(file) << "from a file\n";
     produce("t", "", {"--file", file.string()});
     produce("t", "", {"-v", "said", "-v", "twice"});
-    CHECK(run({"consume", "t"}).out == "one\ntwo\n\nno newline at the end\nfrom a file\nsaid\ntwice\n");
+    CHECK(run({"consume", "t"}).out ==
+          "one\ntwo\n\nno newline at the end\nfrom a file\nsaid\ntwice\n");
     CHECK(run({"produce", "t", "--file", "/nowhere/at/all"}).code == 2);
 }
 
 TEST_CASE_FIXTURE(OneTopic, "admin/produce: flags give key, lane, headers and acks to all events") {
-    produce("t", "v\n", {"--key", "k", "--lane", "critical", "-H", "a=1", "-H", "b=x=y", "--acks", "memory"});
+    produce("t", "v\n",
+            {"--key", "k", "--lane", "critical", "-H", "a=1", "-H", "b=x=y", "--acks", "memory"});
     const auto events = json_lines(run({"consume", "t", "-o", "json"}).out);
     REQUIRE(events.size() == 1);
     CHECK(events[0].at("key") == "k");
@@ -39,7 +42,8 @@ TEST_CASE_FIXTURE(OneTopic, "admin/produce: flags give key, lane, headers and ac
 }
 
 TEST_CASE_FIXTURE(OneTopic, "admin/produce: a delimiter splits key and value") {
-    const AdminRun sent = run({"produce", "t", "--key-delimiter", ":"}, "k1:v:1\nno delimiter\nk2:v2\n");
+    const AdminRun sent =
+        run({"produce", "t", "--key-delimiter", ":"}, "k1:v:1\nno delimiter\nk2:v2\n");
     CHECK(sent.code == 7);
     CHECK(sent.err.find("line 2") != sent.err.npos);
     CHECK(run({"consume", "t", "-f", "%k>%v,"}).out == "k1>v:1,k2>v2,");
@@ -76,8 +80,10 @@ TEST_CASE_FIXTURE(OneTopic, "admin/produce: JSON that consume printed goes in ag
     CHECK(all.find(R"("type":"created")") != all.npos);
 }
 
-TEST_CASE_FIXTURE(OneTopic, "admin/produce: a bad line fails alone and is named; all bad is no success") {
-    const AdminRun some = run({"produce", "t", "--json"}, "{\"value\":\"a\"}\nnot json\n{\"valeu\":1}\n");
+TEST_CASE_FIXTURE(OneTopic,
+                  "admin/produce: a bad line fails alone and is named; all bad is no success") {
+    const AdminRun some =
+        run({"produce", "t", "--json"}, "{\"value\":\"a\"}\nnot json\n{\"valeu\":1}\n");
     CHECK(some.code == 7);
     CHECK(some.err.find("line 2") != some.err.npos);
     CHECK(some.err.find("unknown field 'valeu'") != some.err.npos);
@@ -88,7 +94,8 @@ TEST_CASE_FIXTURE(OneTopic, "admin/produce: a bad line fails alone and is named;
     CHECK(summary.at("failed") == 0);
 }
 
-TEST_CASE_FIXTURE(OneTopic, "admin/produce: an event that is too large is refused, and the topic goes on") {
+TEST_CASE_FIXTURE(OneTopic,
+                  "admin/produce: an event that is too large is refused, and the topic goes on") {
     REQUIRE(run({"topic", "alter", "t", "--event-bytes-max", "1KiB"}).code == 0);
     const AdminRun sent = run({"produce", "t"}, std::string(4000, 'x') + "\n");
     CHECK(sent.code == 1);
@@ -110,7 +117,8 @@ TEST_CASE_FIXTURE(OneTopic, "admin/consume: from the beginning, the end, an offs
     CHECK(run({"consume", "t", "--from", "yesterday"}).code == 2);
 }
 
-TEST_CASE_FIXTURE(OneTopic, "admin/consume: -n with --follow waits for the events that are missing") {
+TEST_CASE_FIXTURE(OneTopic,
+                  "admin/consume: -n with --follow waits for the events that are missing") {
     produce("t", "a\nb\n");
     CHECK(run({"consume", "t", "--follow", "-n", "2"}).out == "a\nb\n");
 }
@@ -149,9 +157,12 @@ TEST_CASE_FIXTURE(OneTopic, "admin/consume: a group goes on where it stopped") {
     CHECK(run({"consume", "t", "-g", "readers", "--lane", "low"}).code == 2);
 }
 
-TEST_CASE_FIXTURE(AdminFixture, "admin/consume: several partitions and topics; one that is not there is an error") {
+TEST_CASE_FIXTURE(
+    AdminFixture,
+    "admin/consume: several partitions and topics; one that is not there is an error") {
     REQUIRE(run({"topic", "create", "a", "b", "-p", "4"}).code == 0);
-    for (int i = 0; i < 8; ++i) produce("a", "x\n", {"--partition", std::to_string(i % 4)});
+    for (int i = 0; i < 8; ++i)
+        produce("a", "x\n", {"--partition", std::to_string(i % 4)});
     produce("b", "y\n");
     CHECK(run({"consume", "a", "b", "-f", "%v"}).out.size() == 9);
     CHECK(run({"consume", "a", "--partition", "2", "-f", "%p%v"}).out == "2x2x");

@@ -43,7 +43,8 @@ void flip_a_byte(const fs::path& path) {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(BackupFixture, "admin/storage: a backup is whole, and a broker serves from what was restored") {
+TEST_CASE_FIXTURE(BackupFixture,
+                  "admin/storage: a backup is whole, and a broker serves from what was restored") {
     const AdminRun verified = offline({"storage", "verify", backup.string(), "-o", "json"});
     CHECK(verified.code == 0);
     const auto report = boost::json::parse(verified.out);
@@ -79,7 +80,8 @@ TEST_CASE_FIXTURE(BackupFixture, "admin/storage: damage is found, named and not 
     CHECK((!fs::exists(restored) || fs::is_empty(restored)));
 }
 
-TEST_CASE_FIXTURE(BackupFixture, "admin/storage: nothing is overwritten, and what is missing is said") {
+TEST_CASE_FIXTURE(BackupFixture,
+                  "admin/storage: nothing is overwritten, and what is missing is said") {
     CHECK(run({"storage", "backup", backup.string()}).code != 0);
     const fs::path full = broker.folder() / "full";
     fs::create_directories(full);

@@ -6,9 +6,10 @@
 
 using namespace casc::test;
 
-TEST_CASE_FIXTURE(AdminFixture, "admin/topic: what was created is listed and described with its settings") {
-    CHECK(run({"topic", "create", "orders", "-p", "3", "--retention", "2h", "--retention-bytes", "unlimited",
-               "--event-bytes-max", "64KiB", "--durability", "memory"})
+TEST_CASE_FIXTURE(AdminFixture,
+                  "admin/topic: what was created is listed and described with its settings") {
+    CHECK(run({"topic", "create", "orders", "-p", "3", "--retention", "2h", "--retention-bytes",
+               "unlimited", "--event-bytes-max", "64KiB", "--durability", "memory"})
               .code == 0);
     const auto listed = json({"topic", "ls"}).as_array();
     REQUIRE(listed.size() == 1);
@@ -35,7 +36,8 @@ TEST_CASE_FIXTURE(AdminFixture, "admin/topic: a prefix chooses, and -o jsonl is 
     CHECK(json({"topic", "ls", "zzz"}).as_array().empty());
 }
 
-TEST_CASE_FIXTURE(AdminFixture, "admin/topic: creating twice is a conflict, with --if-not-exists it is not") {
+TEST_CASE_FIXTURE(AdminFixture,
+                  "admin/topic: creating twice is a conflict, with --if-not-exists it is not") {
     REQUIRE(run({"topic", "create", "orders"}).code == 0);
     const AdminRun again = run({"topic", "create", "orders"});
     CHECK(again.code == 6);
@@ -86,11 +88,13 @@ TEST_CASE_FIXTURE(AdminFixture, "admin/topic: rm asks, and without a terminal sa
     CHECK(run({"topic", "rm", "orders", "--yes"}).code == 5);
 }
 
-TEST_CASE_FIXTURE(AdminFixture, "admin/topic: purge removes the chosen events and shows them first") {
+TEST_CASE_FIXTURE(AdminFixture,
+                  "admin/topic: purge removes the chosen events and shows them first") {
     REQUIRE(run({"topic", "create", "orders"}).code == 0);
     produce("orders", "a\nb\nc\nd\n");
     produce("orders", "x\ny\n", {"--lane", "high"});
-    const auto plan = json({"topic", "purge", "orders", "--before", "3", "--lane", "normal", "--dry-run"});
+    const auto plan =
+        json({"topic", "purge", "orders", "--before", "3", "--lane", "normal", "--dry-run"});
     REQUIRE(plan.as_array().size() == 1);
     CHECK(plan.at(0).at("new_start") == 3);
     CHECK(plan.at(0).at("events") == 3);
@@ -98,7 +102,8 @@ TEST_CASE_FIXTURE(AdminFixture, "admin/topic: purge removes the chosen events an
 
     CHECK(run({"topic", "purge", "orders", "--before", "3", "--lane", "normal"}).code == 2);
     // A batch is kept or goes as a whole for storage, but readers begin at the mark.
-    CHECK(run({"topic", "purge", "orders", "--before", "3", "--lane", "normal", "--yes"}).code == 0);
+    CHECK(run({"topic", "purge", "orders", "--before", "3", "--lane", "normal", "--yes"}).code ==
+          0);
     CHECK(run({"consume", "orders", "--lane", "normal"}).out == "d\n");
     CHECK(run({"topic", "purge", "orders", "--yes"}).code == 0);
     CHECK(run({"consume", "orders"}).out.empty());

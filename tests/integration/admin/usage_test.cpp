@@ -35,7 +35,8 @@ struct LocalFixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(LocalFixture, "admin/usage: a mistyped word is met with the nearest one, and exit 2") {
+TEST_CASE_FIXTURE(LocalFixture,
+                  "admin/usage: a mistyped word is met with the nearest one, and exit 2") {
     struct Mistake {
         Words words;
         const char* expected;
@@ -62,11 +63,13 @@ TEST_CASE_FIXTURE(LocalFixture, "admin/usage: a mistyped word is met with the ne
     }
 }
 
-TEST_CASE_FIXTURE(LocalFixture, "admin/usage: errors are objects on stderr with -o json, mistakes too") {
-    for (const Words& words : std::vector<Words>{{"topic", "ls", "--endpoint", kNobody, "-o", "json"},
-                                                 {"topic", "lst", "-o", "json"},
-                                                 {"-o", "jsonl", "topic", "create"},
-                                                 {"errors", "9999", "-ojson"}}) {
+TEST_CASE_FIXTURE(LocalFixture,
+                  "admin/usage: errors are objects on stderr with -o json, mistakes too") {
+    for (const Words& words :
+         std::vector<Words>{{"topic", "ls", "--endpoint", kNobody, "-o", "json"},
+                            {"topic", "lst", "-o", "json"},
+                            {"-o", "jsonl", "topic", "create"},
+                            {"errors", "9999", "-ojson"}}) {
         const AdminRun done = run(words);
         CAPTURE(done.err);
         CHECK(done.code != 0);
@@ -81,9 +84,15 @@ TEST_CASE_FIXTURE(LocalFixture, "admin/usage: errors are objects on stderr with 
     }
 }
 
-TEST_CASE_FIXTURE(LocalFixture, "admin/usage: no broker is exit 3 for every command that needs one") {
-    for (const Words& words : std::vector<Words>{{"topic", "ls"}, {"topic", "rm", "x", "--yes"}, {"consume", "x"},
-                                                 {"produce", "x"}, {"group", "ls"}, {"node", "info"}, {"top"},
+TEST_CASE_FIXTURE(LocalFixture,
+                  "admin/usage: no broker is exit 3 for every command that needs one") {
+    for (const Words& words : std::vector<Words>{{"topic", "ls"},
+                                                 {"topic", "rm", "x", "--yes"},
+                                                 {"consume", "x"},
+                                                 {"produce", "x"},
+                                                 {"group", "ls"},
+                                                 {"node", "info"},
+                                                 {"top"},
                                                  {"storage", "backup", "/nowhere"}}) {
         Words all = words;
         all.insert(all.end(), {"--endpoint", kNobody});
@@ -96,7 +105,8 @@ TEST_CASE_FIXTURE(LocalFixture, "admin/usage: no broker is exit 3 for every comm
 }
 
 TEST_CASE_FIXTURE(LocalFixture, "admin/usage: help is exit 0 on stdout, for every command") {
-    for (const Words& words : std::vector<Words>{{"--help"}, {"topic", "--help"}, {"topic", "create", "-h"}, {"top", "--help"}}) {
+    for (const Words& words : std::vector<Words>{
+             {"--help"}, {"topic", "--help"}, {"topic", "create", "-h"}, {"top", "--help"}}) {
         const AdminRun done = run(words);
         CHECK(done.code == 0);
         CHECK(done.out.find("Usage:") != done.out.npos);
@@ -104,7 +114,8 @@ TEST_CASE_FIXTURE(LocalFixture, "admin/usage: help is exit 0 on stdout, for ever
     }
 }
 
-TEST_CASE_FIXTURE(LocalFixture, "admin/errors: by number or by name, with the exit code it leads to") {
+TEST_CASE_FIXTURE(LocalFixture,
+                  "admin/errors: by number or by name, with the exit code it leads to") {
     const auto all = boost::json::parse(run({"errors", "-o", "json"}).out).as_array();
     CHECK(all.size() > 40);
     for (const char* asked : {"4003", "UNKNOWN_TOPIC", "unknown-topic"}) {
@@ -118,13 +129,17 @@ TEST_CASE_FIXTURE(LocalFixture, "admin/errors: by number or by name, with the ex
     CHECK(mistyped.err.find("did you mean UNKNOWN_TOPIC?") != mistyped.err.npos);
 }
 
-TEST_CASE_FIXTURE(LocalFixture, "admin/context: kept for the owner alone, used until another is, toggled with -") {
+TEST_CASE_FIXTURE(
+    LocalFixture,
+    "admin/context: kept for the owner alone, used until another is, toggled with -") {
     CHECK(run({"context", "ls"}).code == 0);
     CHECK(run({"context", "add", "one"}).code == 2);
     CHECK(run({"context", "add", "one", "--endpoint", "127.0.0.1:1", "--timeout", "3s"}).code == 0);
-    CHECK(run({"context", "add", "two", "--endpoint", "127.0.0.1:2", "--endpoint", "127.0.0.1:3"}).code == 0);
+    CHECK(run({"context", "add", "two", "--endpoint", "127.0.0.1:2", "--endpoint", "127.0.0.1:3"})
+              .code == 0);
     const fs::path file = folder / "config" / "contexts.json";
-    CHECK((fs::status(file).permissions() & fs::perms::all) == (fs::perms::owner_read | fs::perms::owner_write));
+    CHECK((fs::status(file).permissions() & fs::perms::all) ==
+          (fs::perms::owner_read | fs::perms::owner_write));
     CHECK((fs::status(folder / "config").permissions() & fs::perms::all) == fs::perms::owner_all);
 
     const auto shown = [&](Words words, Variables variables = {}) {
@@ -167,9 +182,10 @@ TEST_CASE_FIXTURE(LocalFixture, "admin/generate: bash completes verbs, options a
     const std::string script = run({"generate", "completion", "bash"}).out;
     CHECK(shell("bash -n", script) == 0);
     const auto completes = [&](const std::string& words, const std::string& expected) {
-        const std::string probe = script + "COMP_WORDS=(" + words + ")\nCOMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n" +
-                                  "_casc_admin\nfor w in \"${COMPREPLY[@]}\"; do [ \"$w\" = " + expected +
-                                  " ] && exit 0; done\nexit 1\n";
+        const std::string probe =
+            script + "COMP_WORDS=(" + words + ")\nCOMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n" +
+            "_casc_admin\nfor w in \"${COMPREPLY[@]}\"; do [ \"$w\" = " + expected +
+            " ] && exit 0; done\nexit 1\n";
         return shell("bash", probe) == 0;
     };
     CHECK(completes("casc-admin to", "topic"));
@@ -181,7 +197,8 @@ TEST_CASE_FIXTURE(LocalFixture, "admin/generate: bash completes verbs, options a
     CHECK(!completes("casc-admin topic cr", "consume"));
 }
 
-TEST_CASE_FIXTURE(LocalFixture, "admin/generate: every command and option is in the manual and the completions") {
+TEST_CASE_FIXTURE(LocalFixture,
+                  "admin/generate: every command and option is in the manual and the completions") {
     const std::string man = run({"generate", "man"}).out;
     const std::string zsh = run({"generate", "completion", "zsh"}).out;
     const std::string fish = run({"generate", "completion", "fish"}).out;
@@ -190,7 +207,8 @@ TEST_CASE_FIXTURE(LocalFixture, "admin/generate: every command and option is in 
     for (const char* verb : {"add-partitions", "consume", "reset", "backup", "completion"}) {
         CAPTURE(verb);
         std::string in_man = verb;
-        for (std::size_t at = 0; (at = in_man.find('-', at)) != in_man.npos; at += 2) in_man.insert(at, "\\");
+        for (std::size_t at = 0; (at = in_man.find('-', at)) != in_man.npos; at += 2)
+            in_man.insert(at, "\\");
         CHECK(man.find(in_man) != man.npos);
         CHECK(zsh.find(verb) != zsh.npos);
         CHECK(fish.find(verb) != fish.npos);
@@ -200,8 +218,10 @@ TEST_CASE_FIXTURE(LocalFixture, "admin/generate: every command and option is in 
     CHECK(run({"generate", "completion", "tcsh"}).code == 2);
 }
 
-TEST_CASE_FIXTURE(LocalFixture, "admin/generate: the unit and the configuration are the broker's own") {
-    const std::string unit = run({"generate", "systemd", "--bin", "/opt/casc/bin", "--user", "events"}).out;
+TEST_CASE_FIXTURE(LocalFixture,
+                  "admin/generate: the unit and the configuration are the broker's own") {
+    const std::string unit =
+        run({"generate", "systemd", "--bin", "/opt/casc/bin", "--user", "events"}).out;
     CHECK(unit.find("ExecStart=/opt/casc/bin/casc-broker") != unit.npos);
     CHECK(unit.find("User=events\n") != unit.npos);
     CHECK(unit.find('@') == unit.npos);

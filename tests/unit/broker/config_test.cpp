@@ -2,13 +2,12 @@
 
 #include <casc/broker/config.hpp>
 
-#include <text.hpp>
-
 #include <doctest/doctest.h>
 
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <text.hpp>
 #include <unistd.h>
 
 using namespace casc;

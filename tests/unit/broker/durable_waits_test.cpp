@@ -49,7 +49,9 @@ TEST_CASE("broker/durable_waits: what is durable already does not wait") {
     CHECK(w.called == std::vector{1});
 }
 
-TEST_CASE("broker/durable_waits: a duplicate that waits for its original goes before what came in since") {
+TEST_CASE(
+    "broker/durable_waits: a duplicate that waits for its original goes before what came in "
+    "since") {
     Waits w;
     w.after(5, 5);
     w.after(8, 8);
@@ -88,15 +90,18 @@ TEST_CASE("broker/durable_waits: many waits keep their order while the queue gro
     }
     w.waits.release(JournalSequence(1000));
     REQUIRE(w.called.size() == 1000);
-    for (int i = 0; i < 1000; ++i) CHECK(w.called[static_cast<std::size_t>(i)] == i + 1);
+    for (int i = 0; i < 1000; ++i)
+        CHECK(w.called[static_cast<std::size_t>(i)] == i + 1);
 }
 
-TEST_CASE("broker/inline_callback: large closures and move-only ones are called, moved and destroyed") {
+TEST_CASE(
+    "broker/inline_callback: large closures and move-only ones are called, moved and destroyed") {
     auto token = std::make_shared<int>(0);
     {
         std::array<std::shared_ptr<int>, 10> large;
         large.fill(token);
-        DurableWaits::Callback callback([large, only = std::make_unique<int>(1)](const Error*) { *large[9] += *only; });
+        DurableWaits::Callback callback(
+            [large, only = std::make_unique<int>(1)](const Error*) { *large[9] += *only; });
         DurableWaits::Callback moved = std::move(callback);
         moved(nullptr);
         DurableWaits::Callback replaced([token](const Error*) { *token += 10; });

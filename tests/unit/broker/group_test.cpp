@@ -1,4 +1,5 @@
-// The state machine of a consumer group: who owns what, and that nothing moves that could have stayed.
+// The state machine of a consumer group: who owns what, and that nothing moves that could have
+// stayed.
 
 #include "group.hpp"
 
@@ -13,8 +14,12 @@ using namespace casc::broker;
 
 namespace {
 
-constexpr MonoNanos at(std::int64_t ms) { return MonoNanos(ms * 1'000'000); }
-GroupPartition part(std::uint32_t topic, std::uint32_t partition) { return {TopicId(topic), PartitionId(partition)}; }
+constexpr MonoNanos at(std::int64_t ms) {
+    return MonoNanos(ms * 1'000'000);
+}
+GroupPartition part(std::uint32_t topic, std::uint32_t partition) {
+    return {TopicId(topic), PartitionId(partition)};
+}
 
 // Five verbs: join, leave, rebalance, release_all, loads.
 struct GroupFixture {
@@ -24,20 +29,24 @@ struct GroupFixture {
     Member& join(const std::string& id, const std::set<std::uint32_t>& topics = {1}) {
         Member member;
         member.id = id;
-        for (const std::uint32_t topic : topics) member.topics.insert(TopicId(topic));
+        for (const std::uint32_t topic : topics)
+            member.topics.insert(TopicId(topic));
         member.session_timeout = std::chrono::milliseconds(1000);
         member.rebalance_timeout = std::chrono::milliseconds(500);
         member.session = 1;
         return group.upsert(std::move(member));
     }
     void leave(const std::string& id) { group.remove(id); }
-    std::vector<AssignmentChange> rebalance(std::int64_t ms = 0) { return group.rebalance(partitions, at(ms)); }
+    std::vector<AssignmentChange> rebalance(std::int64_t ms = 0) {
+        return group.rebalance(partitions, at(ms));
+    }
     // Every member lets go of what it was asked for. Returns whether anything was.
     bool release_all() {
         bool any = false;
         for (const auto& [id, member] : group.members()) {
             const auto revoking = member.revoking;
-            for (const auto& [partition, since] : revoking) any |= group.release(*group.find(id), partition);
+            for (const auto& [partition, since] : revoking)
+                any |= group.release(*group.find(id), partition);
         }
         return any;
     }
@@ -51,7 +60,8 @@ struct GroupFixture {
     }
     std::map<std::string, std::size_t> loads() const {
         std::map<std::string, std::size_t> loads;
-        for (const auto& [id, member] : group.members()) loads[id] = member.owned.size();
+        for (const auto& [id, member] : group.members())
+            loads[id] = member.owned.size();
         return loads;
     }
     // No partition has two owners, and the two ways of asking agree.
@@ -62,7 +72,8 @@ struct GroupFixture {
                 CHECK_MESSAGE(seen.emplace(partition, id).second, "two owners");
                 CHECK(group.owner(partition) == &member);
             }
-            for (const auto& [partition, since] : member.revoking) CHECK(member.owned.contains(partition));
+            for (const auto& [partition, since] : member.revoking)
+                CHECK(member.owned.contains(partition));
         }
     }
 };
@@ -104,7 +115,8 @@ TEST_CASE("broker/group: a second member gets half, and only once the first has 
 }
 
 TEST_CASE("broker/group: a member that owns many topics of one partition shares them") {
-    // Balancing each topic on its own left everything with the first member: each topic has one partition only.
+    // Balancing each topic on its own left everything with the first member: each topic has one
+    // partition only.
     GroupFixture f;
     std::set<std::uint32_t> topics;
     for (std::uint32_t topic = 1; topic <= 10; ++topic) {
@@ -125,24 +137,31 @@ TEST_CASE("broker/group: members with different topics balance what they share")
     f.join("b", {1});
     f.converge();
     CHECK(f.loads() == std::map<std::string, std::size_t>{{"a", 3}, {"b", 3}});
-    for (const auto& partition : f.group.find("b")->owned) CHECK(partition.topic == TopicId(1));
+    for (const auto& partition : f.group.find("b")->owned)
+        CHECK(partition.topic == TopicId(1));
 }
 
 TEST_CASE("broker/group: when a member leaves, the others keep what they have") {
     GroupFixture f;
     f.partitions[TopicId(1)] = 9;
-    for (const char* id : {"a", "b", "c"}) f.join(id);
+    for (const char* id : {"a", "b", "c"})
+        f.join(id);
     f.converge();
     const auto of_a = f.group.find("a")->owned;
     const auto of_b = f.group.find("b")->owned;
     f.leave("c");
-    for (const auto& change : f.rebalance()) CHECK(change.revoke.empty());
-    CHECK(std::includes(f.group.find("a")->owned.begin(), f.group.find("a")->owned.end(), of_a.begin(), of_a.end()));
-    CHECK(std::includes(f.group.find("b")->owned.begin(), f.group.find("b")->owned.end(), of_b.begin(), of_b.end()));
+    for (const auto& change : f.rebalance())
+        CHECK(change.revoke.empty());
+    CHECK(std::includes(f.group.find("a")->owned.begin(), f.group.find("a")->owned.end(),
+                        of_a.begin(), of_a.end()));
+    CHECK(std::includes(f.group.find("b")->owned.begin(), f.group.find("b")->owned.end(),
+                        of_b.begin(), of_b.end()));
     CHECK(f.group.find("a")->owned.size() + f.group.find("b")->owned.size() == 9);
 }
 
-TEST_CASE("broker/group: a partition asked back while another one is on its way is not asked back twice") {
+TEST_CASE(
+    "broker/group: a partition asked back while another one is on its way is not asked back "
+    "twice") {
     GroupFixture f;
     f.partitions[TopicId(1)] = 6;
     f.join("a");
@@ -153,7 +172,8 @@ TEST_CASE("broker/group: a partition asked back while another one is on its way 
     REQUIRE(asked[0].revoke.size() == 3);
     CHECK(f.rebalance().empty());
     REQUIRE(f.group.release(*f.group.find("a"), asked[0].revoke[1]));
-    for (const auto& change : f.rebalance()) CHECK(change.revoke.empty());
+    for (const auto& change : f.rebalance())
+        CHECK(change.revoke.empty());
     CHECK(f.group.find("a")->revoking.size() == 2);
 }
 
@@ -234,7 +254,8 @@ TEST_CASE("broker/group: static members are found by their instance") {
     REQUIRE(f.group.find_instance("shelf-1") != nullptr);
     CHECK(f.group.find_instance("shelf-1")->id == "a");
     CHECK(f.group.find_instance("shelf-2") == nullptr);
-    CHECK(f.group.find_instance("") == nullptr);  // "b" has none, which is not the name of an instance
+    CHECK(f.group.find_instance("") ==
+          nullptr);  // "b" has none, which is not the name of an instance
 }
 
 TEST_CASE("broker/group: a topic that is gone is asked back, more partitions are given out") {
@@ -254,17 +275,24 @@ TEST_CASE("broker/group: a topic that is gone is asked back, more partitions are
 TEST_CASE("broker/group: sixty thousand partitions and a hundred members balance at once") {
     GroupFixture f;
     f.partitions[TopicId(1)] = 60'000;
-    for (int m = 0; m < 100; ++m) f.join("m" + std::to_string(m));
+    for (int m = 0; m < 100; ++m)
+        f.join("m" + std::to_string(m));
     f.converge();
-    for (const auto& [id, load] : f.loads()) CHECK(load == 600);
+    for (const auto& [id, load] : f.loads())
+        CHECK(load == 600);
 }
 
-TEST_CASE("broker/group: whatever happens, a partition has one owner, and in the end all are shared evenly") {
+TEST_CASE(
+    "broker/group: whatever happens, a partition has one owner, and in the end all are shared "
+    "evenly") {
     const char* given = std::getenv("CASC_TEST_SEED");
-    const auto seed = given != nullptr ? static_cast<unsigned>(std::atoll(given)) : std::random_device{}();
+    const auto seed =
+        given != nullptr ? static_cast<unsigned>(std::atoll(given)) : std::random_device{}();
     CAPTURE(seed);
     std::mt19937 random(seed);
-    const auto pick = [&](std::size_t below) { return std::uniform_int_distribution<std::size_t>(0, below - 1)(random); };
+    const auto pick = [&](std::size_t below) {
+        return std::uniform_int_distribution<std::size_t>(0, below - 1)(random);
+    };
     for (int run = 0; run < 50; ++run) {
         GroupFixture f;
         for (std::uint32_t topic = 1; topic <= 1 + pick(3); ++topic)
@@ -278,20 +306,31 @@ TEST_CASE("broker/group: whatever happens, a partition has one owner, and in the
             for (const auto& [topic, count] : f.partitions)
                 if (same_topics || pick(2) == 0) topics.insert(topic.value());
             switch (pick(6)) {
-                case 0: case 1: f.join(id, topics); break;
-                case 2: f.leave(id); break;
-                case 3: (void)f.group.take_overdue(at(now)); break;
+                case 0:
+                case 1:
+                    f.join(id, topics);
+                    break;
+                case 2:
+                    f.leave(id);
+                    break;
+                case 3:
+                    (void)f.group.take_overdue(at(now));
+                    break;
                 case 4: {
                     Member* member = f.group.find(id);
                     if (member != nullptr && !member->revoking.empty())
                         f.group.release(*member, GroupPartition(member->revoking.begin()->first));
                     break;
                 }
-                default: f.partitions.begin()->second += static_cast<std::uint32_t>(pick(2)); break;
+                default:
+                    f.partitions.begin()->second += static_cast<std::uint32_t>(pick(2));
+                    break;
             }
-            // What members know is what they were told: nobody is given what another has not been told to let go of.
+            // What members know is what they were told: nobody is given what another has not been
+            // told to let go of.
             for (const auto& change : f.rebalance(now))
-                for (const auto& partition : change.assign) CHECK(f.group.owner(partition)->id == change.member_id);
+                for (const auto& partition : change.assign)
+                    CHECK(f.group.owner(partition)->id == change.member_id);
             f.check_owners();
         }
         f.converge();
@@ -300,8 +339,9 @@ TEST_CASE("broker/group: whatever happens, a partition has one owner, and in the
         for (const auto& [topic, count] : f.partitions)
             for (std::uint32_t p = 0; p < count; ++p) {
                 const Member* owner = f.group.owner({topic, PartitionId(p)});
-                const bool wanted = std::any_of(f.group.members().begin(), f.group.members().end(),
-                                                [&](const auto& m) { return m.second.topics.contains(topic); });
+                const bool wanted =
+                    std::any_of(f.group.members().begin(), f.group.members().end(),
+                                [&](const auto& m) { return m.second.topics.contains(topic); });
                 CHECK((owner != nullptr) == wanted);
                 if (owner != nullptr) CHECK(owner->topics.contains(topic));
             }
@@ -309,6 +349,7 @@ TEST_CASE("broker/group: whatever happens, a partition has one owner, and in the
         for (const auto& [id, member] : f.group.members())
             for (const GroupPartition& partition : member.owned)
                 for (const auto& [other_id, other] : f.group.members())
-                    if (other.topics.contains(partition.topic)) CHECK(member.owned.size() <= other.owned.size() + 1);
+                    if (other.topics.contains(partition.topic))
+                        CHECK(member.owned.size() <= other.owned.size() + 1);
     }
 }

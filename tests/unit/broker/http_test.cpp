@@ -2,8 +2,6 @@
 
 #include <casc/broker/http.hpp>
 
-#include <text.hpp>
-
 #include <doctest/doctest.h>
 
 #include <arpa/inet.h>
@@ -14,6 +12,7 @@
 #include <string>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <text.hpp>
 #include <unistd.h>
 
 using namespace casc;

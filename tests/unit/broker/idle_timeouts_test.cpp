@@ -7,7 +7,8 @@
 using namespace casc;
 using namespace casc::broker;
 
-TEST_CASE("broker/idle_timeouts: connections come up when their time has come, the earliest first") {
+TEST_CASE(
+    "broker/idle_timeouts: connections come up when their time has come, the earliest first") {
     IdleTimeouts timeouts;
     timeouts.look_at(1, MonoNanos(300));
     timeouts.look_at(2, MonoNanos(100));

@@ -24,7 +24,8 @@ struct ProducerFixture {
         REQUIRE(identity);
         return *identity;
     }
-    static wire::BatchHeader header(const ProducerTable::Identity& who, std::uint32_t sequence, std::uint32_t events) {
+    static wire::BatchHeader header(const ProducerTable::Identity& who, std::uint32_t sequence,
+                                    std::uint32_t events) {
         wire::BatchHeader header{};
         header.producer_id = who.id.value();
         header.producer_epoch = who.epoch;
@@ -32,8 +33,10 @@ struct ProducerFixture {
         header.event_count = events;
         return header;
     }
-    // What the produce path does with a batch; the offset it has, of the first time when it is a duplicate.
-    Result<Offset> send(const ProducerTable::Identity& who, std::uint32_t sequence, std::uint32_t events = 1) {
+    // What the produce path does with a batch; the offset it has, of the first time when it is a
+    // duplicate.
+    Result<Offset> send(const ProducerTable::Identity& who, std::uint32_t sequence,
+                        std::uint32_t events = 1) {
         const auto batch = header(who, sequence, events);
         CASC_TRY(const auto check, table->check(log, batch));
         if (check.verdict == ProducerTable::Verdict::duplicate) return check.base;
@@ -41,16 +44,19 @@ struct ProducerFixture {
         CASC_TRY_VOID(table->remember(log, batch, ticket, EpochNanos(++now)));
         return ticket.base;
     }
-    Offset offset(const ProducerTable::Identity& who, std::uint32_t sequence, std::uint32_t events = 1) {
+    Offset offset(const ProducerTable::Identity& who, std::uint32_t sequence,
+                  std::uint32_t events = 1) {
         const auto sent = send(who, sequence, events);
         REQUIRE_MESSAGE(sent, sent.error().message());
         return *sent;
     }
-    ErrorCode refusal(const ProducerTable::Identity& who, std::uint32_t sequence, std::uint32_t events = 1) {
+    ErrorCode refusal(const ProducerTable::Identity& who, std::uint32_t sequence,
+                      std::uint32_t events = 1) {
         const auto sent = send(who, sequence, events);
         return sent ? ErrorCode::ok : sent.error().code;
     }
-    bool is_duplicate(const ProducerTable::Identity& who, std::uint32_t sequence, std::uint32_t events = 1) {
+    bool is_duplicate(const ProducerTable::Identity& who, std::uint32_t sequence,
+                      std::uint32_t events = 1) {
         const auto check = table->check(log, header(who, sequence, events));
         return check && check->verdict == ProducerTable::Verdict::duplicate;
     }
@@ -75,7 +81,8 @@ TEST_CASE("broker/producer_table: batches that continue the count are new") {
 TEST_CASE("broker/producer_table: a duplicate is answered with the offset of the first time") {
     ProducerFixture f;
     const auto who = f.init();
-    for (std::uint32_t i = 0; i < 10; ++i) REQUIRE(f.send(who, 2 * i, 2));
+    for (std::uint32_t i = 0; i < 10; ++i)
+        REQUIRE(f.send(who, 2 * i, 2));
     CHECK(f.is_duplicate(who, 8, 2));
     CHECK(f.offset(who, 8, 2) == Offset(8));
     CHECK(f.offset(who, 20, 2) == Offset(20));  // and the count went on where it was
@@ -100,13 +107,15 @@ TEST_CASE("broker/producer_table: the first batch of an unknown window has numbe
 TEST_CASE("broker/producer_table: the last 64 batches are recognised, older ones are refused") {
     ProducerFixture f;
     const auto who = f.init();
-    for (std::uint32_t i = 0; i < kWindow + 6; ++i) REQUIRE(f.send(who, i));
+    for (std::uint32_t i = 0; i < kWindow + 6; ++i)
+        REQUIRE(f.send(who, i));
     CHECK(f.refusal(who, 5) == ErrorCode::sequence_too_old);
     CHECK(f.is_duplicate(who, 6));
     CHECK(f.is_duplicate(who, kWindow + 5));
 }
 
-TEST_CASE("broker/producer_table: a repeated batch that was cut otherwise is not taken for the old one") {
+TEST_CASE(
+    "broker/producer_table: a repeated batch that was cut otherwise is not taken for the old one") {
     ProducerFixture f;
     const auto who = f.init();
     REQUIRE(f.send(who, 0, 4));
@@ -117,12 +126,14 @@ TEST_CASE("broker/producer_table: a repeated batch that was cut otherwise is not
 TEST_CASE("broker/producer_table: the count goes around at 2^32") {
     ProducerFixture f;
     const auto who = f.init();
-    // Two steps of almost half the range bring the count near its end without four thousand million events.
+    // Two steps of almost half the range bring the count near its end without four thousand million
+    // events.
     constexpr std::uint32_t half = 0x7fff'fff0u;
     const auto jump = [&](std::uint32_t from, std::uint32_t events) {
         const auto ticket = f.at.append(f.log, batch_of(1));
         REQUIRE(f.table->check(f.log, ProducerFixture::header(who, from, events)));
-        REQUIRE(f.table->remember(f.log, ProducerFixture::header(who, from, events), ticket, EpochNanos(1)));
+        REQUIRE(f.table->remember(f.log, ProducerFixture::header(who, from, events), ticket,
+                                  EpochNanos(1)));
     };
     jump(0, half);
     jump(half, half);
@@ -137,7 +148,8 @@ TEST_CASE("broker/producer_table: every log has a count of its own") {
     const auto who = f.init();
     REQUIRE(f.send(who, 0));
     const LogId other(TopicId(1), PartitionId(0), Lane::critical);
-    CHECK(f.table->check(other, ProducerFixture::header(who, 0, 1))->verdict == ProducerTable::Verdict::fresh);
+    CHECK(f.table->check(other, ProducerFixture::header(who, 0, 1))->verdict ==
+          ProducerTable::Verdict::fresh);
     CHECK_FALSE(f.table->check(other, ProducerFixture::header(who, 1, 1)));
 }
 
@@ -146,7 +158,9 @@ TEST_CASE("broker/producer_table: an identity that was never given out is unknow
     CHECK(f.refusal({ProducerId(7), 1, {}}, 0) == ErrorCode::unknown_producer);
 }
 
-TEST_CASE("broker/producer_table: identities without a name are different, those with one come back newer") {
+TEST_CASE(
+    "broker/producer_table: identities without a name are different, those with one come back "
+    "newer") {
     ProducerFixture f;
     CHECK(f.init().id != f.init().id);
     const auto first = f.init("till-3");
@@ -170,7 +184,8 @@ TEST_CASE("broker/producer_table: everything is known again after a restart") {
     ProducerFixture f;
     const auto unnamed = f.init();
     const auto named = f.init("till-3");
-    for (std::uint32_t i = 0; i < kWindow + 10; ++i) REQUIRE(f.send(unnamed, 2 * i, 2));
+    for (std::uint32_t i = 0; i < kWindow + 10; ++i)
+        REQUIRE(f.send(unnamed, 2 * i, 2));
     REQUIRE(f.send(named, 0));
     f.at.settle();
     f.restart();
@@ -188,7 +203,8 @@ TEST_CASE("broker/producer_table: everything is known again after a restart") {
 TEST_CASE("broker/producer_table: after a restart the rows of an older epoch mean nothing") {
     ProducerFixture f;
     const auto old = f.init("till-3");
-    for (std::uint32_t i = 0; i < 10; ++i) REQUIRE(f.send(old, i));
+    for (std::uint32_t i = 0; i < 10; ++i)
+        REQUIRE(f.send(old, i));
     const auto fresh = f.init("till-3");
     REQUIRE(f.send(fresh, 0));
     f.at.settle();

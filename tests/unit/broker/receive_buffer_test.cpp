@@ -24,7 +24,8 @@ std::size_t fill(ReceiveBuffer& buffer, std::string_view from, std::size_t frame
 
 }  // namespace
 
-TEST_CASE("broker/receive_buffer: any sequence of frames comes out as it went in, aligned and whole") {
+TEST_CASE(
+    "broker/receive_buffer: any sequence of frames comes out as it went in, aligned and whole") {
     const unsigned seed = std::random_device{}();
     CAPTURE(seed);
     std::mt19937 random(seed);
@@ -34,7 +35,8 @@ TEST_CASE("broker/receive_buffer: any sequence of frames comes out as it went in
     for (int i = 0; i < 400; ++i) {
         const std::size_t bytes = 8 * (1 + random() % (i % 40 == 0 ? 20'000u : 200u));
         frames.push_back(bytes);
-        for (std::size_t b = 0; b < bytes; ++b) stream.push_back(static_cast<char>(random()));
+        for (std::size_t b = 0; b < bytes; ++b)
+            stream.push_back(static_cast<char>(random()));
     }
     std::size_t received = 0, taken = 0, frame = 0;
     while (frame < frames.size()) {

@@ -24,7 +24,8 @@ std::string take(SendQueue& queue, std::size_t bytes) {
     queue.gather(buffers);
     std::string taken;
     for (const auto& buffer : buffers)
-        taken.append(static_cast<const char*>(buffer.data()), std::min(buffer.size(), bytes - taken.size()));
+        taken.append(static_cast<const char*>(buffer.data()),
+                     std::min(buffer.size(), bytes - taken.size()));
     queue.sent(taken.size());
     return taken;
 }
@@ -56,7 +57,8 @@ TEST_CASE("broker/send_queue: frames and batches leave in order, however little 
         if (random() % 2 == 0) sent += take(queue, random() % 1500);
         CHECK(queue.bytes() == expected.size() - sent.size());
     }
-    while (!queue.empty()) sent += take(queue, 1 + random() % 5000);
+    while (!queue.empty())
+        sent += take(queue, 1 + random() % 5000);
     CHECK(sent == expected);
     CHECK(queue.slabs() == 0);
     CHECK(pool.bytes_in_use() == 0);
@@ -64,7 +66,8 @@ TEST_CASE("broker/send_queue: frames and batches leave in order, however little 
 
 TEST_CASE("broker/send_queue: small frames side by side are one piece") {
     SendQueue queue;
-    for (int i = 0; i < 100; ++i) put(queue, "0123456789abcdef");
+    for (int i = 0; i < 100; ++i)
+        put(queue, "0123456789abcdef");
     std::vector<boost::asio::const_buffer> buffers;
     queue.gather(buffers);
     CHECK(buffers.size() == 1);
@@ -75,7 +78,8 @@ TEST_CASE("broker/send_queue: an empty queue holds no memory, after a large answ
     SendQueue queue;
     put(queue, std::string(8_MiB, 'x'));
     CHECK(queue.slabs() == 1);
-    while (!queue.empty()) take(queue, 1_MiB);
+    while (!queue.empty())
+        take(queue, 1_MiB);
     CHECK(queue.slabs() == 0);
     put(queue, "again");
     CHECK(take(queue, 100) == "again");
@@ -98,7 +102,8 @@ TEST_CASE("broker/send_queue: clearing lets go of batches") {
 TEST_CASE("broker/send_queue: no more pieces at once than the kernel takes") {
     storage::BlockPool pool(4096, 1_MiB);
     SendQueue queue;
-    for (int i = 0; i < 200; ++i) queue.push(block_with(pool, "12345678"));
+    for (int i = 0; i < 200; ++i)
+        queue.push(block_with(pool, "12345678"));
     std::vector<boost::asio::const_buffer> buffers;
     queue.gather(buffers);
     CHECK(buffers.size() == SendQueue::kGatherMax);

@@ -14,7 +14,8 @@
 namespace casc::broker {
 
 inline std::vector<std::byte> batch_of(std::uint32_t events, Lane lane = Lane::normal,
-                                       wire::FinishOptions options = {}, std::size_t payload_bytes = 16) {
+                                       wire::FinishOptions options = {},
+                                       std::size_t payload_bytes = 16) {
     wire::BatchBuilder builder(lane);
     const std::string payload(payload_bytes, 'x');
     for (std::uint32_t i = 0; i < events; ++i)
@@ -26,7 +27,8 @@ inline std::vector<std::byte> batch_of(std::uint32_t events, Lane lane = Lane::n
 
 struct StoreFolder {
     StoreFolder() {
-        std::string name = (std::filesystem::temp_directory_path() / "casc-broker-unit-XXXXXX").string();
+        std::string name =
+            (std::filesystem::temp_directory_path() / "casc-broker-unit-XXXXXX").string();
         REQUIRE(mkdtemp(name.data()) != nullptr);
         folder = name;
         auto made = storage::make_sync_disk();
@@ -68,7 +70,8 @@ struct StoreFolder {
         std::vector<storage::Advanced> advanced;
         const JournalSequence last(store->filling().value() - 1);
         store->submit();
-        const JournalSequence through = std::max(last, JournalSequence(store->filling().value() - 1));
+        const JournalSequence through =
+            std::max(last, JournalSequence(store->filling().value() - 1));
         while (store->durable_through() < through) {
             store->submit();
             store->poll(advanced, answers);

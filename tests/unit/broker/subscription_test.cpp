@@ -1,13 +1,14 @@
-// What a subscription sends next: by lane with a bound on starvation, by arrival, within its credit.
+// What a subscription sends next: by lane with a bound on starvation, by arrival, within its
+// credit.
 
 #include "subscription.hpp"
 
 #include "store_folder.hpp"
 
-#include <doctest/doctest.h>
-
 #include <boost/asio/local/connect_pair.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <doctest/doctest.h>
+
 #include <map>
 #include <random>
 
@@ -60,7 +61,8 @@ struct SubscriptionFixture {
         topic = created->topic;
         asio::local::stream_protocol::socket own(io);
         asio::local::connect_pair(own, peer);
-        session = std::make_shared<Session>(Session::Socket(std::move(own)), host, 1, "test", wire::kFrameBytesMax);
+        session = std::make_shared<Session>(Session::Socket(std::move(own)), host, 1, "test",
+                                            wire::kFrameBytesMax);
         peer.non_blocking(true);
     }
     ~SubscriptionFixture() {
@@ -72,7 +74,8 @@ struct SubscriptionFixture {
         return {topic->id, PartitionId(partition), lane};
     }
     void append(Lane lane, int batches = 1, std::uint32_t partition = 0) {
-        for (int i = 0; i < batches; ++i) at.append(log(lane, partition), batch_of(1, lane));
+        for (int i = 0; i < batches; ++i)
+            at.append(log(lane, partition), batch_of(1, lane));
     }
     // Becomes durable and visible, in small entries.
     void settle() {
@@ -80,8 +83,10 @@ struct SubscriptionFixture {
             core.watch.visible(advanced.log, core.visibility.visible_end(*topic, advanced.log));
     }
     void subscribe(DeliveryOrder order, std::size_t deliver_bytes = 1) {
-        subscription = std::make_unique<Subscription>(core, *session, scheduler, 7, order, deliver_bytes);
-        for (const Lane lane : kLanes) subscription->add_source(*topic, log(lane), Offset(0));
+        subscription =
+            std::make_unique<Subscription>(core, *session, scheduler, 7, order, deliver_bytes);
+        for (const Lane lane : kLanes)
+            subscription->add_source(*topic, log(lane), Offset(0));
     }
     // Answers of the disk are taken until nothing more comes.
     void run() {
@@ -90,7 +95,8 @@ struct SubscriptionFixture {
             (void)at.settle();
             std::vector<storage::Advanced> advanced;
             at.store->poll(advanced, at.answers);
-            for (auto& answer : std::exchange(at.answers, {})) core.cold_reads.answer(answer);
+            for (auto& answer : std::exchange(at.answers, {}))
+                core.cold_reads.answer(answer);
             subscription->run();
             session->flush();
         }
@@ -140,7 +146,9 @@ constexpr std::uint64_t kPlenty = 1u << 30;
 
 }  // namespace
 
-TEST_CASE("broker/subscription: critical goes first, and a lane that waits gets one delivery in sixteen") {
+TEST_CASE(
+    "broker/subscription: critical goes first, and a lane that waits gets one delivery in "
+    "sixteen") {
     SubscriptionFixture f;
     f.append(Lane::low, 40);
     f.append(Lane::critical, 200);
@@ -163,7 +171,8 @@ TEST_CASE("broker/subscription: critical goes first, and a lane that waits gets 
 
 TEST_CASE("broker/subscription: all four lanes come through under a backlog of the highest") {
     SubscriptionFixture f;
-    for (const Lane lane : kLanes) f.append(lane, 100);
+    for (const Lane lane : kLanes)
+        f.append(lane, 100);
     f.settle();
     f.subscribe(DeliveryOrder::priority);
     f.subscription->grant(kPlenty, kPlenty);
@@ -171,16 +180,19 @@ TEST_CASE("broker/subscription: all four lanes come through under a backlog of t
     const auto all = f.delivered();
     REQUIRE(all.size() == 400);
     std::map<Lane, int> in_first_hundred;
-    for (std::size_t i = 0; i < 100; ++i) ++in_first_hundred[all[i].lane];
+    for (std::size_t i = 0; i < 100; ++i)
+        ++in_first_hundred[all[i].lane];
     CHECK(in_first_hundred[Lane::critical] > 70);
-    for (const Lane lane : kLanes) CHECK(in_first_hundred[lane] >= 4);
+    for (const Lane lane : kLanes)
+        CHECK(in_first_hundred[lane] >= 4);
 }
 
 TEST_CASE("broker/subscription: arrival order is kept over all lanes of a partition") {
     SubscriptionFixture f;
     unsigned seed = std::random_device{}();
     CAPTURE(seed);
-    for (int i = 0; i < 300; ++i) f.append(kLanes[(seed = seed * 1664525u + 1013904223u) >> 30]);
+    for (int i = 0; i < 300; ++i)
+        f.append(kLanes[(seed = seed * 1664525u + 1013904223u) >> 30]);
     f.settle();
     f.subscribe(DeliveryOrder::arrival, 600);
     f.subscription->grant(kPlenty, kPlenty);
@@ -196,7 +208,8 @@ TEST_CASE("broker/subscription: arrival order is kept over all lanes of a partit
     CHECK(batches == 300);
 }
 
-TEST_CASE("broker/subscription: in arrival order, a lane that ends does not take the others along") {
+TEST_CASE(
+    "broker/subscription: in arrival order, a lane that ends does not take the others along") {
     // The lane that was picked was used after it had been dropped.
     SubscriptionFixture f;
     f.append(Lane::critical, 3);
@@ -225,7 +238,8 @@ TEST_CASE("broker/subscription: no more is sent than was granted, but for the la
     f.run();
     const auto first = f.delivered();
     std::size_t batches = 0;
-    for (const auto& one : first) batches += one.batches;
+    for (const auto& one : first)
+        batches += one.batches;
     CHECK(batches == 11);
     f.subscription->grant(batch_bytes - 1, kPlenty);  // makes up for what went over
     f.run();
@@ -243,7 +257,8 @@ TEST_CASE("broker/subscription: credit by events holds, too") {
     f.subscription->grant(kPlenty, 4);
     f.run();
     std::size_t batches = 0;
-    for (const auto& one : f.delivered()) batches += one.batches;
+    for (const auto& one : f.delivered())
+        batches += one.batches;
     CHECK(batches == 4);
 }
 
@@ -281,7 +296,9 @@ TEST_CASE("broker/subscription: old events come from the disk, in order") {
     CHECK(next == 2000);
 }
 
-TEST_CASE("broker/subscription: a topic that is removed ends its sources, one that waits for the disk, too") {
+TEST_CASE(
+    "broker/subscription: a topic that is removed ends its sources, one that waits for the disk, "
+    "too") {
     // The answer of the disk used to leave such a source idle for ever.
     SubscriptionFixture f;
     f.append(Lane::normal, 5);

@@ -23,10 +23,12 @@ TEST_CASE_FIXTURE(ClientFixture, "client/async: a call as a future") {
     CHECK(topics->topics.size() == 1);
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/async: a call with a callback runs on the callback's executor") {
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/async: a call with a callback runs on the callback's executor") {
     asio::io_context context;
     std::thread::id ran_on;
-    async_call(*client, fb::ListTopicsT{}, asio::bind_executor(context, [&](Result<fb::ListTopicsReplyT> reply) {
+    async_call(*client, fb::ListTopicsT{},
+               asio::bind_executor(context, [&](Result<fb::ListTopicsReplyT> reply) {
                    CHECK(reply);
                    ran_on = std::this_thread::get_id();
                }));
@@ -34,7 +36,8 @@ TEST_CASE_FIXTURE(ClientFixture, "client/async: a call with a callback runs on t
     CHECK(ran_on == std::this_thread::get_id());
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/async: a deferred call is made when it is launched, not before") {
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/async: a deferred call is made when it is launched, not before") {
     auto operation = async_call(*client, fb::ListTopicsT{}, asio::deferred);
     CHECK(broker.requests(wire::Api::list_topics).empty());
     CHECK(std::move(operation)(asio::use_future).get());
@@ -57,7 +60,8 @@ TEST_CASE_FIXTURE(ClientFixture, "client/async: a coroutine sends, flushes and p
             const auto events = co_await async_poll(reading, 10, 10'000ms, asio::use_awaitable);
             if (!events || events->empty()) break;
             for (const ConsumedEvent& e : *events)
-                seen.emplace_back(reinterpret_cast<const char*>(e.event.payload.data()), e.event.payload.size());
+                seen.emplace_back(reinterpret_cast<const char*>(e.event.payload.data()),
+                                  e.event.payload.size());
         }
         const auto nothing = co_await async_poll(reading, 10, 5ms, asio::use_awaitable);
         CHECK(nothing.value().empty());
@@ -70,7 +74,9 @@ TEST_CASE_FIXTURE(ClientFixture, "client/async: a coroutine sends, flushes and p
 TEST_CASE_FIXTURE(ClientFixture, "client/async: a send waits for room without a thread") {
     std::atomic<bool> closed{true};
     broker.on_request([&](const auto& r) {
-        return r.api == wire::Api::init_producer && closed ? Verdict{Verdict::refuse, ErrorCode::overloaded} : Verdict{};
+        return r.api == wire::Api::init_producer && closed
+                   ? Verdict{Verdict::refuse, ErrorCode::overloaded}
+                   : Verdict{};
     });
     ProducerOptions options;
     options.in_flight_bytes = 16_KiB;
@@ -78,16 +84,20 @@ TEST_CASE_FIXTURE(ClientFixture, "client/async: a send waits for room without a 
     auto sending = producer(options);
     const std::string payload(1000, 'x');
     std::vector<std::future<Result<Delivery>>> deliveries;
-    for (int i = 0; i < 100; ++i) deliveries.push_back(async_send(sending, event_for(payload), asio::use_future));
+    for (int i = 0; i < 100; ++i)
+        deliveries.push_back(async_send(sending, event_for(payload), asio::use_future));
     CHECK(sending.in_flight_bytes() <= 32_KiB);
     closed = false;
-    for (auto& delivery : deliveries) CHECK(delivery.get());
+    for (auto& delivery : deliveries)
+        CHECK(delivery.get());
     CHECK(broker.payloads(log(0)).size() == 100);
 }
 
 TEST_CASE_FIXTURE(ClientFixture, "client/async: what is refused completes with the refusal") {
     auto sending = producer();
-    CHECK(async_send(sending, event_for("a", 99), asio::use_future).get().error().code == ErrorCode::unknown_partition);
+    CHECK(async_send(sending, event_for("a", 99), asio::use_future).get().error().code ==
+          ErrorCode::unknown_partition);
     client->close();
-    CHECK(async_call(*client, fb::ListTopicsT{}, asio::use_future).get().error().code == ErrorCode::cancelled);
+    CHECK(async_call(*client, fb::ListTopicsT{}, asio::use_future).get().error().code ==
+          ErrorCode::cancelled);
 }

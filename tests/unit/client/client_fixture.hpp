@@ -1,5 +1,6 @@
 #pragma once
-// What the cases of this folder share: a fake broker with one topic and a client that comes back fast.
+// What the cases of this folder share: a fake broker with one topic and a client that comes back
+// fast.
 
 #include "fake_broker.hpp"
 
@@ -38,9 +39,12 @@ struct ClientFixture {
     }
 };
 
-inline std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+inline std::span<const std::byte> bytes_of(std::string_view text) {
+    return std::as_bytes(std::span(text));
+}
 
-inline client::Event event_for(std::string_view payload, std::uint32_t partition = 0, Lane lane = Lane::normal) {
+inline client::Event event_for(std::string_view payload, std::uint32_t partition = 0,
+                               Lane lane = Lane::normal) {
     client::Event event;
     event.payload = bytes_of(payload);
     event.partition = PartitionId(partition);
@@ -50,7 +54,8 @@ inline client::Event event_for(std::string_view payload, std::uint32_t partition
 
 inline std::vector<std::string> numbers(int count) {
     std::vector<std::string> all;
-    for (int i = 0; i < count; ++i) all.push_back(std::to_string(i));
+    for (int i = 0; i < count; ++i)
+        all.push_back(std::to_string(i));
     return all;
 }
 

@@ -64,7 +64,8 @@ TEST_CASE("client: a Unix socket is an endpoint") {
 
 TEST_CASE("client: a request that is not answered fails at its deadline") {
     FakeBroker broker;
-    broker.on_request([](const auto& r) { return only(wire::Api::list_topics, r, {Verdict::silent}); });
+    broker.on_request(
+        [](const auto& r) { return only(wire::Api::list_topics, r, {Verdict::silent}); });
     auto client = Client::connect(options_for(broker));
     const auto answer = (*client)->call(fb::ListTopicsT{}, milliseconds(20));
     REQUIRE_FALSE(answer);
@@ -109,13 +110,16 @@ TEST_CASE("client: connect ends at its timeout when the broker says nothing") {
 
 TEST_CASE("client: a broker that refuses the hello is reported with its own words") {
     FakeBroker broker;
-    broker.on_request([](const auto&) { return Verdict{Verdict::refuse, ErrorCode::too_many_connections}; });
+    broker.on_request([](const auto&) {
+        return Verdict{Verdict::refuse, ErrorCode::too_many_connections};
+    });
     const auto client = Client::connect(options_for(broker));
     REQUIRE_FALSE(client);
     CHECK(client.error().code == ErrorCode::too_many_connections);
 }
 
-TEST_CASE("client: the next endpoint is taken when one is gone, and the primary again when it is back") {
+TEST_CASE(
+    "client: the next endpoint is taken when one is gone, and the primary again when it is back") {
     auto primary = std::make_unique<FakeBroker>();
     const std::string primary_endpoint = primary->endpoint();
     FakeBroker second;
@@ -137,12 +141,14 @@ TEST_CASE("client: the next endpoint is taken when one is gone, and the primary 
 
     primary->stop();
     // A call made before the loss is noticed may go down with the connection, and says so.
-    CHECK(second.wait_until([&] { return happened(ConnectionEvent::failed_over, second.endpoint()); }));
+    CHECK(second.wait_until(
+        [&] { return happened(ConnectionEvent::failed_over, second.endpoint()); }));
     CHECK(happened(ConnectionEvent::lost, primary_endpoint));
     CHECK((*client)->call(fb::ListTopicsT{}, milliseconds(10000)));
 
     FakeBroker again(primary_endpoint);
-    CHECK(second.wait_until([&] { return happened(ConnectionEvent::failed_over, primary_endpoint); }));
+    CHECK(second.wait_until(
+        [&] { return happened(ConnectionEvent::failed_over, primary_endpoint); }));
 }
 
 TEST_CASE("client: a broker that falls silent is left") {
@@ -170,10 +176,12 @@ TEST_CASE("client: an idle client keeps pinging") {
 
 TEST_CASE("client: closing fails what waits, and later requests") {
     FakeBroker broker;
-    broker.on_request([](const auto& r) { return only(wire::Api::list_topics, r, {Verdict::silent}); });
+    broker.on_request(
+        [](const auto& r) { return only(wire::Api::list_topics, r, {Verdict::silent}); });
     auto client = Client::connect(options_for(broker));
     std::promise<ErrorCode> waiting;
-    (*client)->call_async(fb::ListTopicsT{}, {}, [&](auto answer) { waiting.set_value(answer.error().code); });
+    (*client)->call_async(fb::ListTopicsT{}, {},
+                          [&](auto answer) { waiting.set_value(answer.error().code); });
     REQUIRE(broker.wait_until([&] { return broker.requests(wire::Api::list_topics).size() == 1; }));
     (*client)->close();
     CHECK(waiting.get_future().get() == ErrorCode::cancelled);
@@ -190,7 +198,8 @@ TEST_CASE("client: a push that nobody asked for is ignored") {
 
 TEST_CASE("client: endpoints are read or refused with a reason") {
     ClientOptions options;
-    for (const char* bad : {"", "host:", "host:0", "host:70000", "http://x", "unix://relative", "[::1", "host:1x"}) {
+    for (const char* bad :
+         {"", "host:", "host:0", "host:70000", "http://x", "unix://relative", "[::1", "host:1x"}) {
         options.endpoints = {bad};
         const auto client = Client::connect(options);
         REQUIRE_FALSE(client);

@@ -1,4 +1,5 @@
-// A consumer as a member of a group: the fake broker's part of the coordinator is played by the cases themselves.
+// A consumer as a member of a group: the fake broker's part of the coordinator is played by the
+// cases themselves.
 #include "client_fixture.hpp"
 
 using namespace casc;
@@ -21,7 +22,8 @@ struct GroupFixture : ClientFixture {
         const auto note = [this](std::string what) {
             return [this, what](const std::vector<TopicPartition>& partitions) {
                 std::string line = what;
-                for (const auto& p : partitions) line += " " + p.topic + "/" + std::to_string(p.partition.value());
+                for (const auto& p : partitions)
+                    line += " " + p.topic + "/" + std::to_string(p.partition.value());
                 calls.push_back(line);
             };
         };
@@ -39,13 +41,15 @@ struct GroupFixture : ClientFixture {
     void until_joined(Consumer& reading, std::size_t joins = 1) {
         REQUIRE(broker.wait_until([&] {
             static_cast<void>(reading.poll(1, 1ms));
-            return broker.requests(wire::Api::join_group).size() >= joins && !reading.member_id().empty();
+            return broker.requests(wire::Api::join_group).size() >= joins &&
+                   !reading.member_id().empty();
         }));
     }
 
-    void push_assignment(const std::string& member, std::uint32_t epoch, const std::vector<std::uint32_t>& assign,
-                         const std::vector<std::uint32_t>& revoke = {}, ErrorCode error = ErrorCode::ok,
-                         std::uint64_t committed = 0) {
+    void push_assignment(const std::string& member, std::uint32_t epoch,
+                         const std::vector<std::uint32_t>& assign,
+                         const std::vector<std::uint32_t>& revoke = {},
+                         ErrorCode error = ErrorCode::ok, std::uint64_t committed = 0) {
         fb::AssignmentT push;
         push.group = "billing";
         push.member_id = member;
@@ -77,7 +81,8 @@ struct GroupFixture : ClientFixture {
             const auto events = reading.poll(100, 5ms);
             REQUIRE(events);
             for (const ConsumedEvent& e : *events)
-                all.emplace_back(reinterpret_cast<const char*>(e.event.payload.data()), e.event.payload.size());
+                all.emplace_back(reinterpret_cast<const char*>(e.event.payload.data()),
+                                 e.event.payload.size());
         }
         CHECK(condition());
         return all;
@@ -86,7 +91,8 @@ struct GroupFixture : ClientFixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(GroupFixture, "client/group: an assignment is read on all lanes from its committed positions") {
+TEST_CASE_FIXTURE(GroupFixture,
+                  "client/group: an assignment is read on all lanes from its committed positions") {
     broker.append(log(1), make_batch({"a", "b", "c"}));
     broker.append(log(1, Lane::critical), make_batch({"urgent"}, Lane::critical));
     auto reading = member();
@@ -94,7 +100,8 @@ TEST_CASE_FIXTURE(GroupFixture, "client/group: an assignment is read on all lane
     push_assignment(reading.member_id(), 2, {1}, {}, ErrorCode::ok, 2);
     std::vector<std::string> all;
     while (all.size() < 2)
-        for (auto& text : poll_until(reading, [&, n = 0]() mutable { return n++ > 0; })) all.push_back(text);
+        for (auto& text : poll_until(reading, [&, n = 0]() mutable { return n++ > 0; }))
+            all.push_back(text);
     std::ranges::sort(all);
     CHECK(all == std::vector<std::string>{"c", "urgent"});
     CHECK(calls == std::vector<std::string>{"assigned orders/1"});
@@ -104,7 +111,8 @@ TEST_CASE_FIXTURE(GroupFixture, "client/group: an assignment is read on all lane
     CHECK(broker.requests(wire::Api::leave_group).size() == 1);
 }
 
-TEST_CASE_FIXTURE(GroupFixture, "client/group: a revoked partition is committed, released, and read no more") {
+TEST_CASE_FIXTURE(GroupFixture,
+                  "client/group: a revoked partition is committed, released, and read no more") {
     broker.append(log(0), make_batch({"a", "b"}));
     broker.append(log(1), make_batch({"c"}));
     auto reading = member();
@@ -130,7 +138,8 @@ TEST_CASE_FIXTURE(GroupFixture, "client/group: a revoked partition is committed,
     CHECK((*some->begin()).partition == PartitionId(1));
 }
 
-TEST_CASE_FIXTURE(GroupFixture, "client/group: a member that was removed is told, and joins again") {
+TEST_CASE_FIXTURE(GroupFixture,
+                  "client/group: a member that was removed is told, and joins again") {
     auto reading = member();
     until_joined(reading);
     const std::string id = reading.member_id();
@@ -139,21 +148,27 @@ TEST_CASE_FIXTURE(GroupFixture, "client/group: a member that was removed is told
     push_assignment(id, 3, {}, {}, ErrorCode::unknown_member);
     poll_until(reading, [&] { return broker.requests(wire::Api::join_group).size() == 2; });
     CHECK(calls.back() == "lost orders/0");
-    CHECK(wire::decode<fb::JoinGroup>(broker.requests(wire::Api::join_group).back().body)->member_id == id);
+    CHECK(wire::decode<fb::JoinGroup>(broker.requests(wire::Api::join_group).back().body)
+              ->member_id == id);
 }
 
-TEST_CASE_FIXTURE(GroupFixture, "client/group: after a reconnect the member takes up its place and its own positions") {
+TEST_CASE_FIXTURE(
+    GroupFixture,
+    "client/group: after a reconnect the member takes up its place and its own positions") {
     options.auto_commit = false;
     broker.append(log(0), make_batch({"a", "b"}));
     auto reading = member();
     until_joined(reading);
     const std::string id = reading.member_id();
     push_assignment(id, 2, {0, 1});
-    CHECK(poll_until(reading, [&] { return calls.size() == 1 && reading.position("orders", PartitionId(0), Lane::normal).value() == Offset(2); }) ==
-          std::vector<std::string>{"a", "b"});
+    CHECK(poll_until(reading, [&] {
+              return calls.size() == 1 &&
+                     reading.position("orders", PartitionId(0), Lane::normal).value() == Offset(2);
+          }) == std::vector<std::string>{"a", "b"});
     broker.cut_all();
     poll_until(reading, [&] { return broker.requests(wire::Api::join_group).size() == 2; });
-    CHECK(wire::decode<fb::JoinGroup>(broker.requests(wire::Api::join_group).back().body)->member_id == id);
+    CHECK(wire::decode<fb::JoinGroup>(broker.requests(wire::Api::join_group).back().body)
+              ->member_id == id);
     REQUIRE(broker.wait_until([&] { return broker.connections() == 2; }));
     broker.append(log(0), make_batch({"c"}));
     // The broker knows no position; partition 1 went to somebody else meanwhile.
@@ -164,7 +179,8 @@ TEST_CASE_FIXTURE(GroupFixture, "client/group: after a reconnect the member take
     CHECK(reading.position("orders", PartitionId(0), Lane::normal).value() == Offset(3));
 }
 
-TEST_CASE_FIXTURE(GroupFixture, "client/group: commits say what was handed out; auto commit does it in passing") {
+TEST_CASE_FIXTURE(GroupFixture,
+                  "client/group: commits say what was handed out; auto commit does it in passing") {
     options.auto_commit_interval = 1ms;
     broker.append(log(0), make_batch({"a", "b", "c"}));
     auto reading = member();
@@ -173,7 +189,8 @@ TEST_CASE_FIXTURE(GroupFixture, "client/group: commits say what was handed out; 
     poll_until(reading, [&] { return broker.committed()[log(0).value()] == 3; });
     const auto known = reading.committed();
     REQUIRE(known);
-    CHECK(std::ranges::any_of(*known, [](const Place& p) { return p.topic == "orders" && p.offset == Offset(3); }));
+    CHECK(std::ranges::any_of(
+        *known, [](const Place& p) { return p.topic == "orders" && p.offset == Offset(3); }));
 }
 
 TEST_CASE_FIXTURE(GroupFixture, "client/group: without a committed position Reset::error says so") {
@@ -184,14 +201,18 @@ TEST_CASE_FIXTURE(GroupFixture, "client/group: without a committed position Rese
     push_assignment(reading.member_id(), 2, {0});
     const auto until = std::chrono::steady_clock::now() + kPatience;
     Result<EventBatch> answer = EventBatch();
-    while (answer && std::chrono::steady_clock::now() < until) answer = reading.poll(1, 5ms);
+    while (answer && std::chrono::steady_clock::now() < until)
+        answer = reading.poll(1, 5ms);
     REQUIRE_FALSE(answer);
     CHECK(answer.error().code == ErrorCode::no_committed_offset);
 }
 
-TEST_CASE_FIXTURE(GroupFixture, "client/group: a group that refuses the member is an error of poll") {
+TEST_CASE_FIXTURE(GroupFixture,
+                  "client/group: a group that refuses the member is an error of poll") {
     broker.on_request([](const auto& r) {
-        return r.api == wire::Api::join_group ? Verdict{Verdict::refuse, ErrorCode::permission_denied} : Verdict{};
+        return r.api == wire::Api::join_group
+                   ? Verdict{Verdict::refuse, ErrorCode::permission_denied}
+                   : Verdict{};
     });
     auto reading = member();
     const auto answer = reading.poll(1, kPatience);
@@ -199,7 +220,8 @@ TEST_CASE_FIXTURE(GroupFixture, "client/group: a group that refuses the member i
     CHECK(answer.error().code == ErrorCode::permission_denied);
 }
 
-TEST_CASE_FIXTURE(GroupFixture, "client/group: a manual commit needs a group and says when it fails") {
+TEST_CASE_FIXTURE(GroupFixture,
+                  "client/group: a manual commit needs a group and says when it fails") {
     auto alone = client->make_consumer({});
     CHECK(alone->commit().error().code == ErrorCode::invalid_request);
     broker.append(log(0), make_batch({"a"}));
@@ -207,9 +229,13 @@ TEST_CASE_FIXTURE(GroupFixture, "client/group: a manual commit needs a group and
     auto reading = member();
     until_joined(reading);
     push_assignment(reading.member_id(), 2, {0});
-    poll_until(reading, [&] { return !calls.empty() && reading.position("orders", PartitionId(0), Lane::normal).value() == Offset(1); });
+    poll_until(reading, [&] {
+        return !calls.empty() &&
+               reading.position("orders", PartitionId(0), Lane::normal).value() == Offset(1);
+    });
     broker.on_request([](const auto& r) {
-        return r.api == wire::Api::commit ? Verdict{Verdict::refuse, ErrorCode::stale_group_epoch} : Verdict{};
+        return r.api == wire::Api::commit ? Verdict{Verdict::refuse, ErrorCode::stale_group_epoch}
+                                          : Verdict{};
     });
     CHECK(reading.commit().error().code == ErrorCode::stale_group_epoch);
     broker.on_request(nullptr);

@@ -19,24 +19,27 @@ struct ConsumerFixture : ClientFixture {
         REQUIRE(made);
         return std::move(*made);
     }
-    void append(const std::vector<std::string>& payloads, std::uint32_t partition = 0, Lane lane = Lane::normal,
-                wire::Codec codec = wire::Codec::none) {
+    void append(const std::vector<std::string>& payloads, std::uint32_t partition = 0,
+                Lane lane = Lane::normal, wire::Codec codec = wire::Codec::none) {
         broker.append(log(partition, lane), make_batch(payloads, lane, codec));
     }
     static std::vector<std::string> texts(const EventBatch& events) {
         std::vector<std::string> all;
         for (const ConsumedEvent& e : events)
-            all.emplace_back(reinterpret_cast<const char*>(e.event.payload.data()), e.event.payload.size());
+            all.emplace_back(reinterpret_cast<const char*>(e.event.payload.data()),
+                             e.event.payload.size());
         return all;
     }
     // Polls until `count` events have come.
-    static std::vector<std::string> read(Consumer& from, std::size_t count, std::size_t max_events = 1000) {
+    static std::vector<std::string> read(Consumer& from, std::size_t count,
+                                         std::size_t max_events = 1000) {
         std::vector<std::string> all;
         while (all.size() < count) {
             const auto events = from.poll(max_events, kPatience);
             REQUIRE(events);
             if (events->empty()) break;
-            for (auto& text : texts(*events)) all.push_back(std::move(text));
+            for (auto& text : texts(*events))
+                all.push_back(std::move(text));
         }
         return all;
     }
@@ -44,7 +47,8 @@ struct ConsumerFixture : ClientFixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: events come with topic, partition, lane and offset") {
+TEST_CASE_FIXTURE(ConsumerFixture,
+                  "client/consumer: events come with topic, partition, lane and offset") {
     append({"a", "b"}, 3, Lane::high);
     auto reading = consumer();
     REQUIRE(reading.assign({place(3, 0, Lane::high)}));
@@ -60,7 +64,8 @@ TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: events come with topic, par
     CHECK(texts(*events) == std::vector<std::string>{"a", "b"});
 }
 
-TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: nothing there is an empty batch, not an error") {
+TEST_CASE_FIXTURE(ConsumerFixture,
+                  "client/consumer: nothing there is an empty batch, not an error") {
     auto reading = consumer();
     REQUIRE(reading.assign({place(0, 0)}));
     const auto events = reading.poll(10, 5ms);
@@ -77,7 +82,8 @@ TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: events below the wanted off
     CHECK(reading.position("orders", PartitionId(0), Lane::normal).value() == Offset(4));
 }
 
-TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: max_events cuts batches, and the rest follows") {
+TEST_CASE_FIXTURE(ConsumerFixture,
+                  "client/consumer: max_events cuts batches, and the rest follows") {
     for (const auto codec : {wire::Codec::none, wire::Codec::lz4}) {
         append(numbers(100), 0, Lane::normal, codec);
         append(numbers(100), 0, Lane::normal, codec);
@@ -90,15 +96,18 @@ TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: max_events cuts batches, an
         REQUIRE(events);
         REQUIRE_FALSE(events->empty());
         REQUIRE(events->size() <= 7);
-        for (auto& text : texts(*events)) all.push_back(std::move(text));
+        for (auto& text : texts(*events))
+            all.push_back(std::move(text));
     }
     std::vector<std::string> expected;
     for (int i = 0; i < 4; ++i)
-        for (const auto& n : numbers(100)) expected.push_back(n);
+        for (const auto& n : numbers(100))
+            expected.push_back(n);
     CHECK(all == expected);
 }
 
-TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: whole batches can be had without a step per event") {
+TEST_CASE_FIXTURE(ConsumerFixture,
+                  "client/consumer: whole batches can be had without a step per event") {
     append(numbers(100));
     append(numbers(50));
     auto reading = consumer();
@@ -108,12 +117,15 @@ TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: whole batches can be had wi
         const auto run = reading.poll_batches(kPatience);
         REQUIRE(run);
         REQUIRE_FALSE(run->empty());
-        for (const ReceivedBatch& batch : run->batches()) events += batch.end - batch.first;
+        for (const ReceivedBatch& batch : run->batches())
+            events += batch.end - batch.first;
     }
     CHECK(events == 150);
 }
 
-TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: a batch that was damaged on its way is reported and read again") {
+TEST_CASE_FIXTURE(
+    ConsumerFixture,
+    "client/consumer: a batch that was damaged on its way is reported and read again") {
     append({"a", "b"});
     auto reading = consumer();
     REQUIRE(reading.assign({place(0, 0)}));
@@ -123,7 +135,9 @@ TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: a batch that was damaged on
     wire::stamp_batch(damaged, Offset(2), EpochNanos(1), 2, 1);
     damaged[damaged.size() - 8] ^= std::byte{1};
     fb::DeliverT push;
-    push.subscription_id = wire::decode<fb::Subscribe>(broker.requests(wire::Api::subscribe).at(0).body)->subscription_id;
+    push.subscription_id =
+        wire::decode<fb::Subscribe>(broker.requests(wire::Api::subscribe).at(0).body)
+            ->subscription_id;
     push.topic_id = topic;
     push.lane = static_cast<std::uint8_t>(Lane::normal);
     broker.push_message(wire::Api::deliver, push, damaged);
@@ -135,11 +149,14 @@ TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: a batch that was damaged on
     CHECK(read(reading, 1) == std::vector<std::string>{"c"});
 }
 
-TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: credit goes back as events are handed out, and never runs dry") {
+TEST_CASE_FIXTURE(
+    ConsumerFixture,
+    "client/consumer: credit goes back as events are handed out, and never runs dry") {
     ConsumerOptions options;
     options.credit_bytes = 4000;
     auto reading = consumer(options);
-    for (int i = 0; i < 100; ++i) append({std::string(1000, 'x')});
+    for (int i = 0; i < 100; ++i)
+        append({std::string(1000, 'x')});
     REQUIRE(reading.assign({place(0, 0)}));
     CHECK(reading.poll(1, kPatience)->size() == 1);
     // Without credit of ours the broker has pushed no more than it was allowed, and one batch over.
@@ -160,7 +177,8 @@ TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: credit goes back as events 
     CHECK(broker.requests(wire::Api::credit).size() <= 100);
 }
 
-TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: a seek drops what was pushed from the old place") {
+TEST_CASE_FIXTURE(ConsumerFixture,
+                  "client/consumer: a seek drops what was pushed from the old place") {
     append(numbers(10));
     auto reading = consumer();
     REQUIRE(reading.assign({place(0, 0)}));
@@ -172,9 +190,11 @@ TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: a seek drops what was pushe
     CHECK(reading.seek(place(1, 0)).error().code == ErrorCode::invalid_request);
 }
 
-TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: a seek to a time finds the first event of then or later") {
+TEST_CASE_FIXTURE(ConsumerFixture,
+                  "client/consumer: a seek to a time finds the first event of then or later") {
     append({"old"});
-    const auto between = wire::BatchView::parse(broker.log(log(0)).batches.at(0).bytes)->stamp().append_time + 1;
+    const auto between =
+        wire::BatchView::parse(broker.log(log(0)).batches.at(0).bytes)->stamp().append_time + 1;
     append({"new"});
     auto reading = consumer();
     REQUIRE(reading.assign({place(0, 0)}));
@@ -182,7 +202,8 @@ TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: a seek to a time finds the 
     CHECK(read(reading, 1) == std::vector<std::string>{"new"});
 }
 
-TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: a paused partition is silent and goes on where it was") {
+TEST_CASE_FIXTURE(ConsumerFixture,
+                  "client/consumer: a paused partition is silent and goes on where it was") {
     append({"a", "b", "c"});
     auto reading = consumer();
     REQUIRE(reading.assign({place(0, 0)}));
@@ -194,7 +215,8 @@ TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: a paused partition is silen
 }
 
 TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: an expired offset follows the reset policy") {
-    // A log whose first events are gone cannot be made by the fake; an offset past the end is out of range as well.
+    // A log whose first events are gone cannot be made by the fake; an offset past the end is out
+    // of range as well.
     append({"a", "b"});
     ConsumerOptions options;
     auto earliest = consumer(options);
@@ -217,7 +239,8 @@ TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: an expired offset follows t
     CHECK(read(latest, 1) == std::vector<std::string>{"c"});
 }
 
-TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: after a reconnect reading goes on without loss or repetition") {
+TEST_CASE_FIXTURE(ConsumerFixture,
+                  "client/consumer: after a reconnect reading goes on without loss or repetition") {
     auto reading = consumer();
     REQUIRE(reading.assign({place(0, 0)}));
     std::vector<std::string> all;
@@ -225,17 +248,22 @@ TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: after a reconnect reading g
         append(numbers(10));
         const auto some = reading.poll(4, kPatience);
         REQUIRE(some);
-        for (auto& text : texts(*some)) all.push_back(std::move(text));
+        for (auto& text : texts(*some))
+            all.push_back(std::move(text));
         broker.cut_all();
     }
-    for (auto& text : read(reading, 100 - all.size())) all.push_back(std::move(text));
+    for (auto& text : read(reading, 100 - all.size()))
+        all.push_back(std::move(text));
     std::vector<std::string> expected;
     for (int i = 0; i < 10; ++i)
-        for (const auto& n : numbers(10)) expected.push_back(n);
+        for (const auto& n : numbers(10))
+            expected.push_back(n);
     CHECK(all == expected);
 }
 
-TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: in priority order a more urgent lane overtakes what was pushed before") {
+TEST_CASE_FIXTURE(
+    ConsumerFixture,
+    "client/consumer: in priority order a more urgent lane overtakes what was pushed before") {
     append({"low"}, 0, Lane::low);
     append({"low2"}, 0, Lane::low);
     append({"high"}, 0, Lane::high);
@@ -247,7 +275,8 @@ TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: in priority order a more ur
     CHECK(read(reading, 3, 1) == std::vector<std::string>{"high", "low", "low2"});
 }
 
-TEST_CASE_FIXTURE(ConsumerFixture, "client/consumer: closing the client ends a poll with cancelled") {
+TEST_CASE_FIXTURE(ConsumerFixture,
+                  "client/consumer: closing the client ends a poll with cancelled") {
     auto reading = consumer();
     REQUIRE(reading.assign({place(0, 0)}));
     CHECK(reading.poll(1, 1ms)->empty());

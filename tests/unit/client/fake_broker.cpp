@@ -5,13 +5,12 @@
 #include <casc/wire/compression.hpp>
 
 #include <arpa/inet.h>
+#include <cstring>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <cstring>
 
 namespace casc::test {
 namespace {
@@ -49,14 +48,18 @@ FakeBroker::FakeBroker(std::string endpoint) : endpoint_(std::move(endpoint)) {
     if (endpoint_.starts_with("unix://"))
         listener_ = listen_unix(endpoint_.substr(7));
     else
-        listener_ = listen_tcp(endpoint_.empty() ? std::uint16_t{0}
-                                                 : static_cast<std::uint16_t>(std::stoul(endpoint_.substr(endpoint_.find(':') + 1))),
-                               endpoint_);
+        listener_ = listen_tcp(
+            endpoint_.empty()
+                ? std::uint16_t{0}
+                : static_cast<std::uint16_t>(std::stoul(endpoint_.substr(endpoint_.find(':') + 1))),
+            endpoint_);
     CASC_ASSERT(::listen(listener_, 16) == 0, errno);
     acceptor_ = std::thread([this] { accept_loop(); });
 }
 
-FakeBroker::~FakeBroker() { stop(); }
+FakeBroker::~FakeBroker() {
+    stop();
+}
 
 void FakeBroker::stop() {
     {
@@ -64,7 +67,8 @@ void FakeBroker::stop() {
         if (stopped_) return;
         stopped_ = true;
         ::shutdown(listener_, SHUT_RDWR);
-        for (Connection& connection : connections_) ::shutdown(connection.fd, SHUT_RDWR);
+        for (Connection& connection : connections_)
+            ::shutdown(connection.fd, SHUT_RDWR);
     }
     acceptor_.join();
     ::close(listener_);
@@ -76,7 +80,8 @@ void FakeBroker::stop() {
 
 void FakeBroker::cut_all() {
     const std::lock_guard lock(mutex_);
-    for (Connection& connection : connections_) ::shutdown(connection.fd, SHUT_RDWR);
+    for (Connection& connection : connections_)
+        ::shutdown(connection.fd, SHUT_RDWR);
 }
 
 void FakeBroker::accept_loop() {
@@ -115,7 +120,8 @@ void FakeBroker::serve(Connection& connection) {
     }
     const std::lock_guard lock(mutex_);
     ::shutdown(connection.fd, SHUT_RDWR);
-    std::erase_if(subscriptions_, [&](const auto& entry) { return entry.first.first == connection.number; });
+    std::erase_if(subscriptions_,
+                  [&](const auto& entry) { return entry.first.first == connection.number; });
     changed_.notify_all();
 }
 
@@ -134,7 +140,8 @@ bool FakeBroker::handle(Connection& connection, const wire::Frame& frame) {
         reply.name = to_string(error.code);
         reply.message = error.detail;
         reply.retryable = error_info(error.code).retryable;
-        send(connection.fd, wire::FrameKind::error, request.api, request.correlation_id, encoded(reply));
+        send(connection.fd, wire::FrameKind::error, request.api, request.correlation_id,
+             encoded(reply));
     };
     const auto ask = [&](const Hook& hook) { return hook ? hook(request) : Verdict{}; };
     changed_.notify_all();
@@ -214,7 +221,10 @@ Result<std::vector<std::byte>> FakeBroker::carry_out(const Request& request) {
             const auto asked = wire::decode<fb::ListOffsets>(request.body);
             fb::ListOffsetsReplyT reply;
             for (const auto& query : asked->queries) {
-                const Log& log = logs_[LogId(TopicId(query->topic_id), PartitionId(query->partition), static_cast<Lane>(query->lane)).value()];
+                const Log& log =
+                    logs_[LogId(TopicId(query->topic_id), PartitionId(query->partition),
+                                static_cast<Lane>(query->lane))
+                              .value()];
                 auto& answer = reply.answers.emplace_back(std::make_unique<fb::OffsetAnswerT>());
                 answer->topic_id = query->topic_id;
                 answer->partition = query->partition;
@@ -223,7 +233,8 @@ Result<std::vector<std::byte>> FakeBroker::carry_out(const Request& request) {
                 if (query->at != 2) continue;
                 for (auto it = log.batches.rbegin(); it != log.batches.rend(); ++it) {
                     const auto batch = wire::BatchView::parse(it->bytes);
-                    if (batch->stamp().append_time >= query->time_ns) answer->offset = batch->stamp().base_offset;
+                    if (batch->stamp().append_time >= query->time_ns)
+                        answer->offset = batch->stamp().base_offset;
                 }
             }
             return encoded(reply);
@@ -240,19 +251,22 @@ Result<std::vector<std::byte>> FakeBroker::carry_out(const Request& request) {
         case wire::Api::join_group: {
             const auto asked = wire::decode<fb::JoinGroup>(request.body);
             fb::JoinGroupReplyT reply;
-            reply.member_id = asked->member_id.empty() ? "m" + std::to_string(request.connection) : asked->member_id;
+            reply.member_id = asked->member_id.empty() ? "m" + std::to_string(request.connection)
+                                                       : asked->member_id;
             reply.epoch = 1;
             return encoded(reply);
         }
         case wire::Api::commit: {
             const auto asked = wire::decode<fb::Commit>(request.body);
-            for (const auto& p : asked->positions) committed_[{p->topic_id, p->partition, p->lane}] = p->offset;
+            for (const auto& p : asked->positions)
+                committed_[{p->topic_id, p->partition, p->lane}] = p->offset;
             return encoded(fb::DoneT{});
         }
         case wire::Api::committed: {
             fb::CommittedReplyT reply;
             for (const auto& [key, offset] : committed_) {
-                auto& row = reply.positions.emplace_back(std::make_unique<fb::CommittedPositionT>());
+                auto& row =
+                    reply.positions.emplace_back(std::make_unique<fb::CommittedPositionT>());
                 row->topic_id = static_cast<std::uint32_t>(key[0]);
                 row->partition = static_cast<std::uint32_t>(key[1]);
                 row->lane = static_cast<std::uint8_t>(key[2]);
@@ -277,7 +291,8 @@ Result<std::vector<std::byte>> FakeBroker::produce(const Request& request) {
     if (batch->header().producer_id != 0) {
         const auto producer = producers_.find(batch->header().producer_id);
         if (producer == producers_.end()) return Error(ErrorCode::unknown_producer);
-        if (batch->header().producer_epoch < producer->second.epoch) return Error(ErrorCode::producer_fenced);
+        if (batch->header().producer_epoch < producer->second.epoch)
+            return Error(ErrorCode::producer_fenced);
         auto& seen = producer->second.logs[id.value()];
         const std::uint64_t expected = seen.empty() ? 0 : seen.back()[0] + seen.back()[1];
         if (batch->header().base_sequence > expected) return Error(ErrorCode::sequence_gap);
@@ -290,7 +305,8 @@ Result<std::vector<std::byte>> FakeBroker::produce(const Request& request) {
                 }
             return Error(ErrorCode::sequence_too_old);
         }
-        seen.push_back({batch->header().base_sequence, batch->event_count(), logs_[id.value()].end});
+        seen.push_back(
+            {batch->header().base_sequence, batch->event_count(), logs_[id.value()].end});
     }
     Log& log = logs_[id.value()];
     std::vector<std::byte> stored = request.attachments;
@@ -315,9 +331,12 @@ std::uint64_t FakeBroker::append(LogId id, std::vector<std::byte> batch) {
 }
 
 void FakeBroker::subscribe(const Request& request) {
-    Subscription subscription{*wire::decode<fb::Subscribe>(request.body), request.connection, {}, 0, 0, 0};
+    Subscription subscription{
+        *wire::decode<fb::Subscribe>(request.body), request.connection, {}, 0, 0, 0};
     for (const auto& source : subscription.request.sources)
-        subscription.next[LogId(TopicId(source->topic_id), PartitionId(source->partition), static_cast<Lane>(source->lane)).value()] = source->offset;
+        subscription.next[LogId(TopicId(source->topic_id), PartitionId(source->partition),
+                                static_cast<Lane>(source->lane))
+                              .value()] = source->offset;
     subscription.credit_bytes = static_cast<std::int64_t>(subscription.request.credit_bytes);
     subscription.credit_events = static_cast<std::int64_t>(subscription.request.credit_events);
     const auto id = subscription.request.subscription_id;
@@ -330,10 +349,13 @@ void FakeBroker::update(const Request& request) {
     if (found == subscriptions_.end()) return;
     found->second.generation = asked->generation;
     const auto log_of = [](const auto& s) {
-        return LogId(TopicId(s->topic_id), PartitionId(s->partition), static_cast<Lane>(s->lane)).value();
+        return LogId(TopicId(s->topic_id), PartitionId(s->partition), static_cast<Lane>(s->lane))
+            .value();
     };
-    for (const auto& source : asked->remove) found->second.next.erase(log_of(source));
-    for (const auto& source : asked->add) found->second.next[log_of(source)] = source->offset;
+    for (const auto& source : asked->remove)
+        found->second.next.erase(log_of(source));
+    for (const auto& source : asked->add)
+        found->second.next[log_of(source)] = source->offset;
 }
 
 void FakeBroker::add_credit(const Request& request) {
@@ -369,7 +391,9 @@ void FakeBroker::deliver() {
             }
             for (const StoredBatch& stored : log.batches) {
                 const auto batch = wire::BatchView::parse(stored.bytes);
-                if (!batch || batch->end_offset().value() <= next || batch->base_offset().value() < log.start) continue;
+                if (!batch || batch->end_offset().value() <= next ||
+                    batch->base_offset().value() < log.start)
+                    continue;
                 if (subscription.credit_bytes <= 0 || subscription.credit_events <= 0) break;
                 send(fd, wire::FrameKind::push, wire::Api::deliver, 0, encoded(push), stored.bytes);
                 subscription.credit_bytes -= static_cast<std::int64_t>(stored.bytes.size());
@@ -381,14 +405,15 @@ void FakeBroker::deliver() {
     }
 }
 
-void FakeBroker::push(wire::Api api, std::span<const std::byte> body, std::span<const std::byte> attachments) {
+void FakeBroker::push(wire::Api api, std::span<const std::byte> body,
+                      std::span<const std::byte> attachments) {
     const std::lock_guard lock(mutex_);
     for (const Connection& connection : connections_)
         send(connection.fd, wire::FrameKind::push, api, 0, body, attachments);
 }
 
-void FakeBroker::send(int fd, wire::FrameKind kind, wire::Api api, std::uint32_t id, std::span<const std::byte> body,
-                      std::span<const std::byte> attachments) {
+void FakeBroker::send(int fd, wire::FrameKind kind, wire::Api api, std::uint32_t id,
+                      std::span<const std::byte> body, std::span<const std::byte> attachments) {
     std::vector<std::byte> frame(wire::framed_bytes(body.size()));
     wire::write_frame(frame, kind, api, id, body, attachments.size());
     frame.insert(frame.end(), attachments.begin(), attachments.end());
@@ -461,8 +486,8 @@ std::map<std::uint64_t, std::uint64_t> FakeBroker::committed() {
     const std::lock_guard lock(mutex_);
     std::map<std::uint64_t, std::uint64_t> all;
     for (const auto& [key, offset] : committed_)
-        all[LogId(TopicId(static_cast<std::uint32_t>(key[0])), PartitionId(static_cast<std::uint32_t>(key[1])),
-                  static_cast<Lane>(key[2]))
+        all[LogId(TopicId(static_cast<std::uint32_t>(key[0])),
+                  PartitionId(static_cast<std::uint32_t>(key[1])), static_cast<Lane>(key[2]))
                 .value()] = offset;
     return all;
 }
@@ -472,7 +497,8 @@ std::int64_t FakeBroker::credit_bytes_left() {
     return subscriptions_.empty() ? 0 : subscriptions_.begin()->second.credit_bytes;
 }
 
-std::vector<std::byte> make_batch(const std::vector<std::string>& payloads, Lane lane, wire::Codec codec) {
+std::vector<std::byte> make_batch(const std::vector<std::string>& payloads, Lane lane,
+                                  wire::Codec codec) {
     wire::BatchBuilder builder(lane);
     for (const std::string& payload : payloads)
         builder.add({.payload = std::as_bytes(std::span(payload))}, wall_now());

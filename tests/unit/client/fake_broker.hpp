@@ -1,7 +1,7 @@
 #pragma once
-// A broker small enough to be wrong on purpose: it speaks the real protocol over a real socket, keeps its logs in
-// memory, deduplicates as the real one does, and lets a test decide about each request before and after it is carried
-// out: go on, refuse, stay silent, or cut the connection.
+// A broker small enough to be wrong on purpose: it speaks the real protocol over a real socket,
+// keeps its logs in memory, deduplicates as the real one does, and lets a test decide about each
+// request before and after it is carried out: go on, refuse, stay silent, or cut the connection.
 
 #include <casc/types/result.hpp>
 #include <casc/wire/batch.hpp>
@@ -60,9 +60,11 @@ public:
     // Closes the listener and all connections.
     void stop();
     // A frame nobody asked for, on every connection.
-    void push(wire::Api api, std::span<const std::byte> body, std::span<const std::byte> attachments = {});
+    void push(wire::Api api, std::span<const std::byte> body,
+              std::span<const std::byte> attachments = {});
     template <class Message>
-    void push_message(wire::Api api, const Message& message, std::span<const std::byte> attachments = {}) {
+    void push_message(wire::Api api, const Message& message,
+                      std::span<const std::byte> attachments = {}) {
         wire::Encoder encoder;
         push(api, encoder.encode(message), attachments);
     }
@@ -88,7 +90,8 @@ private:
     };
     struct ProducerState {
         std::uint32_t epoch = 0;
-        std::map<std::uint64_t, std::vector<std::array<std::uint64_t, 3>>> logs;  // sequence, count, offset
+        std::map<std::uint64_t, std::vector<std::array<std::uint64_t, 3>>>
+            logs;  // sequence, count, offset
     };
     struct Subscription {
         fb::SubscribeT request;
@@ -108,8 +111,8 @@ private:
     void update(const Request& request);
     void add_credit(const Request& request);
     void deliver();
-    void send(int fd, wire::FrameKind kind, wire::Api api, std::uint32_t id, std::span<const std::byte> body,
-              std::span<const std::byte> attachments = {});
+    void send(int fd, wire::FrameKind kind, wire::Api api, std::uint32_t id,
+              std::span<const std::byte> body, std::span<const std::byte> attachments = {});
 
     template <class Message>
     static std::vector<std::byte> encoded(const Message& message) {
@@ -144,7 +147,7 @@ public:
 };
 
 // A batch as a producer would send it.
-std::vector<std::byte> make_batch(const std::vector<std::string>& payloads, Lane lane = Lane::normal,
-                                  wire::Codec codec = wire::Codec::none);
+std::vector<std::byte> make_batch(const std::vector<std::string>& payloads,
+                                  Lane lane = Lane::normal, wire::Codec codec = wire::Codec::none);
 
 }  // namespace casc::test

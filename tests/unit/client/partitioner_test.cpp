@@ -9,7 +9,9 @@
 using namespace casc::client;
 
 namespace {
-std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes(std::string_view text) {
+    return std::as_bytes(std::span(text));
+}
 }  // namespace
 
 TEST_CASE("client/partitioner: murmur2 gives the numbers of Kafka's own test") {
@@ -18,7 +20,8 @@ TEST_CASE("client/partitioner: murmur2 gives the numbers of Kafka's own test") {
     CHECK(static_cast<std::int32_t>(murmur2(bytes("foobar"))) == -790332482);
     CHECK(static_cast<std::int32_t>(murmur2(bytes("a-little-bit-long-string"))) == -985981536);
     CHECK(static_cast<std::int32_t>(murmur2(bytes("a-little-bit-longer-string"))) == -1486304829);
-    CHECK(static_cast<std::int32_t>(murmur2(bytes("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8"))) == -58897971);
+    CHECK(static_cast<std::int32_t>(
+              murmur2(bytes("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8"))) == -58897971);
     CHECK(static_cast<std::int32_t>(murmur2(bytes("abc"))) == 479470107);
 }
 
@@ -31,5 +34,6 @@ TEST_CASE("client/partitioner: a key keeps its partition, and every partition is
         CHECK(partition == partition_of_key(bytes(key), 7));
         reached[partition.value()] = true;
     }
-    for (const bool r : reached) CHECK(r);
+    for (const bool r : reached)
+        CHECK(r);
 }

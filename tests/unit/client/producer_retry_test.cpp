@@ -16,11 +16,14 @@ ProducerOptions small_batches() {
     return options;
 }
 
-bool is_produce(const FakeBroker::Request& request) { return request.api == wire::Api::produce; }
+bool is_produce(const FakeBroker::Request& request) {
+    return request.api == wire::Api::produce;
+}
 
 }  // namespace
 
-TEST_CASE_FIXTURE(ClientFixture, "client/retry: a cut at any point keeps the order and creates no duplicate") {
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/retry: a cut at any point keeps the order and creates no duplicate") {
     constexpr int kEvents = 40;
     auto sending = producer(small_batches());
     int rounds = 0;
@@ -35,19 +38,22 @@ TEST_CASE_FIXTURE(ClientFixture, "client/retry: a cut at any point keeps the ord
                 broker.on_request(nullptr, cut);
             else
                 broker.on_request(cut);
-            for (const auto& n : numbers(kEvents)) REQUIRE(sending.send(event_for(n)));
+            for (const auto& n : numbers(kEvents))
+                REQUIRE(sending.send(event_for(n)));
             REQUIRE(sending.flush());
             ++rounds;
         }
     }
     std::vector<std::string> expected;
     for (int i = 0; i < rounds; ++i)
-        for (const auto& n : numbers(kEvents)) expected.push_back(n);
+        for (const auto& n : numbers(kEvents))
+            expected.push_back(n);
     CHECK(broker.payloads(log(0)) == expected);
     CHECK(broker.connections() >= 20);
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/retry: an answer that was lost comes back as a duplicate") {
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/retry: an answer that was lost comes back as a duplicate") {
     std::atomic<int> cuts{1};
     broker.on_request(nullptr, [&](const auto& r) {
         return is_produce(r) && cuts-- > 0 ? Verdict{Verdict::cut} : Verdict{};
@@ -60,25 +66,34 @@ TEST_CASE_FIXTURE(ClientFixture, "client/retry: an answer that was lost comes ba
     CHECK(broker.payloads(log(0)) == std::vector<std::string>{"a"});
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/retry: a refusal that may pass is repeated with all that follows, in order") {
+TEST_CASE_FIXTURE(
+    ClientFixture,
+    "client/retry: a refusal that may pass is repeated with all that follows, in order") {
     std::atomic<int> left{7};
     int seen = 0;
     broker.on_request([&](const auto& r) {
-        return is_produce(r) && ++seen % 5 == 2 && left-- > 0 ? Verdict{Verdict::refuse, ErrorCode::overloaded} : Verdict{};
+        return is_produce(r) && ++seen % 5 == 2 && left-- > 0
+                   ? Verdict{Verdict::refuse, ErrorCode::overloaded}
+                   : Verdict{};
     });
     auto sending = producer(small_batches());
-    for (const auto& n : numbers(60)) REQUIRE(sending.send(event_for(n)));
+    for (const auto& n : numbers(60))
+        REQUIRE(sending.send(event_for(n)));
     REQUIRE(sending.flush());
     CHECK(broker.payloads(log(0)) == numbers(60));
     CHECK(left < 7);
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/retry: a batch that is refused for good fails alone, those behind it go on") {
+TEST_CASE_FIXTURE(
+    ClientFixture,
+    "client/retry: a batch that is refused for good fails alone, those behind it go on") {
     broker.on_request([&](const auto& r) {
         if (!is_produce(r)) return Verdict{};
         const auto batch = wire::BatchView::parse(r.attachments);
         const auto payload = batch->payload(0, batch->stored_payloads());
-        return std::ranges::equal(payload, bytes_of("13")) ? Verdict{Verdict::refuse, ErrorCode::event_too_large} : Verdict{};
+        return std::ranges::equal(payload, bytes_of("13"))
+                   ? Verdict{Verdict::refuse, ErrorCode::event_too_large}
+                   : Verdict{};
     });
     auto sending = producer(small_batches());
     std::vector<std::string> failed;
@@ -93,23 +108,30 @@ TEST_CASE_FIXTURE(ClientFixture, "client/retry: a batch that is refused for good
     CHECK(broker.payloads(log(0)) == expected);
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/retry: a producer that the broker has forgotten begins anew without a loss") {
+TEST_CASE_FIXTURE(
+    ClientFixture,
+    "client/retry: a producer that the broker has forgotten begins anew without a loss") {
     auto sending = producer(small_batches());
-    for (const auto& n : numbers(5)) REQUIRE(sending.send(event_for(n)));
+    for (const auto& n : numbers(5))
+        REQUIRE(sending.send(event_for(n)));
     REQUIRE(sending.flush());
     std::atomic<bool> forgotten{true};
     broker.on_request([&](const auto& r) {
         if (r.api == wire::Api::init_producer) forgotten = false;
-        return is_produce(r) && forgotten ? Verdict{Verdict::refuse, ErrorCode::unknown_producer} : Verdict{};
+        return is_produce(r) && forgotten ? Verdict{Verdict::refuse, ErrorCode::unknown_producer}
+                                          : Verdict{};
     });
-    for (const auto& n : numbers(20)) REQUIRE(sending.send(event_for(n)));
+    for (const auto& n : numbers(20))
+        REQUIRE(sending.send(event_for(n)));
     REQUIRE(sending.flush());
     auto expected = numbers(5);
-    for (const auto& n : numbers(20)) expected.push_back(n);
+    for (const auto& n : numbers(20))
+        expected.push_back(n);
     CHECK(broker.payloads(log(0)) == expected);
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/retry: a newer instance fences the older one, which then refuses") {
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/retry: a newer instance fences the older one, which then refuses") {
     ProducerOptions named = small_batches();
     named.name = "billing";
     auto old_one = producer(named);
@@ -121,7 +143,9 @@ TEST_CASE_FIXTURE(ClientFixture, "client/retry: a newer instance fences the olde
     CHECK(broker.payloads(log(0)) == std::vector<std::string>{"a", "b"});
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/retry: a batch is given up after its delivery timeout, later ones go on") {
+TEST_CASE_FIXTURE(
+    ClientFixture,
+    "client/retry: a batch is given up after its delivery timeout, later ones go on") {
     std::atomic<bool> silent{true};
     broker.on_request([&](const auto& r) {
         return is_produce(r) && silent ? Verdict{Verdict::silent} : Verdict{};
@@ -131,14 +155,17 @@ TEST_CASE_FIXTURE(ClientFixture, "client/retry: a batch is given up after its de
     auto sending = producer(options);
     CHECK(sending.send_future(event_for("lost")).get().error().code == ErrorCode::timeout);
     silent = false;
-    // The log goes on under another identity: the broker would call the old one's next sequence a gap.
+    // The log goes on under another identity: the broker would call the old one's next sequence a
+    // gap.
     Result<Delivery> delivery = ErrorCode::timeout;
-    for (int i = 0; i < 50 && !delivery; ++i) delivery = sending.send_future(event_for("next")).get();
+    for (int i = 0; i < 50 && !delivery; ++i)
+        delivery = sending.send_future(event_for("next")).get();
     REQUIRE(delivery);
     CHECK(broker.payloads(log(0)) == std::vector<std::string>{"next"});
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/retry: without a broker events wait, and are given up in time") {
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/retry: without a broker events wait, and are given up in time") {
     ProducerOptions options;
     options.delivery_timeout = 40ms;
     auto sending = producer(options);
@@ -156,8 +183,10 @@ TEST_CASE_FIXTURE(ClientFixture, "client/retry: many partitions and lanes surviv
     auto sending = producer(small_batches());
     for (const auto& n : numbers(60))
         for (std::uint32_t partition = 0; partition < 4; ++partition)
-            for (const Lane lane : kLanes) REQUIRE(sending.send(event_for(n, partition, lane)));
+            for (const Lane lane : kLanes)
+                REQUIRE(sending.send(event_for(n, partition, lane)));
     REQUIRE(sending.flush());
     for (std::uint32_t partition = 0; partition < 4; ++partition)
-        for (const Lane lane : kLanes) CHECK(broker.payloads(log(partition, lane)) == numbers(60));
+        for (const Lane lane : kLanes)
+            CHECK(broker.payloads(log(partition, lane)) == numbers(60));
 }

@@ -11,11 +11,14 @@ namespace {
 
 constexpr auto kNever = std::chrono::microseconds(3600s);
 
-std::size_t produces(FakeBroker& broker) { return broker.requests(wire::Api::produce).size(); }
+std::size_t produces(FakeBroker& broker) {
+    return broker.requests(wire::Api::produce).size();
+}
 
 }  // namespace
 
-TEST_CASE_FIXTURE(ClientFixture, "client/producer: an event is stored and its delivery says where") {
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/producer: an event is stored and its delivery says where") {
     auto sending = producer();
     const auto first = sending.send_future(event_for("a", 2, Lane::high)).get();
     const auto second = sending.send_future(event_for("b", 2, Lane::high)).get();
@@ -58,7 +61,8 @@ TEST_CASE_FIXTURE(ClientFixture, "client/producer: everything an event may carry
     CHECK_FALSE(seen.headers.empty());
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/producer: a batch that is not full goes when its linger is over") {
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/producer: a batch that is not full goes when its linger is over") {
     ProducerOptions options;
     options.linger = 2ms;
     auto sending = producer(options);
@@ -75,19 +79,22 @@ TEST_CASE_FIXTURE(ClientFixture, "client/producer: without a linger an event goe
     CHECK(broker.wait_until([&] { return broker.payloads(log(0)).size() == 1; }));
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/producer: nothing goes before its linger unless the batch is full") {
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/producer: nothing goes before its linger unless the batch is full") {
     ProducerOptions options;
     options.linger = kNever;
     options.batch_bytes = 1000;
     auto sending = producer(options);
     const std::string payload(96, 'x');
     // 96 bytes of overhead and 100 per event: nine fit, the tenth begins the next batch.
-    for (int i = 0; i < 10; ++i) REQUIRE(sending.try_send(event_for(payload)));
+    for (int i = 0; i < 10; ++i)
+        REQUIRE(sending.try_send(event_for(payload)));
     REQUIRE(broker.wait_until([&] { return produces(broker) == 1; }));
     CHECK(broker.payloads(log(0)).size() == 9);
     CHECK(sending.flush());
     CHECK(produces(broker) == 2);
-    for (const auto& stored : broker.log(log(0)).batches) CHECK(stored.bytes.size() <= 1000);
+    for (const auto& stored : broker.log(log(0)).batches)
+        CHECK(stored.bytes.size() <= 1000);
 }
 
 TEST_CASE_FIXTURE(ClientFixture, "client/producer: an event larger than a batch goes alone") {
@@ -101,14 +108,19 @@ TEST_CASE_FIXTURE(ClientFixture, "client/producer: an event larger than a batch 
 TEST_CASE_FIXTURE(ClientFixture, "client/producer: what can never be sent is refused at once") {
     auto sending = producer();
     CHECK(sending.try_send(event_for("a", 4)).error().code == ErrorCode::unknown_partition);
-    CHECK(sending.try_send(event_for(std::string(2 << 20, 'x'))).error().code == ErrorCode::event_too_large);
+    CHECK(sending.try_send(event_for(std::string(2 << 20, 'x'))).error().code ==
+          ErrorCode::event_too_large);
     CHECK(client->make_producer("nothing").error().code == ErrorCode::unknown_topic);
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/producer: the bound refuses, and takes events again after acknowledgements") {
+TEST_CASE_FIXTURE(
+    ClientFixture,
+    "client/producer: the bound refuses, and takes events again after acknowledgements") {
     std::atomic<bool> silent{true};
     broker.on_request([&](const auto& r) {
-        return r.api == wire::Api::init_producer && silent ? Verdict{Verdict::refuse, ErrorCode::overloaded} : Verdict{};
+        return r.api == wire::Api::init_producer && silent
+                   ? Verdict{Verdict::refuse, ErrorCode::overloaded}
+                   : Verdict{};
     });
     ProducerOptions options;
     options.in_flight_bytes = 64_KiB;
@@ -117,7 +129,8 @@ TEST_CASE_FIXTURE(ClientFixture, "client/producer: the bound refuses, and takes 
     const std::string payload(1000, 'x');
     std::size_t accepted = 0;
     Result<void> last;
-    while ((last = sending.try_send(event_for(payload)))) ++accepted;
+    while ((last = sending.try_send(event_for(payload))))
+        ++accepted;
     CHECK(last.error().code == ErrorCode::queue_full);
     CHECK(accepted * 1004 <= 64_KiB);
     CHECK(accepted >= 40);
@@ -129,21 +142,26 @@ TEST_CASE_FIXTURE(ClientFixture, "client/producer: the bound refuses, and takes 
     CHECK(broker.payloads(log(0)).size() == accepted + 1);
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/producer: no more batches of a log are on the wire than allowed") {
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/producer: no more batches of a log are on the wire than allowed") {
     std::mutex mutex;
-    broker.on_request([](const auto& r) { return r.api == wire::Api::produce ? Verdict{Verdict::silent} : Verdict{}; });
+    broker.on_request([](const auto& r) {
+        return r.api == wire::Api::produce ? Verdict{Verdict::silent} : Verdict{};
+    });
     ProducerOptions options;
     options.in_flight_batches = 3;
     options.batch_bytes = 200;
     options.close_linger = 0ms;
     auto sending = producer(options);
-    for (int i = 0; i < 20; ++i) REQUIRE(sending.try_send(event_for(std::string(150, 'x'))));
+    for (int i = 0; i < 20; ++i)
+        REQUIRE(sending.try_send(event_for(std::string(150, 'x'))));
     REQUIRE(broker.wait_until([&] { return produces(broker) == 3; }));
     CHECK(client->call(fb::ListTopicsT{}));  // handled after whatever had been sent before it
     CHECK(produces(broker) == 3);
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/producer: keys choose partitions as Kafka does, no key spreads batches") {
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/producer: keys choose partitions as Kafka does, no key spreads batches") {
     auto sending = producer();
     for (const std::string key : {"21", "foobar", "abc"}) {
         Event event;
@@ -160,7 +178,8 @@ TEST_CASE_FIXTURE(ClientFixture, "client/producer: keys choose partitions as Kaf
         REQUIRE(delivery);
         reached[delivery->partition.value()] = true;
     }
-    for (const bool r : reached) CHECK(r);
+    for (const bool r : reached)
+        CHECK(r);
 }
 
 TEST_CASE_FIXTURE(ClientFixture, "client/producer: compressed batches open to what was sent") {
@@ -173,7 +192,8 @@ TEST_CASE_FIXTURE(ClientFixture, "client/producer: compressed batches open to wh
     CHECK(broker.payloads(log(0)) == std::vector{payload});
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/producer: acks none is one-way and settles when it is written") {
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/producer: acks none is one-way and settles when it is written") {
     ProducerOptions options;
     options.acks = Acks::none;
     auto sending = producer(options);
@@ -191,7 +211,8 @@ TEST_CASE_FIXTURE(ClientFixture, "client/producer: batch callbacks count every e
         if (outcome) count += events;
     };
     auto sending = producer(options);
-    for (int i = 0; i < 1000; ++i) REQUIRE(sending.send(event_for("x")));
+    for (int i = 0; i < 1000; ++i)
+        REQUIRE(sending.send(event_for("x")));
     CHECK(sending.flush());
     CHECK(count == 1000);
 }
@@ -204,7 +225,8 @@ TEST_CASE_FIXTURE(ClientFixture, "client/producer: several threads may send") {
             for (int i = 0; i < 2000; ++i)
                 CHECK(sending.send(event_for(std::to_string(t) + ":" + std::to_string(i))));
         });
-    for (auto& thread : threads) thread.join();
+    for (auto& thread : threads)
+        thread.join();
     CHECK(sending.flush());
     const auto stored = broker.payloads(log(0));
     CHECK(stored.size() == 8000);
@@ -215,16 +237,21 @@ TEST_CASE_FIXTURE(ClientFixture, "client/producer: several threads may send") {
     }
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/producer: after close nothing is accepted and nothing is left") {
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/producer: after close nothing is accepted and nothing is left") {
     auto sending = producer();
-    for (const auto& n : numbers(100)) REQUIRE(sending.send(event_for(n)));
+    for (const auto& n : numbers(100))
+        REQUIRE(sending.send(event_for(n)));
     CHECK(sending.close());
     CHECK(broker.payloads(log(0)) == numbers(100));
     CHECK(sending.try_send(event_for("late")).error().code == ErrorCode::cancelled);
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/producer: closing with something left fails it as cancelled") {
-    broker.on_request([](const auto& r) { return r.api == wire::Api::produce ? Verdict{Verdict::silent} : Verdict{}; });
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/producer: closing with something left fails it as cancelled") {
+    broker.on_request([](const auto& r) {
+        return r.api == wire::Api::produce ? Verdict{Verdict::silent} : Verdict{};
+    });
     auto sending = producer();
     ErrorCode code{};
     REQUIRE(sending.try_send(event_for("a"), [&](Result<Delivery> d) { code = d.error().code; }));
@@ -232,8 +259,11 @@ TEST_CASE_FIXTURE(ClientFixture, "client/producer: closing with something left f
     CHECK(code == ErrorCode::cancelled);
 }
 
-TEST_CASE_FIXTURE(ClientFixture, "client/producer: closing the client first fails what waits and ends cleanly") {
-    broker.on_request([](const auto& r) { return r.api == wire::Api::produce ? Verdict{Verdict::silent} : Verdict{}; });
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/producer: closing the client first fails what waits and ends cleanly") {
+    broker.on_request([](const auto& r) {
+        return r.api == wire::Api::produce ? Verdict{Verdict::silent} : Verdict{};
+    });
     auto sending = producer();
     auto future = sending.send_future(event_for("a"));
     client->close();
@@ -242,7 +272,9 @@ TEST_CASE_FIXTURE(ClientFixture, "client/producer: closing the client first fail
 }
 
 TEST_CASE_FIXTURE(ClientFixture, "client/producer: a flush that cannot end says so") {
-    broker.on_request([](const auto& r) { return r.api == wire::Api::produce ? Verdict{Verdict::silent} : Verdict{}; });
+    broker.on_request([](const auto& r) {
+        return r.api == wire::Api::produce ? Verdict{Verdict::silent} : Verdict{};
+    });
     ProducerOptions options;
     options.close_linger = 0ms;
     auto sending = producer(options);

@@ -8,7 +8,10 @@ namespace casc::ring::testing {
 class Counted {
 public:
     explicit Counted(int* alive, int value = 0) : alive_(alive), value_(value) { ++*alive_; }
-    Counted(Counted&& other) noexcept : alive_(other.alive_), value_(std::exchange(other.value_, -1)) { ++*alive_; }
+    Counted(Counted&& other) noexcept
+        : alive_(other.alive_), value_(std::exchange(other.value_, -1)) {
+        ++*alive_;
+    }
     Counted& operator=(Counted&& other) noexcept {
         value_ = std::exchange(other.value_, -1);
         return *this;

@@ -11,7 +11,8 @@ namespace casc::ring::testing {
 namespace detail {
 namespace {
 
-constexpr std::size_t kStepsMax = 300;  // the programs take less than 60 steps; one that takes more spins
+constexpr std::size_t kStepsMax =
+    300;  // the programs take less than 60 steps; one that takes more spins
 
 // What a thread, or its store buffer, would do next.
 struct Action {
@@ -20,7 +21,9 @@ struct Action {
     Op op = Op::load;
     Location* location = nullptr;
 
-    [[nodiscard]] bool same_actor(const Action& other) const { return thread == other.thread && flush == other.flush; }
+    [[nodiscard]] bool same_actor(const Action& other) const {
+        return thread == other.thread && flush == other.flush;
+    }
     [[nodiscard]] bool reads_only() const { return op == Op::load || op == Op::sleep; }
     // A buffered store touches only the thread's own buffer until it is flushed.
     [[nodiscard]] bool touches_memory() const { return flush || op != Op::buffered_store; }
@@ -30,9 +33,10 @@ struct Action {
         return location != other.location || (reads_only() && other.reads_only());
     }
     [[nodiscard]] std::string describe() const {
-        constexpr std::array<const char*, 7> names{"load", "store", "store (buffered)", "exchange",
-                                                   "signal", "consume", "sleep"};
-        return std::to_string(thread) + (flush ? ": flush" : std::string(": ") + names[static_cast<std::size_t>(op)]);
+        constexpr std::array<const char*, 7> names{
+            "load", "store", "store (buffered)", "exchange", "signal", "consume", "sleep"};
+        return std::to_string(thread) +
+               (flush ? ": flush" : std::string(": ") + names[static_cast<std::size_t>(op)]);
     }
 };
 
@@ -71,7 +75,8 @@ private:
     [[nodiscard]] std::vector<Action> enabled() const;
     [[nodiscard]] bool may_run(const Thread& thread) const;
     [[nodiscard]] bool all_finished() const;
-    std::optional<Action> choose(const std::vector<Action>& actions, std::size_t depth, std::vector<Action>& asleep);
+    std::optional<Action> choose(const std::vector<Action>& actions, std::size_t depth,
+                                 std::vector<Action>& asleep);
     void perform(const Action& action);
     void finish_anyhow();
     bool next_order();
@@ -107,7 +112,8 @@ Exploration Scheduler::explore_all(const std::function<std::unique_ptr<Program>(
 
 Scheduler::RunEnd Scheduler::run(Program& program) {
     const auto bodies = program.bodies();
-    while (threads_.size() < bodies.size()) threads_.push_back(std::make_unique<Thread>());
+    while (threads_.size() < bodies.size())
+        threads_.push_back(std::make_unique<Thread>());
     for (std::size_t i = 0; i < bodies.size(); ++i) {
         threads_[i]->fiber.prepare(bodies[i]);
         running_ = i;
@@ -143,7 +149,8 @@ std::vector<Action> Scheduler::enabled() const {
     for (std::size_t i = 0; i < threads_.size(); ++i) {
         const Thread& thread = *threads_[i];
         if (may_run(thread)) actions.push_back(*thread.pending);
-        if (!thread.buffer.empty()) actions.push_back({i, true, Op::store, thread.buffer.front().location});
+        if (!thread.buffer.empty())
+            actions.push_back({i, true, Op::store, thread.buffer.front().location});
     }
     return actions;
 }
@@ -152,39 +159,48 @@ bool Scheduler::may_run(const Thread& thread) const {
     if (!thread.pending) return false;
     switch (thread.pending->op) {
         case Op::load:
-        case Op::buffered_store: return true;
-        case Op::sleep: return thread.pending->location->value != 0;
+        case Op::buffered_store:
+            return true;
+        case Op::sleep:
+            return thread.pending->location->value != 0;
         // The others are locked instructions or system calls: the thread's own stores come first.
         case Op::store:
         case Op::exchange:
         case Op::signal:
-        case Op::consume: return thread.buffer.empty();
+        case Op::consume:
+            return thread.buffer.empty();
     }
     return false;
 }
 
 bool Scheduler::all_finished() const {
-    return std::ranges::all_of(threads_, [](const auto& thread) { return thread->fiber.finished(); });
+    return std::ranges::all_of(threads_,
+                               [](const auto& thread) { return thread->fiber.finished(); });
 }
 
-// Takes the choice of this depth, or makes the first one of a new depth. `asleep`, carried along the run, are the
-// actors whose turn now would repeat an order that was run already; nothing is returned when only they are left.
+// Takes the choice of this depth, or makes the first one of a new depth. `asleep`, carried along
+// the run, are the actors whose turn now would repeat an order that was run already; nothing is
+// returned when only they are left.
 std::optional<Action> Scheduler::choose(const std::vector<Action>& actions, std::size_t depth,
                                         std::vector<Action>& asleep) {
     if (depth == path_.size()) {
         Node node;
         std::ranges::copy_if(actions, std::back_inserter(node.choices), [&](const Action& action) {
-            return std::ranges::none_of(asleep, [&](const Action& a) { return a.same_actor(action); });
+            return std::ranges::none_of(asleep,
+                                        [&](const Action& a) { return a.same_actor(action); });
         });
         if (node.choices.empty()) return std::nullopt;
         path_.push_back(std::move(node));
     }
     const Node& node = path_[depth];
-    // The program is deterministic, but its objects lie elsewhere in each run: take today's action of that actor.
-    const auto chosen = std::ranges::find_if(
-        actions, [&](const Action& action) { return action.same_actor(node.choices[node.chosen]); });
+    // The program is deterministic, but its objects lie elsewhere in each run: take today's action
+    // of that actor.
+    const auto chosen = std::ranges::find_if(actions, [&](const Action& action) {
+        return action.same_actor(node.choices[node.chosen]);
+    });
     CASC_ASSERT(chosen != actions.end(), depth, trace_);
-    // Who was run from here before need not be run again until something that concerns him has happened.
+    // Who was run from here before need not be run again until something that concerns him has
+    // happened.
     std::vector<Action> candidates = asleep;
     for (std::size_t i = 0; i < node.chosen; ++i) {
         const auto before = std::ranges::find_if(
@@ -216,7 +232,8 @@ void Scheduler::perform(const Action& action) {
 void Scheduler::finish_anyhow() {
     winding_up_ = true;
     for (auto& thread : threads_) {
-        for (const Store& store : thread->buffer) store.location->value = store.value;
+        for (const Store& store : thread->buffer)
+            store.location->value = store.value;
         thread->buffer.clear();
     }
     for (std::size_t steps = 0; !all_finished(); ++steps) {
@@ -230,7 +247,8 @@ void Scheduler::finish_anyhow() {
 }
 
 bool Scheduler::next_order() {
-    while (!path_.empty() && path_.back().chosen + 1 == path_.back().choices.size()) path_.pop_back();
+    while (!path_.empty() && path_.back().chosen + 1 == path_.back().choices.size())
+        path_.pop_back();
     if (path_.empty()) return false;
     ++path_.back().chosen;
     return true;
@@ -246,8 +264,9 @@ void Scheduler::take_turn(Op op, Location& location) {
 std::uint64_t Scheduler::read(const Location& location) const {
     if (running_) {
         const auto& buffer = threads_[*running_]->buffer;
-        const auto own = std::find_if(buffer.rbegin(), buffer.rend(),
-                                      [&](const Store& store) { return store.location == &location; });
+        const auto own = std::find_if(buffer.rbegin(), buffer.rend(), [&](const Store& store) {
+            return store.location == &location;
+        });
         if (own != buffer.rend()) return own->value;
     }
     return location.value;
@@ -263,7 +282,8 @@ void Scheduler::write(Op op, Location& location, std::uint64_t value) {
 
 void Scheduler::forget(const Location& location) {
     for (auto& thread : threads_) {
-        std::erase_if(thread->buffer, [&](const Store& store) { return store.location == &location; });
+        std::erase_if(thread->buffer,
+                      [&](const Store& store) { return store.location == &location; });
     }
 }
 
@@ -277,7 +297,9 @@ void take_turn(Op op, Location& location) {
     if (active != nullptr) active->take_turn(op, location);
 }
 
-std::uint64_t read(const Location& location) { return active != nullptr ? active->read(location) : location.value; }
+std::uint64_t read(const Location& location) {
+    return active != nullptr ? active->read(location) : location.value;
+}
 
 void write(Op op, Location& location, std::uint64_t value) {
     if (active != nullptr) {

@@ -1,14 +1,16 @@
 #pragma once
 // Runs small programs of two or three "threads" under every order of their atomic operations.
 //
-// The code under test takes its atomics and its event from a Sync parameter; here they are ModelSync's, which pause
-// before each operation and let the explorer choose who goes next. A program is run again and again, each time with
-// another sequence of choices, depth first, until there is none left. Orders that differ only in the order of
-// operations that do not touch each other are run once (sleep sets, Godefroid 1996).
+// The code under test takes its atomics and its event from a Sync parameter; here they are
+// ModelSync's, which pause before each operation and let the explorer choose who goes next. A
+// program is run again and again, each time with another sequence of choices, depth first, until
+// there is none left. Orders that differ only in the order of operations that do not touch each
+// other are run once (sleep sets, Godefroid 1996).
 //
-// Memory::store_buffers puts a FIFO store buffer in front of each thread, as x86 has: a store that is not seq_cst
-// becomes visible to others later, at a moment that is one more choice. That is the machine on which a missing seq_cst
-// loses a wake-up. (Weaker reorderings are the thread sanitizer's business.)
+// Memory::store_buffers puts a FIFO store buffer in front of each thread, as x86 has: a store that
+// is not seq_cst becomes visible to others later, at a moment that is one more choice. That is the
+// machine on which a missing seq_cst loses a wake-up. (Weaker reorderings are the thread
+// sanitizer's business.)
 
 #include "fiber.hpp"
 
@@ -34,11 +36,11 @@ public:
 };
 
 struct Exploration {
-    std::uint64_t runs = 0;        // complete executions, each of a different order
-    std::uint64_t stuck = 0;       // ... in which somebody slept for ever
-    std::uint64_t wrong = 0;       // ... after which correct() was false
-    bool endless = false;          // one that did not end was met; the exploration stopped there
-    std::string first_failure;     // the steps of the first such run
+    std::uint64_t runs = 0;     // complete executions, each of a different order
+    std::uint64_t stuck = 0;    // ... in which somebody slept for ever
+    std::uint64_t wrong = 0;    // ... after which correct() was false
+    bool endless = false;       // one that did not end was met; the exploration stopped there
+    std::string first_failure;  // the steps of the first such run
     [[nodiscard]] bool clean() const { return stuck == 0 && wrong == 0 && !endless; }
 };
 
@@ -57,10 +59,10 @@ struct Location {
 
 enum class Op : std::uint8_t { load, store, buffered_store, exchange, signal, consume, sleep };
 
-// Asks for the running thread's turn to do `op` on `location`; returns when it has it. Outside of an exploration
-// (setting up, looking at the result) every turn is granted at once.
+// Asks for the running thread's turn to do `op` on `location`; returns when it has it. Outside of
+// an exploration (setting up, looking at the result) every turn is granted at once.
 void take_turn(Op op, Location& location);
-std::uint64_t read(const Location& location);              // sees the thread's own buffered stores
+std::uint64_t read(const Location& location);  // sees the thread's own buffered stores
 void write(Op op, Location& location, std::uint64_t value);  // Op::store or Op::buffered_store
 Op store_op(std::memory_order order);
 
@@ -109,8 +111,8 @@ private:
     detail::Location signalled_;
 };
 
-// What the model cannot see in code that uses std's own atomics, such as the reference count of a shared_ptr: a locked
-// instruction, which empties the store buffer.
+// What the model cannot see in code that uses std's own atomics, such as the reference count of a
+// shared_ptr: a locked instruction, which empties the store buffer.
 inline void full_fence() {
     detail::Location nobodys;
     detail::take_turn(detail::Op::exchange, nobodys);

@@ -19,8 +19,8 @@ Fiber::Fiber() : stack_(std::make_unique<char[]>(kStackBytes)) {
     context_.uc_link = nullptr;
     // makecontext() passes ints only, so the pointer travels in halves.
     const auto self = reinterpret_cast<std::uintptr_t>(this);
-    ::makecontext(&context_, reinterpret_cast<void (*)()>(&Fiber::enter), 2, static_cast<unsigned>(self >> 32),
-                  static_cast<unsigned>(self));
+    ::makecontext(&context_, reinterpret_cast<void (*)()>(&Fiber::enter), 2,
+                  static_cast<unsigned>(self >> 32), static_cast<unsigned>(self));
 #if defined(__SANITIZE_THREAD__)
     tsan_fiber_ = __tsan_create_fiber(0);
 #endif
@@ -43,7 +43,9 @@ void Fiber::resume() {
     switch_in();
 }
 
-void Fiber::pause() { switch_out(); }
+void Fiber::pause() {
+    switch_out();
+}
 
 void Fiber::enter(unsigned high, unsigned low) {
     const auto self = static_cast<std::uintptr_t>(high) << 32 | low;

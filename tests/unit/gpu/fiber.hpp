@@ -1,15 +1,16 @@
 #pragma once
-// A flow of control that is switched by hand, so that a test decides when each "thread" takes its next step.
+// A flow of control that is switched by hand, so that a test decides when each "thread" takes its
+// next step.
 
 #include <functional>
 #include <memory>
-
 #include <ucontext.h>
 
 namespace casc::ring::testing {
 
-// Runs one body after the other on its own stack. The body gives control back with pause() and goes on at the next
-// resume(). The stack is kept between bodies: an exploration runs hundreds of thousands of them.
+// Runs one body after the other on its own stack. The body gives control back with pause() and goes
+// on at the next resume(). The stack is kept between bodies: an exploration runs hundreds of
+// thousands of them.
 //
 // Thread: all fibers of an exploration and their owner live on one OS thread.
 class Fiber {

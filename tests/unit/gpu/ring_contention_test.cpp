@@ -1,4 +1,5 @@
-// Two threads on one ring: nothing is lost, doubled, reordered or torn. Meant to be run under the thread sanitizer too.
+// Two threads on one ring: nothing is lost, doubled, reordered or torn. Meant to be run under the
+// thread sanitizer too.
 
 #include <casc/ring/ring.hpp>
 
@@ -19,7 +20,8 @@ constexpr std::uint64_t kItemCount = 200'000;
 // Wider than a cache line, so that a torn read would show.
 struct Item {
     explicit Item(std::uint64_t number = 0) {
-        for (std::size_t i = 0; i < words.size(); ++i) words[i] = number * 0x9E3779B97F4A7C15ull + i;
+        for (std::size_t i = 0; i < words.size(); ++i)
+            words[i] = number * 0x9E3779B97F4A7C15ull + i;
     }
     [[nodiscard]] bool is(std::uint64_t number) const { return words == Item(number).words; }
     std::array<std::uint64_t, 12> words;
@@ -67,7 +69,8 @@ TEST_CASE("gpu/ring: batches of all sizes arrive whole and in order") {
     std::uint64_t sent = 0;
     while (sent < kItemCount) {
         std::vector<Item> batch;
-        for (std::uint64_t i = 0; i < sent % 90 + 1; ++i) batch.emplace_back(sent + i);
+        for (std::uint64_t i = 0; i < sent % 90 + 1; ++i)
+            batch.emplace_back(sent + i);
         for (std::size_t done = 0; done < batch.size();) {
             const std::size_t pushed = tx.try_push_many(std::span(batch).subspan(done));
             if (pushed == 0) std::this_thread::yield();
@@ -114,12 +117,15 @@ TEST_CASE("gpu/ring: one sleeping reader serves several writers with one waker")
     while (!all_closed()) {
         std::size_t taken = 0;
         for (std::size_t w = 0; w < kWriters; ++w) {
-            taken += rings[w].drain([&](std::uint64_t&& item) { wrong += item == next[w]++ ? 0 : 1; }, 4);
+            taken += rings[w].drain(
+                [&](std::uint64_t&& item) { wrong += item == next[w]++ ? 0 : 1; }, 4);
         }
         if (taken == 0) waker->wait(any_ready);
     }
-    for (auto& writer : writers) writer.join();
-    for (const std::uint64_t count : next) CHECK(count == kEach);
+    for (auto& writer : writers)
+        writer.join();
+    for (const std::uint64_t count : next)
+        CHECK(count == kEach);
     CHECK(wrong == 0);
 }
 
@@ -134,7 +140,7 @@ TEST_CASE("gpu/ring: what a consumer leaves behind is destroyed while the produc
             }
         }
     });
-    for (int i = 0; tx.state() != RingState::closed; ) {
+    for (int i = 0; tx.state() != RingState::closed;) {
         if (tx.try_push(std::make_unique<int>(i))) {
             ++i;
         } else {

@@ -1,9 +1,10 @@
-// Every order of the atomic operations of two threads on one small ring: what was accepted comes out, whole, in order.
-
-#include <casc/ring/ring.hpp>
+// Every order of the atomic operations of two threads on one small ring: what was accepted comes
+// out, whole, in order.
 
 #include "counted.hpp"
 #include "explorer.hpp"
+
+#include <casc/ring/ring.hpp>
 
 #include <doctest/doctest.h>
 
@@ -22,8 +23,9 @@ using testing::Program;
 
 constexpr std::array kMemories{Memory::sequential, Memory::store_buffers};
 
-// A writer that tries a few pushes and a reader that tries a few pops, neither waiting for the other; afterwards the
-// rest is popped and everything accepted must have come out once and in order.
+// A writer that tries a few pushes and a reader that tries a few pops, neither waiting for the
+// other; afterwards the rest is popped and everything accepted must have come out once and in
+// order.
 template <class Sync>
 class TryingProgram : public Program {
 public:
@@ -34,7 +36,8 @@ public:
         return {[this] { write(); }, [this] { read(); }};
     }
     bool correct() override {
-        while (auto item = ring_.consumer.try_pop()) popped_.push_back(*item);
+        while (auto item = ring_.consumer.try_pop())
+            popped_.push_back(*item);
         return popped_ == accepted_;
     }
 
@@ -66,7 +69,8 @@ private:
         for (int first = 1; first <= 7; first += 3) {
             std::array<int, 3> items{first, first + 1, first + 2};
             const std::size_t count = ring_.producer.try_push_many(items);
-            accepted_.insert(accepted_.end(), items.begin(), items.begin() + static_cast<std::ptrdiff_t>(count));
+            accepted_.insert(accepted_.end(), items.begin(),
+                             items.begin() + static_cast<std::ptrdiff_t>(count));
         }
         if (ring_.producer.try_stage(100)) accepted_.push_back(100);
         if (ring_.producer.try_stage(101)) accepted_.push_back(101);
@@ -79,14 +83,16 @@ private:
     }
 };
 
-TEST_CASE("gpu/ring explored: in every order of operations what was accepted comes out once and in order") {
+TEST_CASE(
+    "gpu/ring explored: in every order of operations what was accepted comes out once and in "
+    "order") {
     for (const Memory memory : kMemories) {
         for (const std::size_t capacity : {1, 2, 4}) {
             const Exploration found = testing::explore(
                 [&] { return std::make_unique<TryingProgram<ModelSync>>(capacity, 4, 4); }, memory);
             CAPTURE(capacity);
             CAPTURE(found.runs);
-        CAPTURE(found.first_failure);
+            CAPTURE(found.first_failure);
             CHECK(found.clean());
             CHECK(found.runs > 50);
         }
@@ -95,7 +101,8 @@ TEST_CASE("gpu/ring explored: in every order of operations what was accepted com
 
 TEST_CASE("gpu/ring explored: the same with batches") {
     for (const Memory memory : kMemories) {
-        const Exploration found = testing::explore([] { return std::make_unique<BatchProgram>(); }, memory);
+        const Exploration found =
+            testing::explore([] { return std::make_unique<BatchProgram>(); }, memory);
         CAPTURE(found.runs);
         CAPTURE(found.first_failure);
         CHECK(found.clean());
@@ -119,13 +126,15 @@ struct OptimisticSync : ModelSync {
 };
 
 TEST_CASE("gpu/ring explored: the explorer finds a producer that overwrites an item not yet read") {
-    const Exploration found = testing::explore(
-        [] { return std::make_unique<TryingProgram<OptimisticSync>>(2, 4, 4); }, Memory::sequential);
+    const Exploration found =
+        testing::explore([] { return std::make_unique<TryingProgram<OptimisticSync>>(2, 4, 4); },
+                         Memory::sequential);
     CHECK(found.wrong > 0);
     CHECK(found.wrong < found.runs);  // it takes the right order of operations to see it
 }
 
-// The consumer goes away at some moment of the producer's pushes, or the other way round; nobody is leaked.
+// The consumer goes away at some moment of the producer's pushes, or the other way round; nobody is
+// leaked.
 class LeavingProgram : public Program {
 public:
     explicit LeavingProgram(int& alive) : alive_(alive), ring_(make_ring<Counted, ModelSync>(2)) {}
@@ -133,13 +142,15 @@ public:
     std::vector<std::function<void()>> bodies() override {
         return {[this] {
                     auto tx = std::move(ring_.producer);
-                    for (int i = 0; i < 4; ++i) accepted_ += tx.try_emplace(&alive_, i) ? 1 : 0;
+                    for (int i = 0; i < 4; ++i)
+                        accepted_ += tx.try_emplace(&alive_, i) ? 1 : 0;
                     tx.close();
                     testing::full_fence();  // giving up the share in the ring's memory
                 },
                 [this] {
                     auto rx = std::move(ring_.consumer);
-                    for (int i = 0; i < 2; ++i) popped_ += rx.try_pop() ? 1 : 0;
+                    for (int i = 0; i < 2; ++i)
+                        popped_ += rx.try_pop() ? 1 : 0;
                     rx.abandon();
                     testing::full_fence();
                 }};

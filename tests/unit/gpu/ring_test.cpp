@@ -1,8 +1,9 @@
-// Bookkeeping of a ring, on one thread: what fits, what comes out, who is destroyed when, and how it closes.
-
-#include <casc/ring/ring.hpp>
+// Bookkeeping of a ring, on one thread: what fits, what comes out, who is destroyed when, and how
+// it closes.
 
 #include "counted.hpp"
+
+#include <casc/ring/ring.hpp>
 
 #include <doctest/doctest.h>
 
@@ -18,8 +19,10 @@ namespace {
 
 using testing::Counted;
 
-static_assert(!std::is_copy_constructible_v<RingProducer<int>> && !std::is_copy_assignable_v<RingProducer<int>>);
-static_assert(!std::is_copy_constructible_v<RingConsumer<int>> && !std::is_copy_assignable_v<RingConsumer<int>>);
+static_assert(!std::is_copy_constructible_v<RingProducer<int>> &&
+              !std::is_copy_assignable_v<RingProducer<int>>);
+static_assert(!std::is_copy_constructible_v<RingConsumer<int>> &&
+              !std::is_copy_assignable_v<RingConsumer<int>>);
 static_assert(std::is_nothrow_move_constructible_v<RingProducer<int>>);
 
 TEST_CASE("gpu/ring: items come out in the order they went in, over many laps") {
@@ -29,8 +32,10 @@ TEST_CASE("gpu/ring: items come out in the order they went in, over many laps") 
     // 1, 2, 3, 4 at a time: every alignment of a run against the end of the slots.
     for (int lap = 0; lap < 100; ++lap) {
         const int run = lap % 4 + 1;
-        for (int i = 0; i < run; ++i) REQUIRE(tx.try_push(next_in++));
-        for (int i = 0; i < run; ++i) REQUIRE(rx.try_pop() == next_out++);
+        for (int i = 0; i < run; ++i)
+            REQUIRE(tx.try_push(next_in++));
+        for (int i = 0; i < run; ++i)
+            REQUIRE(rx.try_pop() == next_out++);
         REQUIRE(rx.try_pop() == std::nullopt);
     }
 }
@@ -41,7 +46,8 @@ TEST_CASE("gpu/ring: the capacity is rounded up to a power of two and all of it 
         auto [tx, rx] = make_ring<int>(wanted);
         CHECK(tx.capacity() == got);
         CHECK(rx.capacity() == got);
-        for (std::size_t i = 0; i < got; ++i) CHECK(tx.try_push(7));
+        for (std::size_t i = 0; i < got; ++i)
+            CHECK(tx.try_push(7));
         CHECK_FALSE(tx.try_push(7));
         CHECK(tx.room() == 0);
     }
@@ -107,7 +113,8 @@ TEST_CASE("gpu/ring: a batch goes in as far as there is room and comes out in pi
 
 TEST_CASE("gpu/ring: drain stops at its budget") {
     auto [tx, rx] = make_ring<int>(8);
-    for (int i = 0; i < 6; ++i) REQUIRE(tx.try_push(i));
+    for (int i = 0; i < 6; ++i)
+        REQUIRE(tx.try_push(i));
     std::vector<int> seen;
     const auto see = [&](int&& item) { seen.push_back(item); };
     CHECK(rx.drain(see, 4) == 4);
@@ -117,7 +124,8 @@ TEST_CASE("gpu/ring: drain stops at its budget") {
 
 TEST_CASE("gpu/ring: an item whose use throws is gone, those behind it are not") {
     auto [tx, rx] = make_ring<int>(4);
-    for (int i = 0; i < 3; ++i) REQUIRE(tx.try_push(i));
+    for (int i = 0; i < 3; ++i)
+        REQUIRE(tx.try_push(i));
     CHECK_THROWS(rx.drain([](int&& item) {
         if (item == 1) throw std::runtime_error("cannot");
     }));
@@ -150,7 +158,8 @@ TEST_CASE("gpu/ring: every item is destroyed exactly once") {
     }
     SUBCASE("drained") {
         auto [tx, rx] = make_ring<Counted>(4);
-        for (int i = 0; i < 4; ++i) REQUIRE(tx.try_emplace(&alive, i));
+        for (int i = 0; i < 4; ++i)
+            REQUIRE(tx.try_emplace(&alive, i));
         CHECK(rx.drain([](Counted&&) {}, 3) == 3);
         CHECK(alive == 1);
     }
@@ -212,7 +221,8 @@ TEST_CASE("gpu/ring: destroying or replacing the producer closes its ring") {
     CHECK(other_rx.state() == RingState::closed);
 }
 
-TEST_CASE("gpu/ring: a producer learns that the consumer has gone, at the latest when the ring is full") {
+TEST_CASE(
+    "gpu/ring: a producer learns that the consumer has gone, at the latest when the ring is full") {
     auto [tx, rx] = make_ring<int>(2);
     REQUIRE(tx.try_push(1));
     rx.abandon();

@@ -1,9 +1,9 @@
-// Every order of the operations of writers and a reader that sleeps: no wake-up is lost. And the explorer is worth
-// believing: it finds each of the classic ways to lose one.
-
-#include <casc/ring/ring.hpp>
+// Every order of the operations of writers and a reader that sleeps: no wake-up is lost. And the
+// explorer is worth believing: it finds each of the classic ways to lose one.
 
 #include "explorer.hpp"
+
+#include <casc/ring/ring.hpp>
 
 #include <doctest/doctest.h>
 
@@ -45,19 +45,21 @@ struct LooksBeforeArming {
     }
 };
 
-// `writers` threads push `pushes` items each into a ring of their own and close it; one reader sleeps whenever all
-// rings are empty, and ends when all are closed.
+// `writers` threads push `pushes` items each into a ring of their own and close it; one reader
+// sleeps whenever all rings are empty, and ends when all are closed.
 template <class Sync, template <class> class HowToWait>
 class SleepingReader : public Program {
 public:
     SleepingReader(std::size_t writers, int pushes) : pushes_(pushes), next_(writers, 0) {
-        for (std::size_t i = 0; i < writers; ++i) rings_.push_back(make_ring<int, Sync>(4, waker_));
+        for (std::size_t i = 0; i < writers; ++i)
+            rings_.push_back(make_ring<int, Sync>(4, waker_));
     }
     std::vector<std::function<void()>> bodies() override {
         std::vector<std::function<void()>> all;
         for (auto& ring : rings_) {
             all.emplace_back([this, &ring] {
-                for (int i = 0; i < pushes_; ++i) wrong_ |= !ring.producer.try_push(i);
+                for (int i = 0; i < pushes_; ++i)
+                    wrong_ |= !ring.producer.try_push(i);
                 ring.producer.close();
             });
         }
@@ -71,16 +73,21 @@ public:
 private:
     void read() {
         std::vector<std::size_t> open(rings_.size());
-        for (std::size_t i = 0; i < open.size(); ++i) open[i] = i;
+        for (std::size_t i = 0; i < open.size(); ++i)
+            open[i] = i;
         while (!open.empty()) {
             std::size_t taken = 0;
             for (const std::size_t i : open) {
-                taken += rings_[i].consumer.drain([&](int&& item) { wrong_ |= item != next_[i]++; });
+                taken +=
+                    rings_[i].consumer.drain([&](int&& item) { wrong_ |= item != next_[i]++; });
             }
-            std::erase_if(open, [&](std::size_t i) { return rings_[i].consumer.state() == RingState::closed; });
+            std::erase_if(open, [&](std::size_t i) {
+                return rings_[i].consumer.state() == RingState::closed;
+            });
             if (taken > 0 || open.empty()) continue;
             HowToWait<Sync>::wait(*waker_, [&] {
-                return std::ranges::any_of(open, [&](std::size_t i) { return rings_[i].consumer.ready(); });
+                return std::ranges::any_of(
+                    open, [&](std::size_t i) { return rings_[i].consumer.ready(); });
             });
         }
     }
@@ -94,8 +101,8 @@ private:
 
 template <class Sync, template <class> class HowToWait>
 Exploration explore_reader(std::size_t writers, int pushes, Memory memory) {
-    return testing::explore([&] { return std::make_unique<SleepingReader<Sync, HowToWait>>(writers, pushes); },
-                            memory);
+    return testing::explore(
+        [&] { return std::make_unique<SleepingReader<Sync, HowToWait>>(writers, pushes); }, memory);
 }
 
 TEST_CASE("gpu/waker explored: a reader that sleeps loses no wake-up in any order of operations") {
@@ -104,7 +111,7 @@ TEST_CASE("gpu/waker explored: a reader that sleeps loses no wake-up in any orde
             const Exploration found = explore_reader<ModelSync, Waits>(1, pushes, memory);
             CAPTURE(pushes);
             CAPTURE(found.runs);
-        CAPTURE(found.first_failure);
+            CAPTURE(found.first_failure);
             CHECK(found.clean());
         }
     }
@@ -125,8 +132,11 @@ public:
                     waker_.wake();
                 },
                 [this] {
-                    const auto stopped = [this] { return stop_.load(std::memory_order_acquire) == 1; };
-                    while (!stopped()) waker_.wait(stopped);
+                    const auto stopped = [this] {
+                        return stop_.load(std::memory_order_acquire) == 1;
+                    };
+                    while (!stopped())
+                        waker_.wait(stopped);
                 }};
     }
     bool correct() override { return true; }
@@ -138,7 +148,8 @@ private:
 
 TEST_CASE("gpu/waker explored: wake() is heard whatever order its news were stored with") {
     for (const Memory memory : kWakeMemories) {
-        const Exploration found = testing::explore([] { return std::make_unique<StopFlag>(); }, memory);
+        const Exploration found =
+            testing::explore([] { return std::make_unique<StopFlag>(); }, memory);
         CAPTURE(found.runs);
         CAPTURE(found.first_failure);
         CHECK(found.clean());
@@ -146,15 +157,18 @@ TEST_CASE("gpu/waker explored: wake() is heard whatever order its news were stor
     }
 }
 
-TEST_CASE("gpu/waker explored: the explorer finds a reader that does not look again before it sleeps") {
-    const Exploration found = explore_reader<ModelSync, SleepsWithoutLookingAgain>(1, 1, Memory::sequential);
+TEST_CASE(
+    "gpu/waker explored: the explorer finds a reader that does not look again before it sleeps") {
+    const Exploration found =
+        explore_reader<ModelSync, SleepsWithoutLookingAgain>(1, 1, Memory::sequential);
     CHECK(found.stuck > 0);
     CHECK(found.stuck < found.runs);
     CHECK(found.first_failure.ends_with("exchange; "));  // armed, and nobody left to signal
 }
 
 TEST_CASE("gpu/waker explored: the explorer finds a reader that looks before it arms") {
-    const Exploration found = explore_reader<ModelSync, LooksBeforeArming>(1, 1, Memory::sequential);
+    const Exploration found =
+        explore_reader<ModelSync, LooksBeforeArming>(1, 1, Memory::sequential);
     CHECK(found.stuck > 0);
     CHECK(found.stuck < found.runs);
 }
@@ -164,14 +178,17 @@ template <class T>
 class ReleaseOnlyAtomic : public testing::ModelAtomic<T> {
 public:
     using testing::ModelAtomic<T>::ModelAtomic;
-    void store(T value, std::memory_order) { testing::ModelAtomic<T>::store(value, std::memory_order_release); }
+    void store(T value, std::memory_order) {
+        testing::ModelAtomic<T>::store(value, std::memory_order_release);
+    }
 };
 struct ReleaseOnlySync : ModelSync {
     template <class T>
     using Atomic = ReleaseOnlyAtomic<T>;
 };
 
-TEST_CASE("gpu/waker explored: the explorer finds a publication that is still in the store buffer") {
+TEST_CASE(
+    "gpu/waker explored: the explorer finds a publication that is still in the store buffer") {
     CHECK(explore_reader<ReleaseOnlySync, Waits>(1, 0, Memory::store_buffers).stuck > 0);
     // ... which a machine without store buffers would forgive.
     CHECK(explore_reader<ReleaseOnlySync, Waits>(1, 0, Memory::sequential).clean());

@@ -1,5 +1,5 @@
-// The waker on one thread: what it costs to be awake, what it does to a sleeper. tests/unit/gpu/wake_explored_test.cpp
-// has the proof that no wake-up is lost.
+// The waker on one thread: what it costs to be awake, what it does to a sleeper.
+// tests/unit/gpu/wake_explored_test.cpp has the proof that no wake-up is lost.
 
 #include <casc/ring/ring.hpp>
 
@@ -7,9 +7,8 @@
 
 #include <cstdint>
 #include <memory>
-#include <utility>
-
 #include <poll.h>
+#include <utility>
 
 namespace casc::ring {
 namespace {
@@ -49,7 +48,9 @@ TEST_CASE("gpu/waker: closing a ring wakes its reader") {
     CHECK(ring.consumer.state() == RingState::closed);
 }
 
-TEST_CASE("gpu/waker: many writers share one waker, and the first that finds the reader asleep wakes it") {
+TEST_CASE(
+    "gpu/waker: many writers share one waker, and the first that finds the reader asleep wakes "
+    "it") {
     const auto waker = std::make_shared<Waker>();
     auto first = make_ring<int>(4, waker);
     auto second = make_ring<int>(4, waker);
@@ -61,7 +62,8 @@ TEST_CASE("gpu/waker: many writers share one waker, and the first that finds the
     CHECK_FALSE(readable(*waker));
 }
 
-TEST_CASE("gpu/waker: wait returns at once when there are news, and clears the way for the next sleep") {
+TEST_CASE(
+    "gpu/waker: wait returns at once when there are news, and clears the way for the next sleep") {
     const auto waker = std::make_shared<Waker>();
     auto [tx, rx] = make_ring<int>(4, waker);
     REQUIRE(tx.try_push(1));
@@ -71,8 +73,8 @@ TEST_CASE("gpu/waker: wait returns at once when there are news, and clears the w
     CHECK_FALSE(readable(*waker));
 }
 
-// Found by the explorer: the reader disarmed between a writer's claim of the wake-up and its write to the descriptor,
-// which then stayed readable through every later sleep.
+// Found by the explorer: the reader disarmed between a writer's claim of the wake-up and its write
+// to the descriptor, which then stayed readable through every later sleep.
 TEST_CASE("gpu/waker: a signal that comes late shortens one sleep, not all that follow") {
     struct LateEvent {
         void signal() { ++on_its_way; }

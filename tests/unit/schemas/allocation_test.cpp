@@ -1,5 +1,5 @@
-// The producer's hot path takes no memory once its buffers have grown. Counted by replacing operator new, which is
-// why these facts have a file of their own.
+// The producer's hot path takes no memory once its buffers have grown. Counted by replacing
+// operator new, which is why these facts have a file of their own.
 #include "batch_support.hpp"
 
 #include <doctest/doctest.h>
@@ -19,8 +19,12 @@ void* operator new(std::size_t bytes) {
     if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
     throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
 
 using namespace casc;
 using namespace casc::wire;
@@ -37,8 +41,10 @@ std::size_t allocations_of(Work&& work) {
 
 }  // namespace
 
-TEST_CASE("schemas/batch allocation: once warm, neither adding nor finishing nor reading allocates") {
-    const Bytes payload = bytes_of("a payload that repeats, a payload that repeats, a payload that repeats");
+TEST_CASE(
+    "schemas/batch allocation: once warm, neither adding nor finishing nor reading allocates") {
+    const Bytes payload =
+        bytes_of("a payload that repeats, a payload that repeats, a payload that repeats");
     const Bytes key = bytes_of("key");
     const std::array headers{HeaderInput{"name", "value"}};
     BatchBuilder builder;
@@ -70,7 +76,9 @@ TEST_CASE("schemas/batch allocation: once warm, neither adding nor finishing nor
     CHECK(allocations_of([&] { round(Codec::none); }) == 0);
 }
 
-TEST_CASE("schemas/error allocation: refusing a batch because of its bytes allocates nothing but its detail") {
+TEST_CASE(
+    "schemas/error allocation: refusing a batch because of its bytes allocates nothing but its "
+    "detail") {
     CHECK(allocations_of([] {
               const Result<int> refused = ErrorCode::batch_corrupt;
               if (refused) std::abort();

@@ -34,7 +34,8 @@ TEST_CASE("schemas/batch checksum: a flip of any bit of a stamped batch is found
     }
 }
 
-TEST_CASE("schemas/batch checksum: a flip of any bit that the producer wrote is found before the stamp") {
+TEST_CASE(
+    "schemas/batch checksum: a flip of any bit that the producer wrote is found before the stamp") {
     Bytes batch = checksum_example();
     for (std::size_t bit = sizeof(BatchStamp) * 8; bit < batch.size() * 8; ++bit) {
         batch[bit / 8] ^= std::byte{1} << (bit % 8);
@@ -45,14 +46,18 @@ TEST_CASE("schemas/batch checksum: a flip of any bit that the producer wrote is 
     }
 }
 
-TEST_CASE("schemas/batch checksum: stamping, once or again, leaves the producer's part and its checksum alone") {
+TEST_CASE(
+    "schemas/batch checksum: stamping, once or again, leaves the producer's part and its checksum "
+    "alone") {
     const Bytes produced = checksum_example();
     Bytes batch = produced;
     for (std::uint64_t round = 0; round < 3; ++round) {
         stamp_batch(batch, Offset(round * 1000), EpochNanos(5), round, 7);
         CHECK(is_intact(batch));
-        CHECK(BatchView::parse(batch).value().stamp().body_crc == BatchView::parse(produced).value().stamp().body_crc);
-        CHECK(std::equal(batch.begin() + sizeof(BatchStamp), batch.end(), produced.begin() + sizeof(BatchStamp)));
+        CHECK(BatchView::parse(batch).value().stamp().body_crc ==
+              BatchView::parse(produced).value().stamp().body_crc);
+        CHECK(std::equal(batch.begin() + sizeof(BatchStamp), batch.end(),
+                         produced.begin() + sizeof(BatchStamp)));
     }
 }
 
@@ -64,6 +69,7 @@ TEST_CASE("schemas/batch checksum: a stamp does not depend on what stood there b
     CHECK(clean == dirty);
 }
 
-TEST_CASE("schemas/batch checksum: a batch that was never stamped does not pass for a stamped one") {
+TEST_CASE(
+    "schemas/batch checksum: a batch that was never stamped does not pass for a stamped one") {
     CHECK_FALSE(BatchView::parse(checksum_example()).value().verify_stamp());
 }

@@ -1,5 +1,5 @@
-// What a hostile or broken producer may send. Each malformation carries a checksum that is right for its bytes, so
-// that only the structure can give it away.
+// What a hostile or broken producer may send. Each malformation carries a checksum that is right
+// for its bytes, so that only the structure can give it away.
 #include "batch_support.hpp"
 
 #include <doctest/doctest.h>
@@ -24,11 +24,11 @@ Bytes malformed_example() {
                      {.payload = bytes_of("ccccc"), .key = bytes_of("cde")}});
 }
 
-constexpr std::size_t kPayloadEnds = kBatchOverheadBytes;          // three u32 and 4 bytes of padding
-constexpr std::size_t kKeyEnds = kPayloadEnds + 16;                // likewise
-constexpr std::size_t kKeyBytes = kKeyEnds + 16;                   // "abcde" and 3 of padding
+constexpr std::size_t kPayloadEnds = kBatchOverheadBytes;  // three u32 and 4 bytes of padding
+constexpr std::size_t kKeyEnds = kPayloadEnds + 16;        // likewise
+constexpr std::size_t kKeyBytes = kKeyEnds + 16;           // "abcde" and 3 of padding
 constexpr std::size_t kHeaderEnds = kKeyBytes + 8;
-constexpr std::size_t kHeaderBytes = kHeaderEnds + 16;             // 2 + 4 + 4 + 5 = 15 bytes and 1 of padding
+constexpr std::size_t kHeaderBytes = kHeaderEnds + 16;  // 2 + 4 + 4 + 5 = 15 bytes and 1 of padding
 
 template <class T>
 ErrorCode refusal_with(std::size_t at, T value) {
@@ -37,7 +37,8 @@ ErrorCode refusal_with(std::size_t at, T value) {
 
 }  // namespace
 
-TEST_CASE("schemas/batch malformed: the example itself is accepted and lies as the cases below assume") {
+TEST_CASE(
+    "schemas/batch malformed: the example itself is accepted and lies as the cases below assume") {
     const Bytes batch = malformed_example();
     REQUIRE(refusal(batch) == ErrorCode::ok);
     CHECK(loaded<std::uint32_t>(batch, kPayloadEnds + 8) == 15);
@@ -65,31 +66,41 @@ TEST_CASE("schemas/batch malformed: magic and total length") {
         CHECK(refusal_with(4, size) == ErrorCode::batch_malformed);
 }
 
-TEST_CASE("schemas/batch malformed: a length that is no multiple of eight, or over the limit, whatever came with it") {
+TEST_CASE(
+    "schemas/batch malformed: a length that is no multiple of eight, or over the limit, whatever "
+    "came with it") {
     Bytes odd = malformed_example();
     odd.resize(odd.size() + 1);
-    CHECK(refusal(patched(odd, 4, static_cast<std::uint32_t>(odd.size()))) == ErrorCode::batch_malformed);
+    CHECK(refusal(patched(odd, 4, static_cast<std::uint32_t>(odd.size()))) ==
+          ErrorCode::batch_malformed);
     Bytes huge = malformed_example();
     huge.resize(kBatchBytesMax + 8);
-    CHECK(refusal(patched(huge, 4, static_cast<std::uint32_t>(huge.size()))) == ErrorCode::batch_malformed);
+    CHECK(refusal(patched(huge, 4, static_cast<std::uint32_t>(huge.size()))) ==
+          ErrorCode::batch_malformed);
 }
 
 TEST_CASE("schemas/batch malformed: event counts") {
-    for (const std::uint32_t count : {0u, 1u, 2u, 5u, 6u, 1u << 20, (1u << 20) + 1, 0x40000000u, 0xFFFFFFFFu})
-        CHECK(refusal_with(in_header(offsetof(BatchHeader, event_count)), count) == ErrorCode::batch_malformed);
+    for (const std::uint32_t count :
+         {0u, 1u, 2u, 5u, 6u, 1u << 20, (1u << 20) + 1, 0x40000000u, 0xFFFFFFFFu})
+        CHECK(refusal_with(in_header(offsetof(BatchHeader, event_count)), count) ==
+              ErrorCode::batch_malformed);
 }
 
 TEST_CASE("schemas/batch malformed: a count that only the padding of a column could satisfy") {
-    // Four u32 fit where three and their padding lie; the fourth payload would end at 0, behind the third.
-    CHECK(refusal_with(in_header(offsetof(BatchHeader, event_count)), 4u) == ErrorCode::batch_malformed);
+    // Four u32 fit where three and their padding lie; the fourth payload would end at 0, behind the
+    // third.
+    CHECK(refusal_with(in_header(offsetof(BatchHeader, event_count)), 4u) ==
+          ErrorCode::batch_malformed);
 }
 
 TEST_CASE("schemas/batch malformed: section lengths") {
     const Bytes batch = malformed_example();
-    for (const auto field : {offsetof(BatchHeader, columns_bytes), offsetof(BatchHeader, payload_bytes),
-                             offsetof(BatchHeader, stored_payload_bytes)}) {
+    for (const auto field :
+         {offsetof(BatchHeader, columns_bytes), offsetof(BatchHeader, payload_bytes),
+          offsetof(BatchHeader, stored_payload_bytes)}) {
         const auto right = loaded<std::uint32_t>(batch, in_header(field));
-        for (const std::uint32_t wrong : {0u, right - 8, right + 8, right + 1, right - 1, 0x7FFFFFF8u, 0xFFFFFFF8u, 0xFFFFFFFFu}) {
+        for (const std::uint32_t wrong : {0u, right - 8, right + 8, right + 1, right - 1,
+                                          0x7FFFFFF8u, 0xFFFFFFF8u, 0xFFFFFFFFu}) {
             CAPTURE(field);
             CAPTURE(wrong);
             CHECK(refusal_with(in_header(field), wrong) == ErrorCode::batch_malformed);
@@ -97,7 +108,9 @@ TEST_CASE("schemas/batch malformed: section lengths") {
     }
 }
 
-TEST_CASE("schemas/batch malformed: payload and stored length changed together still disagree with the positions") {
+TEST_CASE(
+    "schemas/batch malformed: payload and stored length changed together still disagree with the "
+    "positions") {
     Bytes batch = malformed_example();
     for (const std::uint32_t bytes : {14u, 16u}) {  // both pad to the same batch length as 15
         batch = patched(batch, in_header(offsetof(BatchHeader, payload_bytes)), bytes);
@@ -106,34 +119,57 @@ TEST_CASE("schemas/batch malformed: payload and stored length changed together s
     }
 }
 
-TEST_CASE("schemas/batch malformed: payload positions that fall, pass the payloads, or leave bytes over") {
-    for (const auto& [index, end] : {std::pair{0u, 11u}, {1u, 4u}, {1u, 16u}, {2u, 9u}, {2u, 14u}, {2u, 16u},
-                                     {0u, 0x80000000u}, {1u, 0x80000000u}, {0u, 0xFFFFFFFFu}, {2u, 0xFFFFFFFFu}}) {
+TEST_CASE(
+    "schemas/batch malformed: payload positions that fall, pass the payloads, or leave bytes "
+    "over") {
+    for (const auto& [index, end] : {std::pair{0u, 11u},
+                                     {1u, 4u},
+                                     {1u, 16u},
+                                     {2u, 9u},
+                                     {2u, 14u},
+                                     {2u, 16u},
+                                     {0u, 0x80000000u},
+                                     {1u, 0x80000000u},
+                                     {0u, 0xFFFFFFFFu},
+                                     {2u, 0xFFFFFFFFu}}) {
         CAPTURE(index);
         CAPTURE(end);
-        CHECK(refusal_with(kPayloadEnds + 4 * index, std::uint32_t{end}) == ErrorCode::batch_malformed);
+        CHECK(refusal_with(kPayloadEnds + 4 * index, std::uint32_t{end}) ==
+              ErrorCode::batch_malformed);
     }
 }
 
 TEST_CASE("schemas/batch malformed: positions of a bytes column") {
     constexpr std::uint32_t absent = 0x80000000;
-    for (const auto& [index, end] : {std::pair{0u, 3u}, {1u, 1u}, {1u, 1u | absent}, {1u, 3u | absent}, {2u, 1u},
-                                     {2u, 5u | absent}, {0u, 2u | absent}, {2u, 0x7FFFFFFFu}, {0u, 0x7FFFFFFFu},
-                                     {2u, 0xFFFFFFFFu}, {2u, 9u}, {2u, 0u}}) {
+    for (const auto& [index, end] : {std::pair{0u, 3u},
+                                     {1u, 1u},
+                                     {1u, 1u | absent},
+                                     {1u, 3u | absent},
+                                     {2u, 1u},
+                                     {2u, 5u | absent},
+                                     {0u, 2u | absent},
+                                     {2u, 0x7FFFFFFFu},
+                                     {0u, 0x7FFFFFFFu},
+                                     {2u, 0xFFFFFFFFu},
+                                     {2u, 9u},
+                                     {2u, 0u}}) {
         CAPTURE(index);
         CAPTURE(end);
         CHECK(refusal_with(kKeyEnds + 4 * index, std::uint32_t{end}) == ErrorCode::batch_malformed);
     }
 }
 
-TEST_CASE("schemas/batch malformed: falling positions are found wherever they are, also in long columns") {
+TEST_CASE(
+    "schemas/batch malformed: falling positions are found wherever they are, also in long "
+    "columns") {
     const Bytes batch = batch_of(std::vector<Event>(1000, {.payload = Bytes(4), .key = Bytes(4)}));
     const std::size_t key_ends = kBatchOverheadBytes + 4000;
     for (std::uint32_t index = 0; index < 999; ++index) {
         for (const std::size_t ends : {kBatchOverheadBytes, key_ends}) {
             const auto next = loaded<std::uint32_t>(batch, ends + 4 * index + 4);
             CAPTURE(index);
-            REQUIRE(refusal(patched(batch, ends + 4 * index, next + 1)) == ErrorCode::batch_malformed);
+            REQUIRE(refusal(patched(batch, ends + 4 * index, next + 1)) ==
+                    ErrorCode::batch_malformed);
             REQUIRE(refusal(patched(batch, ends + 4 * index, next)) == ErrorCode::ok);
         }
     }
@@ -141,7 +177,8 @@ TEST_CASE("schemas/batch malformed: falling positions are found wherever they ar
 
 TEST_CASE("schemas/batch malformed: header lists that do not end where they say") {
     for (const int name : {3, 5, 9, 15, 0xFFFF})
-        CHECK(refusal_with(kHeaderBytes, static_cast<std::uint16_t>(name)) == ErrorCode::batch_malformed);
+        CHECK(refusal_with(kHeaderBytes, static_cast<std::uint16_t>(name)) ==
+              ErrorCode::batch_malformed);
     for (const std::uint32_t value : {4u, 6u, 0u, 0xFFFFFFFFu, 0xFFFFFFF0u})
         CHECK(refusal_with(kHeaderBytes + 6, value) == ErrorCode::batch_malformed);
     // The list cut short by its position: too short for a name's length, then for a value's.
@@ -153,17 +190,21 @@ TEST_CASE("schemas/batch malformed: header lists that do not end where they say"
 }
 
 TEST_CASE("schemas/batch malformed: without the column of payload positions") {
-    const auto columns = loaded<std::uint16_t>(malformed_example(), in_header(offsetof(BatchHeader, columns)));
-    CHECK(refusal_with(in_header(offsetof(BatchHeader, columns)), static_cast<std::uint16_t>(columns & ~1)) ==
+    const auto columns =
+        loaded<std::uint16_t>(malformed_example(), in_header(offsetof(BatchHeader, columns)));
+    CHECK(refusal_with(in_header(offsetof(BatchHeader, columns)),
+                       static_cast<std::uint16_t>(columns & ~1)) == ErrorCode::batch_malformed);
+    CHECK(refusal_with(in_header(offsetof(BatchHeader, columns)), std::uint16_t{0}) ==
           ErrorCode::batch_malformed);
-    CHECK(refusal_with(in_header(offsetof(BatchHeader, columns)), std::uint16_t{0}) == ErrorCode::batch_malformed);
 }
 
 TEST_CASE("schemas/batch malformed: columns added or taken away in the header alone") {
-    const auto columns = loaded<std::uint16_t>(malformed_example(), in_header(offsetof(BatchHeader, columns)));
+    const auto columns =
+        loaded<std::uint16_t>(malformed_example(), in_header(offsetof(BatchHeader, columns)));
     for (unsigned column = 1; column < kColumnCount; ++column) {
         CAPTURE(column);
-        CHECK(refusal_with(in_header(offsetof(BatchHeader, columns)), static_cast<std::uint16_t>(columns ^ 1u << column)) ==
+        CHECK(refusal_with(in_header(offsetof(BatchHeader, columns)),
+                           static_cast<std::uint16_t>(columns ^ 1u << column)) ==
               ErrorCode::batch_malformed);
     }
 }
@@ -171,12 +212,17 @@ TEST_CASE("schemas/batch malformed: columns added or taken away in the header al
 TEST_CASE("schemas/batch malformed: what a later version may mean has its own answer") {
     for (unsigned column = kColumnCount; column < 16; ++column) {
         const auto columns = static_cast<std::uint16_t>(1u | 1u << column);
-        CHECK(refusal_with(in_header(offsetof(BatchHeader, columns)), columns) == ErrorCode::not_supported);
+        CHECK(refusal_with(in_header(offsetof(BatchHeader, columns)), columns) ==
+              ErrorCode::not_supported);
     }
-    CHECK(refusal_with(in_header(offsetof(BatchHeader, codec)), std::uint8_t{2}) == ErrorCode::not_supported);
-    CHECK(refusal_with(in_header(offsetof(BatchHeader, codec)), std::uint8_t{255}) == ErrorCode::not_supported);
-    CHECK(refusal_with(in_header(offsetof(BatchHeader, lane)), std::uint8_t{4}) == ErrorCode::unknown_lane);
-    CHECK(refusal_with(in_header(offsetof(BatchHeader, lane)), std::uint8_t{255}) == ErrorCode::unknown_lane);
+    CHECK(refusal_with(in_header(offsetof(BatchHeader, codec)), std::uint8_t{2}) ==
+          ErrorCode::not_supported);
+    CHECK(refusal_with(in_header(offsetof(BatchHeader, codec)), std::uint8_t{255}) ==
+          ErrorCode::not_supported);
+    CHECK(refusal_with(in_header(offsetof(BatchHeader, lane)), std::uint8_t{4}) ==
+          ErrorCode::unknown_lane);
+    CHECK(refusal_with(in_header(offsetof(BatchHeader, lane)), std::uint8_t{255}) ==
+          ErrorCode::unknown_lane);
 }
 
 TEST_CASE("schemas/batch malformed: reserved fields are ignored, as a later version may use them") {
@@ -191,9 +237,11 @@ TEST_CASE("schemas/batch malformed: random damage is refused or read without har
         std::vector<Event> events;
         for (std::size_t i = random() % 4 + 1; i > 0; --i)
             events.push_back(random_event(random, static_cast<unsigned>(random() & kKnownColumns)));
-        Bytes batch = batch_of(events, EpochNanos(1), {.codec = Codec::lz4, .compress_bytes_min = 0});
+        Bytes batch =
+            batch_of(events, EpochNanos(1), {.codec = Codec::lz4, .compress_bytes_min = 0});
         for (std::size_t i = random() % 3 + 1; i > 0; --i)
-            batch[random() % batch.size()] = static_cast<std::byte>(random() % 3 == 0 ? 0xFF : random());
+            batch[random() % batch.size()] =
+                static_cast<std::byte>(random() % 3 == 0 ? 0xFF : random());
         const auto parsed = BatchView::parse(batch);
         if (!parsed) continue;
         Decompressor decompressor;
@@ -201,7 +249,8 @@ TEST_CASE("schemas/batch malformed: random damage is refused or read without har
         if (!payloads) continue;
         ++accepted;
         for (std::uint32_t i = 0; i < parsed->event_count(); ++i) {
-            const Event event = read(parsed->event(i, *payloads));  // touches every byte; the sanitizers watch
+            const Event event =
+                read(parsed->event(i, *payloads));  // touches every byte; the sanitizers watch
             REQUIRE(event.payload.size() <= payloads->size());
         }
     }

@@ -32,7 +32,8 @@ TEST_CASE("schemas/batch: every combination of columns comes back") {
     std::mt19937_64 random(10);
     for (unsigned columns = 1; columns < 1u << kColumnCount; columns += 2) {
         std::vector<Event> events;
-        for (int i = 0; i < 3; ++i) events.push_back(random_event(random, columns));
+        for (int i = 0; i < 3; ++i)
+            events.push_back(random_event(random, columns));
         const Bytes bytes = batch_of(events, kNow);
         const auto batch = BatchView::parse(bytes);
         CAPTURE(columns);
@@ -47,7 +48,8 @@ TEST_CASE("schemas/batch: columns that only some events use come back, in random
     for (int round = 0; round < 300; ++round) {
         std::vector<Event> events;
         for (std::size_t i = random() % 40 + 1; i > 0; --i)
-            events.push_back(random_event(random, static_cast<unsigned>(random() & random() & kKnownColumns)));
+            events.push_back(
+                random_event(random, static_cast<unsigned>(random() & random() & kKnownColumns)));
         CAPTURE(round);
         check_round_trip(events, {.codec = round % 2 == 0 ? Codec::lz4 : Codec::none});
     }
@@ -68,7 +70,8 @@ TEST_CASE("schemas/batch: an absent key is not an empty key") {
 
 TEST_CASE("schemas/batch: an event without a message id gets none from its neighbours") {
     const MessageId id{std::byte{1}, std::byte{2}};
-    const Bytes bytes = batch_of({{.payload = {}}, {.payload = {}, .message_id = id}, {.payload = {}}});
+    const Bytes bytes =
+        batch_of({{.payload = {}}, {.payload = {}, .message_id = id}, {.payload = {}}});
     const auto batch = BatchView::parse(bytes).value();
     CHECK_FALSE(batch.event(0, {}).message_id.has_value());
     CHECK(batch.event(1, {}).message_id.has_value());
@@ -77,12 +80,16 @@ TEST_CASE("schemas/batch: an event without a message id gets none from its neigh
 
 TEST_CASE("schemas/batch: header names and values may be empty, long, repeated and of any bytes") {
     Event event{.payload = bytes_of("p")};
-    event.headers = {{"", ""}, {"a", std::string(70'000, 'v')}, {"a", "again"}, {std::string(65'535, 'n'), "\0\xFF"}};
+    event.headers = {{"", ""},
+                     {"a", std::string(70'000, 'v')},
+                     {"a", "again"},
+                     {std::string(65'535, 'n'), "\0\xFF"}};
     check_round_trip({{.payload = {}}, event, {.payload = {}}});
 }
 
 TEST_CASE("schemas/batch: offsets count from the base that the broker stamped") {
-    Bytes bytes = batch_of({{.payload = bytes_of("a")}, {.payload = bytes_of("b")}}, kNow, {}, Lane::high);
+    Bytes bytes =
+        batch_of({{.payload = bytes_of("a")}, {.payload = bytes_of("b")}}, kNow, {}, Lane::high);
     stamp_batch(bytes, Offset(500), EpochNanos(77), 9, 3);
     const auto batch = BatchView::parse(bytes).value();
     CHECK(batch.base_offset() == Offset(500));
@@ -97,8 +104,9 @@ TEST_CASE("schemas/batch: offsets count from the base that the broker stamped") 
 }
 
 TEST_CASE("schemas/batch: the producer's identity is in the header") {
-    const Bytes bytes = batch_of({{.payload = {}}}, kNow,
-                                 {.producer_id = ProducerId(0x1122334455667788), .producer_epoch = 5, .base_sequence = 6});
+    const Bytes bytes = batch_of(
+        {{.payload = {}}}, kNow,
+        {.producer_id = ProducerId(0x1122334455667788), .producer_epoch = 5, .base_sequence = 6});
     const auto& header = BatchView::parse(bytes).value().header();
     CHECK(header.producer_id == 0x1122334455667788);
     CHECK(header.producer_epoch == 5);
@@ -106,7 +114,9 @@ TEST_CASE("schemas/batch: the producer's identity is in the header") {
     CHECK(header.created_at == kNow.value());
 }
 
-TEST_CASE("schemas/batch: a minimal event costs 4 bytes in a full batch, and 16 with its share of a batch of ten") {
+TEST_CASE(
+    "schemas/batch: a minimal event costs 4 bytes in a full batch, and 16 with its share of a "
+    "batch of ten") {
     const auto overhead_of = [](std::size_t count) {
         return batch_of(std::vector<Event>(count, {.payload = Bytes(96)})).size() - count * 96;
     };
@@ -114,7 +124,8 @@ TEST_CASE("schemas/batch: a minimal event costs 4 bytes in a full batch, and 16 
     CHECK(overhead_of(1000) == 1000 * 4 + kBatchOverheadBytes);
 }
 
-TEST_CASE("schemas/batch: a column costs nothing until an event uses it, and then only its own bytes") {
+TEST_CASE(
+    "schemas/batch: a column costs nothing until an event uses it, and then only its own bytes") {
     const std::vector<Event> plain(100, {.payload = bytes_of("payload!")});
     const std::size_t without = batch_of(plain).size();
     auto with_time_to_live = plain;
@@ -146,7 +157,8 @@ TEST_CASE("schemas/batch: a builder that is reset makes the same batch as a new 
         for (int i = 0; i < 5; ++i)
             events.push_back(random_event(random, static_cast<unsigned>(random() & kKnownColumns)));
         reused.reset(lane);
-        for (const Event& event : events) add(reused, event, kNow);
+        for (const Event& event : events)
+            add(reused, event, kNow);
         Bytes buffer(random() % 5000, std::byte{0xEE});
         const auto batch = reused.finish({}, buffer);
         REQUIRE(Bytes(batch.begin(), batch.end()) == batch_of(events, kNow, {}, lane));
@@ -183,9 +195,10 @@ TEST_CASE("schemas/batch: a run of batches can be walked without parsing them") 
 }
 
 TEST_CASE("schemas/batch: the raw column has a value per event and no padding") {
-    const Bytes bytes = batch_of({{.payload = Bytes(3), .key = bytes_of("xyz"), .schema_version = 9},
-                                  {.payload = Bytes(4)},
-                                  {.payload = Bytes(5)}});
+    const Bytes bytes =
+        batch_of({{.payload = Bytes(3), .key = bytes_of("xyz"), .schema_version = 9},
+                  {.payload = Bytes(4)},
+                  {.payload = Bytes(5)}});
     const auto batch = BatchView::parse(bytes).value();
     CHECK(batch.column(Column::payload_ends).size() == 12);
     CHECK(batch.column(Column::schema_versions).size() == 12);
@@ -199,7 +212,8 @@ TEST_CASE("schemas/batch: an event that cannot travel is refused before it is ad
     CHECK(check_event({.payload = too_large}).error().code == ErrorCode::event_too_large);
     const std::string long_name(65'536, 'n');
     const HeaderInput header{long_name, "value"};
-    CHECK(check_event({.payload = {}, .headers = {&header, 1}}).error().code == ErrorCode::invalid_request);
+    CHECK(check_event({.payload = {}, .headers = {&header, 1}}).error().code ==
+          ErrorCode::invalid_request);
 }
 
 TEST_CASE("schemas/batch: the largest event that is let in makes a batch that is let in") {

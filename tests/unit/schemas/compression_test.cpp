@@ -10,19 +10,22 @@ namespace {
 
 Bytes repetitive(std::size_t bytes) {
     Bytes result(bytes);
-    for (std::size_t i = 0; i < bytes; ++i) result[i] = static_cast<std::byte>('a' + i % 7);
+    for (std::size_t i = 0; i < bytes; ++i)
+        result[i] = static_cast<std::byte>('a' + i % 7);
     return result;
 }
 
 Bytes incompressible(std::size_t bytes) {
     std::mt19937_64 random(30);
     Bytes result(bytes);
-    for (auto& byte : result) byte = static_cast<std::byte>(random());
+    for (auto& byte : result)
+        byte = static_cast<std::byte>(random());
     return result;
 }
 
 Bytes compressed_batch(const Bytes& payload) {
-    Bytes batch = batch_of({{.payload = payload}}, EpochNanos(1), {.codec = Codec::lz4, .compress_bytes_min = 0});
+    Bytes batch = batch_of({{.payload = payload}}, EpochNanos(1),
+                           {.codec = Codec::lz4, .compress_bytes_min = 0});
     REQUIRE(BatchView::parse(batch).value().header().codec == Codec::lz4);
     return batch;
 }

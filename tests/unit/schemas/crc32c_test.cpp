@@ -1,6 +1,6 @@
-#include <doctest/doctest.h>
-
 #include <casc/wire/crc32c.hpp>
+
+#include <doctest/doctest.h>
 
 #include <random>
 #include <vector>
@@ -11,17 +11,21 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-std::span<const std::byte> text(std::string_view characters) { return std::as_bytes(std::span(characters)); }
+std::span<const std::byte> text(std::string_view characters) {
+    return std::as_bytes(std::span(characters));
+}
 
 Bytes filled(std::size_t count, unsigned first, int step) {
     Bytes bytes(count);
-    for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::byte>(static_cast<int>(first) + step * static_cast<int>(i));
+    for (std::size_t i = 0; i < count; ++i)
+        bytes[i] = static_cast<std::byte>(static_cast<int>(first) + step * static_cast<int>(i));
     return bytes;
 }
 
 Bytes random_bytes(std::size_t count, std::mt19937_64& random) {
     Bytes bytes(count);
-    for (auto& byte : bytes) byte = static_cast<std::byte>(random());
+    for (auto& byte : bytes)
+        byte = static_cast<std::byte>(random());
     return bytes;
 }
 
@@ -30,7 +34,8 @@ std::uint32_t crc32c_by_definition(std::span<const std::byte> bytes) {
     std::uint32_t state = 0xFFFFFFFF;
     for (const std::byte byte : bytes) {
         state ^= static_cast<std::uint32_t>(byte);
-        for (int bit = 0; bit < 8; ++bit) state = (state >> 1) ^ ((state & 1) != 0 ? 0x82F63B78u : 0u);
+        for (int bit = 0; bit < 8; ++bit)
+            state = (state >> 1) ^ ((state & 1) != 0 ? 0x82F63B78u : 0u);
     }
     return ~state;
 }
@@ -65,11 +70,13 @@ TEST_CASE("schemas/crc32c: gives the checksum of the SCSI read command of RFC 37
     check_both(command, 0xD9963A56);
 }
 
-TEST_CASE("schemas/crc32c: both paths follow the definition at every length around their block sizes") {
+TEST_CASE(
+    "schemas/crc32c: both paths follow the definition at every length around their block sizes") {
     std::mt19937_64 random(3);
     const Bytes bytes = random_bytes(8192, random);
     for (std::size_t count = 0; count <= 820; ++count)
-        check_both(std::span(bytes).first(count), crc32c_by_definition(std::span(bytes).first(count)));
+        check_both(std::span(bytes).first(count),
+                   crc32c_by_definition(std::span(bytes).first(count)));
     for (const std::size_t blocks : {1u, 2u})
         for (std::size_t more = 0; more < 24; ++more) {
             const auto part = std::span(bytes).subspan(more % 8, blocks * 3072 - 12 + more);
@@ -97,7 +104,8 @@ TEST_CASE("schemas/crc32c: a checksum can be continued over bytes that lie apart
     const std::uint32_t whole = crc32c(bytes);
     for (int i = 0; i < 500; ++i) {
         const std::size_t cut = random() % (bytes.size() + 1);
-        REQUIRE(crc32c(std::span(bytes).subspan(cut), crc32c(std::span(bytes).first(cut))) == whole);
+        REQUIRE(crc32c(std::span(bytes).subspan(cut), crc32c(std::span(bytes).first(cut))) ==
+                whole);
     }
 }
 

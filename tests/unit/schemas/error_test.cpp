@@ -1,8 +1,9 @@
-// The error numbers are on the wire and in other people's programs. The table below is written by hand on purpose: a
-// change of error.hpp that renumbers, renames or drops a code fails here. Only additions are made to it.
-#include <doctest/doctest.h>
-
+// The error numbers are on the wire and in other people's programs. The table below is written by
+// hand on purpose: a change of error.hpp that renumbers, renames or drops a code fails here. Only
+// additions are made to it.
 #include <casc/types/error.hpp>
+
+#include <doctest/doctest.h>
 
 #include <array>
 #include <set>
@@ -98,7 +99,8 @@ TEST_CASE("schemas/error: every code that exists is published in the table above
     }
     CHECK(numbers.size() == kPublished.size());
     CHECK(names.size() == kPublished.size());
-    for (const ErrorCode code : kDefined) CHECK(numbers.contains(static_cast<unsigned>(code)));
+    for (const ErrorCode code : kDefined)
+        CHECK(numbers.contains(static_cast<unsigned>(code)));
     CHECK(kDefined.size() == kPublished.size());
 }
 
@@ -110,7 +112,9 @@ TEST_CASE("schemas/error: a message names the code, its number, what it means an
     CHECK(to_string(ErrorCode::ok) == "OK");
 }
 
-TEST_CASE("schemas/error: a number from a newer peer reads as a retryable internal error and keeps its number") {
+TEST_CASE(
+    "schemas/error: a number from a newer peer reads as a retryable internal error and keeps its "
+    "number") {
     for (const unsigned number : {1u, 1000u, 4999u, 65535u}) {
         const ErrorInfo info = error_info(static_cast<ErrorCode>(number));
         CHECK(static_cast<unsigned>(info.code) == number);

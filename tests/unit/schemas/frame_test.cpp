@@ -1,6 +1,6 @@
-#include <doctest/doctest.h>
-
 #include <casc/wire/frame.hpp>
+
+#include <doctest/doctest.h>
 
 #include <array>
 #include <cstring>
@@ -17,7 +17,8 @@ using Bytes = std::vector<std::byte>;
 Bytes frame_of(std::size_t body_bytes, std::size_t attachment_bytes = 0) {
     const Bytes body(body_bytes, std::byte{0xB0});
     Bytes frame(framed_bytes(body_bytes));
-    const std::size_t written = write_frame(frame, FrameKind::request, Api::produce, 77, body, attachment_bytes);
+    const std::size_t written =
+        write_frame(frame, FrameKind::request, Api::produce, 77, body, attachment_bytes);
     CHECK(written == frame.size());
     frame.resize(frame.size() + attachment_bytes, std::byte{0xA7});
     return frame;
@@ -36,9 +37,11 @@ ErrorCode frame_refusal(const Bytes& frame, std::size_t limit = kFrameBytesMax) 
 
 }  // namespace
 
-TEST_CASE("schemas/frame: what was written is read back, for bodies of every length modulo the padding") {
+TEST_CASE(
+    "schemas/frame: what was written is read back, for bodies of every length modulo the padding") {
     for (std::size_t body_bytes = 0; body_bytes <= 40; ++body_bytes) {
-        for (const std::size_t attachment_bytes : {std::size_t{0}, std::size_t{8}, std::size_t{4096}}) {
+        for (const std::size_t attachment_bytes :
+             {std::size_t{0}, std::size_t{8}, std::size_t{4096}}) {
             const Bytes bytes = frame_of(body_bytes, attachment_bytes);
             const auto header = peek_frame(bytes, kFrameBytesMax);
             REQUIRE(header);
@@ -76,18 +79,24 @@ TEST_CASE("schemas/frame: another protocol is recognised from its fifth byte") {
 }
 
 TEST_CASE("schemas/frame: a version or kind that this side does not speak is refused") {
-    CHECK(frame_refusal(patched_frame(frame_of(8), 5, std::uint8_t{0})) == ErrorCode::unsupported_version);
-    CHECK(frame_refusal(patched_frame(frame_of(8), 5, std::uint8_t{2})) == ErrorCode::unsupported_version);
-    CHECK(frame_refusal(patched_frame(frame_of(8), 6, std::uint8_t{0})) == ErrorCode::malformed_message);
-    CHECK(frame_refusal(patched_frame(frame_of(8), 6, std::uint8_t{6})) == ErrorCode::malformed_message);
-    CHECK(frame_refusal(patched_frame(frame_of(8), 6, std::uint8_t{255})) == ErrorCode::malformed_message);
+    CHECK(frame_refusal(patched_frame(frame_of(8), 5, std::uint8_t{0})) ==
+          ErrorCode::unsupported_version);
+    CHECK(frame_refusal(patched_frame(frame_of(8), 5, std::uint8_t{2})) ==
+          ErrorCode::unsupported_version);
+    CHECK(frame_refusal(patched_frame(frame_of(8), 6, std::uint8_t{0})) ==
+          ErrorCode::malformed_message);
+    CHECK(frame_refusal(patched_frame(frame_of(8), 6, std::uint8_t{6})) ==
+          ErrorCode::malformed_message);
+    CHECK(frame_refusal(patched_frame(frame_of(8), 6, std::uint8_t{255})) ==
+          ErrorCode::malformed_message);
 }
 
 TEST_CASE("schemas/frame: a frame over the receiver's limit is refused from its header alone") {
     const Bytes bytes = frame_of(8, 4096);
     CHECK(frame_refusal(bytes, bytes.size()) == ErrorCode::ok);
     CHECK(frame_refusal(bytes, bytes.size() - 1) == ErrorCode::frame_too_large);
-    CHECK(frame_refusal(patched_frame(bytes, 0, std::uint32_t{0xFFFFFFF8})) == ErrorCode::frame_too_large);
+    CHECK(frame_refusal(patched_frame(bytes, 0, std::uint32_t{0xFFFFFFF8})) ==
+          ErrorCode::frame_too_large);
 }
 
 TEST_CASE("schemas/frame: lengths that disagree are refused") {
@@ -97,7 +106,8 @@ TEST_CASE("schemas/frame: lengths that disagree are refused") {
     for (const std::uint32_t body_bytes : {25u, 26u, 4096u, 0x7FFFFFFFu, 0xFFFFFFF8u, 0xFFFFFFFFu})
         CHECK(frame_refusal(patched_frame(bytes, 16, body_bytes)) == ErrorCode::malformed_message);
     const auto body_over_limit = static_cast<std::uint32_t>(kBodyBytesMax + 1);
-    const Bytes large = patched_frame(patched_frame(bytes, 0, std::uint32_t{16u << 20}), 16, body_over_limit);
+    const Bytes large =
+        patched_frame(patched_frame(bytes, 0, std::uint32_t{16u << 20}), 16, body_over_limit);
     CHECK(frame_refusal(large) == ErrorCode::malformed_message);
 }
 
@@ -112,7 +122,9 @@ TEST_CASE("schemas/frame: opening any cut of a frame fails without reading past 
     CHECK(open_frame(longer).error().code == ErrorCode::malformed_message);
 }
 
-TEST_CASE("schemas/frame: a flipped bit of header or body is caught; attachments have their own checksum") {
+TEST_CASE(
+    "schemas/frame: a flipped bit of header or body is caught; attachments have their own "
+    "checksum") {
     Bytes bytes = frame_of(20, 8);
     const std::size_t covered = kFrameHeaderBytes + 20;
     for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
@@ -128,5 +140,6 @@ TEST_CASE("schemas/frame: the padding behind a body is zero") {
     const Bytes body(3, std::byte{0xFF});
     Bytes frame(framed_bytes(3), std::byte{0xEE});
     write_frame(frame, FrameKind::response, Api::ping, 1, body, 0);
-    for (std::size_t at = kFrameHeaderBytes + 3; at < frame.size(); ++at) CHECK(frame[at] == std::byte{0});
+    for (std::size_t at = kFrameHeaderBytes + 3; at < frame.size(); ++at)
+        CHECK(frame[at] == std::byte{0});
 }

@@ -1,6 +1,6 @@
-#include <doctest/doctest.h>
-
 #include <casc/wire/rpc.hpp>
+
+#include <doctest/doctest.h>
 
 #include <cstring>
 #include <random>
@@ -14,7 +14,9 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-Bytes copied(std::span<const std::byte> bytes) { return {bytes.begin(), bytes.end()}; }
+Bytes copied(std::span<const std::byte> bytes) {
+    return {bytes.begin(), bytes.end()};
+}
 
 template <class Message>
 Bytes encoded(const Message& message) {
@@ -90,7 +92,8 @@ TEST_CASE("schemas/messages: every request and reply is valid with nothing in it
 TEST_CASE("schemas/messages: an encoder can be used again, also through a builder") {
     Encoder encoder;
     const Bytes first = copied(encoder.encode(create_orders()));
-    const auto built = encoder.build([](flatbuffers::FlatBufferBuilder& b) { return fb::CreateProduce(b, 7, 3, 2); });
+    const auto built = encoder.build(
+        [](flatbuffers::FlatBufferBuilder& b) { return fb::CreateProduce(b, 7, 3, 2); });
     const auto* produce = view<fb::Produce>(built).value();
     CHECK(produce->topic_id() == 7);
     CHECK(produce->partition() == 3);
@@ -100,7 +103,8 @@ TEST_CASE("schemas/messages: an encoder can be used again, also through a builde
 
 TEST_CASE("schemas/messages: nothing, garbage, and a body cut anywhere are refused") {
     CHECK(decode<fb::CreateTopic>({}).error().code == ErrorCode::malformed_message);
-    CHECK(decode<fb::CreateTopic>(Bytes(64, std::byte{0xFF})).error().code == ErrorCode::malformed_message);
+    CHECK(decode<fb::CreateTopic>(Bytes(64, std::byte{0xFF})).error().code ==
+          ErrorCode::malformed_message);
     fb::HelloT hello;
     hello.client_id = "someone";
     hello.software = "casc-cpp";
@@ -129,7 +133,8 @@ TEST_CASE("schemas/messages: random damage is refused or read without harm") {
     for (int round = 0; round < 20'000; ++round) {
         Bytes damaged = whole;
         for (std::size_t i = random() % 3 + 1; i > 0; --i)
-            damaged[random() % damaged.size()] = static_cast<std::byte>(random() % 3 == 0 ? 0xFF : random());
+            damaged[random() % damaged.size()] =
+                static_cast<std::byte>(random() % 3 == 0 ? 0xFF : random());
         const auto decoded = decode<fb::DescribeGroupReply>(damaged);
         if (!decoded) ++refused;
     }
@@ -137,7 +142,8 @@ TEST_CASE("schemas/messages: random damage is refused or read without harm") {
 }
 
 TEST_CASE("schemas/messages: one string named a million times does not unpack to a terabyte") {
-    CHECK(decode<fb::JoinGroup>(join_with_one_topic_many_times(10, 100)).value().topics.size() == 10);
+    CHECK(decode<fb::JoinGroup>(join_with_one_topic_many_times(10, 100)).value().topics.size() ==
+          10);
     const Bytes bomb = join_with_one_topic_many_times(1'000'000, 3u << 20);
     REQUIRE(bomb.size() <= kBodyBytesMax);
     CHECK(view<fb::JoinGroup>(bomb).has_value());  // looking costs nothing
@@ -156,7 +162,8 @@ TEST_CASE("schemas/messages: one table named a million times is refused") {
 
 TEST_CASE("schemas/messages: as many small tables as a body can hold are accepted") {
     fb::FetchT fetch;
-    for (int i = 0; i < 10'000; ++i) fetch.sources.push_back(std::make_unique<fb::FetchSourceT>());
+    for (int i = 0; i < 10'000; ++i)
+        fetch.sources.push_back(std::make_unique<fb::FetchSourceT>());
     CHECK(decode<fb::Fetch>(encoded(fetch)).value().sources.size() == 10'000);
 }
 

@@ -1,6 +1,6 @@
-#include <doctest/doctest.h>
-
 #include <casc/types/result.hpp>
+
+#include <doctest/doctest.h>
 
 #include <memory>
 #include <string>
@@ -37,7 +37,8 @@ TEST_CASE("schemas/result: holds a value or an error") {
     CHECK(failed.error().detail == "odd");
 }
 
-TEST_CASE("schemas/result: CASC_TRY hands the value on, or returns the error of the first failure") {
+TEST_CASE(
+    "schemas/result: CASC_TRY hands the value on, or returns the error of the first failure") {
     CHECK(*quarter(12) == 3);
     CHECK(quarter(6).error().detail == "odd");
     CHECK(must_be_even(2).has_value());
@@ -70,11 +71,16 @@ TEST_CASE("schemas/result: the error keeps its advice when it travels") {
     CHECK(pass_on().error().retry_after_ms == 250);
 }
 
-TEST_CASE("schemas/result: a loop over the value of a temporary result does not walk over freed memory") {
-    const auto make = []() -> Result<std::vector<std::string>> { return std::vector<std::string>(3, std::string(64, 'x')); };
+TEST_CASE(
+    "schemas/result: a loop over the value of a temporary result does not walk over freed memory") {
+    const auto make = []() -> Result<std::vector<std::string>> {
+        return std::vector<std::string>(3, std::string(64, 'x'));
+    };
     std::size_t bytes = 0;
-    for (const std::string& text : *make()) bytes += text.size();
+    for (const std::string& text : *make())
+        bytes += text.size();
     CHECK(bytes == 192);
-    static_assert(std::is_same_v<decltype(*make()), std::vector<std::string>>, "by value: its life is extended");
+    static_assert(std::is_same_v<decltype(*make()), std::vector<std::string>>,
+                  "by value: its life is extended");
     static_assert(std::is_same_v<decltype(make().error()), Error>);
 }

@@ -1,8 +1,9 @@
-// The words of casc as types: what they allow is tested here, what they forbid in tests/compile_fail.
-#include <doctest/doctest.h>
-
+// The words of casc as types: what they allow is tested here, what they forbid in
+// tests/compile_fail.
 #include <casc/types/units.hpp>
 #include <casc/types/vocabulary.hpp>
+
+#include <doctest/doctest.h>
 
 #include <algorithm>
 #include <array>
@@ -39,16 +40,20 @@ TEST_CASE("schemas/vocabulary: a log id gives back the topic, partition and lane
     }
 }
 
-TEST_CASE("schemas/vocabulary: the big-endian bytes of log ids sort by topic, then partition, then lane") {
+TEST_CASE(
+    "schemas/vocabulary: the big-endian bytes of log ids sort by topic, then partition, then "
+    "lane") {
     const auto key = [](LogId log) {
         std::array<unsigned char, 8> bytes{};
-        for (unsigned i = 0; i < 8; ++i) bytes[i] = static_cast<unsigned char>(log.value() >> (56 - 8 * i));
+        for (unsigned i = 0; i < 8; ++i)
+            bytes[i] = static_cast<unsigned char>(log.value() >> (56 - 8 * i));
         return bytes;
     };
     std::vector<LogId> expected;
     for (const std::uint32_t topic : {1u, 2u, 255u, 256u, 0xFFFFFFFFu})
         for (const std::uint32_t partition : {0u, 1u, 255u, 256u, kPartitionsMax - 1})
-            for (const Lane lane : kLanes) expected.emplace_back(TopicId(topic), PartitionId(partition), lane);
+            for (const Lane lane : kLanes)
+                expected.emplace_back(TopicId(topic), PartitionId(partition), lane);
     std::vector<LogId> shuffled = expected;
     std::shuffle(shuffled.begin(), shuffled.end(), std::mt19937(2));
     std::sort(shuffled.begin(), shuffled.end(), [&](LogId a, LogId b) { return key(a) < key(b); });

@@ -18,9 +18,12 @@ struct BackupFixture : StoreFixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(BackupFixture, "storage/backup: a restored store has what was durable at the time, and goes on") {
+TEST_CASE_FIXTURE(
+    BackupFixture,
+    "storage/backup: a restored store has what was durable at the time, and goes on") {
     must_open();
-    for (int i = 0; i < 50; ++i) settle(append(log_of(1), {std::to_string(i) + std::string(3000, '.')}));
+    for (int i = 0; i < 50; ++i)
+        settle(append(log_of(1), {std::to_string(i) + std::string(3000, '.')}));
     settle(*store->put(StateTable::group, "g", "1"));
     const auto expected = read(log_of(1));
     const auto bytes = back_up("/backup");
@@ -43,7 +46,8 @@ TEST_CASE_FIXTURE(BackupFixture, "storage/backup: a restored store has what was 
     CHECK(read(log_of(1), 50) == Events{"new", "newer"});
 }
 
-TEST_CASE_FIXTURE(BackupFixture, "storage/backup: a folder that is not empty is refused, and the store goes on") {
+TEST_CASE_FIXTURE(BackupFixture,
+                  "storage/backup: a folder that is not empty is refused, and the store goes on") {
     must_open();
     settle(append(log_of(1), {"a"}));
     REQUIRE(back_up("/backup"));
@@ -57,14 +61,16 @@ TEST_CASE_FIXTURE(BackupFixture, "storage/backup: a folder that is not empty is 
 
 TEST_CASE_FIXTURE(BackupFixture, "storage/backup: a damaged backup is not restored") {
     must_open();
-    for (int i = 0; i < 50; ++i) settle(append(log_of(1), {std::string(3000, '.')}));
+    for (int i = 0; i < 50; ++i)
+        settle(append(log_of(1), {std::string(3000, '.')}));
     REQUIRE(back_up("/backup"));
     const auto names = disk->list("/backup/rocks");
     REQUIRE(names);
     for (const auto& name : *names) {
         const std::filesystem::path path = std::filesystem::path("/backup/rocks") / name;
         const auto content = disk->read_file(path);
-        if (name.ends_with(".sst") && content->size() > 5'000) simulated.flip_bit(path, content->size() / 2, 3);
+        if (name.ends_with(".sst") && content->size() > 5'000)
+            simulated.flip_bit(path, content->size() / 2, 3);
     }
     const auto restored = restore_store(*disk, "/backup", "/restored");
     REQUIRE(!restored);

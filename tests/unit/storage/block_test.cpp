@@ -9,7 +9,8 @@
 
 using namespace casc::storage;
 
-TEST_CASE("storage/block: a block is aligned, large enough and counted until its last reference goes") {
+TEST_CASE(
+    "storage/block: a block is aligned, large enough and counted until its last reference goes") {
     BlockPool pool(10000, 1 << 20);
     {
         auto first = pool.take(1);
@@ -71,10 +72,12 @@ TEST_CASE("storage/block: blocks handed between threads come back whole") {
                 const auto block = pool.take(1);
                 std::memset(block.bytes().data(), t, 64);
                 const auto other = block;
-                for (const auto byte : other.bytes().first(64)) wrong += byte != static_cast<std::byte>(t);
+                for (const auto byte : other.bytes().first(64))
+                    wrong += byte != static_cast<std::byte>(t);
             }
         });
-    for (auto& thread : threads) thread.join();
+    for (auto& thread : threads)
+        thread.join();
     CHECK(wrong == 0);
     CHECK(pool.bytes_in_use() == 0);
 }

@@ -1,5 +1,5 @@
-// The two real disks, in a directory for tests. Where the kernel or the file system has no io_uring or O_DIRECT, the
-// io_uring cases say so and pass on.
+// The two real disks, in a directory for tests. Where the kernel or the file system has no io_uring
+// or O_DIRECT, the io_uring cases say so and pass on.
 
 #include <casc/storage/block.hpp>
 #include <casc/storage/disk.hpp>
@@ -11,9 +11,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <set>
-
 #include <poll.h>
+#include <set>
 #include <unistd.h>
 
 using namespace casc;
@@ -23,7 +22,8 @@ namespace {
 
 struct TestDirectory {
     TestDirectory()
-        : path(std::filesystem::temp_directory_path() / ("casc_disk_test_" + std::to_string(::getpid()))) {
+        : path(std::filesystem::temp_directory_path() /
+               ("casc_disk_test_" + std::to_string(::getpid()))) {
         std::filesystem::remove_all(path);
         std::filesystem::create_directories(path);
     }
@@ -63,12 +63,15 @@ bool readable_within(int descriptor, int milliseconds) {
 
 }  // namespace
 
-TEST_CASE("storage/disk: several writes in flight, of one chunk and of many, all land where they should") {
+TEST_CASE(
+    "storage/disk: several writes in flight, of one chunk and of many, all land where they "
+    "should") {
     on_each_disk([](Disk& disk, const std::filesystem::path& directory) {
         BlockPool pool(1_MiB, 8_MiB);
         const auto queue = disk.make_write_queue(8).value();
         const auto file = queue->open(directory / "data", 4_MiB).value();
-        const std::size_t sizes[] = {4_KiB, 128_KiB, 132_KiB, 1_MiB, 4_KiB, 512_KiB, 8_KiB, 300_KiB};
+        const std::size_t sizes[] = {4_KiB, 128_KiB, 132_KiB, 1_MiB,
+                                     4_KiB, 512_KiB, 8_KiB,   300_KiB};
         std::vector<BlockRef> blocks;
         std::uint64_t position = 0;
         for (std::size_t i = 0; i < 8; ++i) {
@@ -77,7 +80,8 @@ TEST_CASE("storage/disk: several writes in flight, of one chunk and of many, all
             position += sizes[i];
         }
         std::vector<WriteCompletion> completed;
-        while (completed.size() < 8) queue->wait(completed);
+        while (completed.size() < 8)
+            queue->wait(completed);
         std::set<std::uint64_t> tokens;
         for (const auto& completion : completed) {
             CHECK(completion.result.has_value());
@@ -88,7 +92,8 @@ TEST_CASE("storage/disk: several writes in flight, of one chunk and of many, all
         for (std::size_t i = 0; i < 8; ++i) {
             const auto into = pool.take(sizes[i]);
             CHECK(file->read(position, into.bytes().first(sizes[i])).value() == sizes[i]);
-            CHECK(text_of(into.bytes().first(sizes[i])) == std::string(sizes[i], static_cast<char>('a' + i)));
+            CHECK(text_of(into.bytes().first(sizes[i])) ==
+                  std::string(sizes[i], static_cast<char>('a' + i)));
             position += sizes[i];
         }
     });
@@ -104,7 +109,8 @@ TEST_CASE("storage/disk: more chunks than the kernel may hold are still written"
         file->submit_write(0, a.bytes(), 1);
         file->submit_write(24_MiB, b.bytes(), 2);
         std::vector<WriteCompletion> completed;
-        while (completed.size() < 2) queue->wait(completed);
+        while (completed.size() < 2)
+            queue->wait(completed);
         const auto into = pool.take(4_KiB);
         for (const std::uint64_t position : {std::uint64_t{0}, std::uint64_t{24_MiB - 4_KiB}}) {
             REQUIRE(file->read(position, into.bytes().first(4_KiB)).value() == 4_KiB);
@@ -115,7 +121,9 @@ TEST_CASE("storage/disk: more chunks than the kernel may hold are still written"
     });
 }
 
-TEST_CASE("storage/disk: the event descriptor tells of completions and of wake(), and poll() takes it back") {
+TEST_CASE(
+    "storage/disk: the event descriptor tells of completions and of wake(), and poll() takes it "
+    "back") {
     const TestDirectory directory;
     const auto disk = make_uring_disk(directory.path);
     if (!disk) return;
@@ -127,8 +135,10 @@ TEST_CASE("storage/disk: the event descriptor tells of completions and of wake()
     CHECK_FALSE(readable_within(queue->event_fd(), 0));
     file->submit_write(0, block.bytes(), 1);
     REQUIRE(readable_within(queue->event_fd(), 30'000));
-    while (completed.empty()) queue->poll(completed);
-    while (readable_within(queue->event_fd(), 0)) queue->poll(completed);
+    while (completed.empty())
+        queue->poll(completed);
+    while (readable_within(queue->event_fd(), 0))
+        queue->poll(completed);
     CHECK(completed.size() == 1);
     queue->wake();
     CHECK(readable_within(queue->event_fd(), 0));
@@ -227,7 +237,9 @@ TEST_CASE("storage/disk: the best disk is io_uring or says why not") {
     CHECK(std::filesystem::is_empty(directory.path));  // the probe leaves nothing behind
 }
 
-TEST_CASE("storage/disk: a journal on a real disk recovers what was durable while segments are recycled") {
+TEST_CASE(
+    "storage/disk: a journal on a real disk recovers what was durable while segments are "
+    "recycled") {
     on_each_disk([](Disk& disk, const std::filesystem::path& directory) {
         const JournalOptions options{.directory = directory / "journal",
                                      .segment_bytes = 1_MiB,
@@ -245,7 +257,8 @@ TEST_CASE("storage/disk: a journal on a real disk recovers what was durable whil
             const auto journal = Journal::open(disk, options, check, ignore, report).value();
             for (; written < 500; ++written) {
                 const auto bytes = 100 + written * 97 % 60000;
-                auto block = filled_block(pool, kEntryHeaderBytes + bytes, static_cast<int>('a' + written % 26));
+                auto block = filled_block(pool, kEntryHeaderBytes + bytes,
+                                          static_cast<int>('a' + written % 26));
                 const auto crc = wire::crc32c(block.bytes().subspan(kEntryHeaderBytes, bytes));
                 while (!journal->can_submit(bytes)) {
                     journal->wait();
@@ -253,7 +266,8 @@ TEST_CASE("storage/disk: a journal on a real disk recovers what was durable whil
                 }
                 journal->submit(std::move(block), bytes, crc, 1);
             }
-            while (journal->writes_in_flight() > 0) journal->wait();
+            while (journal->writes_in_flight() > 0)
+                journal->wait();
             CHECK(journal->durable_through() == JournalSequence(501));
         }
         std::uint64_t last = 0;
@@ -264,7 +278,8 @@ TEST_CASE("storage/disk: a journal on a real disk recovers what was durable whil
             if (entry.record_count == 0) return Result<void>();
             const auto letter = static_cast<std::byte>('a' + (last - 2) % 26);
             right = right && entry.body.size() == 100 + (last - 2) * 97 % 60000;
-            for (const auto byte : entry.body) right = right && byte == letter;
+            for (const auto byte : entry.body)
+                right = right && byte == letter;
             return Result<void>();
         };
         REQUIRE(Journal::open(disk, options, check, visit, report));

@@ -1,5 +1,4 @@
 #include "entry_builder.hpp"
-
 #include "store_fixture.hpp"
 
 namespace casc::storage {
@@ -12,11 +11,13 @@ struct EntryFixture {
         return builder.block().bytes().subspan(kEntryHeaderBytes, builder.body_bytes());
     }
     void fill() {
-        builder.add_batch(log_of(1), RetentionClass::day, batch_of({"a", "b"}), Offset(5), EpochNanos(7), 9, 2);
+        builder.add_batch(log_of(1), RetentionClass::day, batch_of({"a", "b"}), Offset(5),
+                          EpochNanos(7), 9, 2);
         builder.add(RecordKind::put, 17, {}, "key", "some value");
         builder.add(RecordKind::erase, 17, {}, "other key", {});
         const std::uint64_t number = 77;
-        builder.add(RecordKind::trim, 0, log_of(1), {}, {reinterpret_cast<const char*>(&number), 8});
+        builder.add(RecordKind::trim, 0, log_of(1), {},
+                    {reinterpret_cast<const char*>(&number), 8});
         builder.add(RecordKind::erase_log, 0, log_of(2), {}, {});
     }
     std::uint32_t crc() { return EntryBuilder(builder).finish().body_crc; }
@@ -65,7 +66,8 @@ TEST_CASE_FIXTURE(EntryFixture, "storage/entry: any flipped bit is found, wherev
         CHECK(!check_entry_body(bytes, good));
         bytes[i / 8] ^= mask;
     }
-    for (std::size_t cut = 0; cut < bytes.size(); ++cut) CHECK(!check_entry_body(bytes.first(cut), good));
+    for (std::size_t cut = 0; cut < bytes.size(); ++cut)
+        CHECK(!check_entry_body(bytes.first(cut), good));
 }
 
 TEST_CASE_FIXTURE(EntryFixture, "storage/entry: room is told exactly") {

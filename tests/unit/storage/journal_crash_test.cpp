@@ -1,5 +1,5 @@
-// Random runs with power cuts at random places, checked against a model. The seed is printed when a run fails;
-// CASC_TEST_SEED repeats it.
+// Random runs with power cuts at random places, checked against a model. The seed is printed when a
+// run fails; CASC_TEST_SEED repeats it.
 
 #include "journal_fixture.hpp"
 
@@ -11,8 +11,8 @@ using namespace casc::storage;
 
 namespace {
 
-// What the journal promised: every acknowledged entry that was not recycled is there; what is there is an unbroken
-// run of sequences; and every body is the last one that was given that sequence.
+// What the journal promised: every acknowledged entry that was not recycled is there; what is there
+// is an unbroken run of sequences; and every body is the last one that was given that sequence.
 struct CrashRun : JournalFixture {
     explicit CrashRun(std::uint64_t seed) : JournalFixture(seed), random(seed) {
         options.segment_bytes = 32_KiB;
@@ -26,7 +26,8 @@ struct CrashRun : JournalFixture {
     }
 
     void append_something() {
-        std::string body = "round " + std::to_string(round) + " entry " + std::to_string(counter++) + " ";
+        std::string body =
+            "round " + std::to_string(round) + " entry " + std::to_string(counter++) + " ";
         body.resize(body.size() + (draw(0, 3) == 0 ? draw(0, 15000) : draw(0, 400)), 'z');
         if (!journal->can_submit(body.size())) return;
         const auto sequence = append(body).value();
@@ -57,14 +58,17 @@ struct CrashRun : JournalFixture {
             if (opened) break;
             REQUIRE_MESSAGE(opened.error().code == ErrorCode::io_failed, opened.error().message());
             REQUIRE_FALSE(disk.powered());
-            forget_what_was_cut();  // its opening mark may have survived in the place of a cut entry
+            forget_what_was_cut();  // its opening mark may have survived in the place of a cut
+                                    // entry
             disk.power_on();
         }
         check_recovered();
     }
 
     // Entries behind the cut are gone for good; their sequences are given out again.
-    void forget_what_was_cut() { submitted.erase(submitted.upper_bound(report.last.value()), submitted.end()); }
+    void forget_what_was_cut() {
+        submitted.erase(submitted.upper_bound(report.last.value()), submitted.end());
+    }
 
     void check_recovered() {
         const auto last = report.last.value();
@@ -134,12 +138,14 @@ TEST_CASE("storage/journal: no flipped bit in an entry goes unnoticed") {
         CrashRun run(seed);
         run.options.segments_max = 40;
         run.open_after_crash();
-        for (int i = 0; i < 30; ++i) run.append_something();
+        for (int i = 0; i < 30; ++i)
+            run.append_something();
         run.settle();
         run.journal->submit_closing_mark();
         run.close();
         // Where the entries lie, but for the closing mark itself, which nothing proves.
-        std::vector<std::pair<std::string, std::uint64_t>> bytes;  // file, position of every byte that a checksum covers
+        std::vector<std::pair<std::string, std::uint64_t>>
+            bytes;  // file, position of every byte that a checksum covers
         const auto names = run.disk.list("/data").value();
         for (const auto& name : names) {
             const auto content = run.disk.content("/data/" + name);
@@ -149,7 +155,8 @@ TEST_CASE("storage/journal: no flipped bit in an entry goes unnoticed") {
                 if (header.magic == 0 || header.flags == kEntryClosingMark) break;
                 for (std::uint64_t i = 0; i < kEntryHeaderBytes + header.body_bytes; ++i)
                     bytes.emplace_back("/data/" + name, position + i);
-                position += align_up<std::uint64_t>(kEntryHeaderBytes + header.body_bytes, kBlockAlignment);
+                position +=
+                    align_up<std::uint64_t>(kEntryHeaderBytes + header.body_bytes, kBlockAlignment);
             }
         }
         const auto& [path, position] = bytes[run.draw(0, bytes.size() - 1)];
@@ -157,7 +164,8 @@ TEST_CASE("storage/journal: no flipped bit in an entry goes unnoticed") {
         const auto before = run.disk.change_count();
         const auto opened = run.open();
         if (opened) {
-            // The very first entry cannot be told from a recycled segment: its absence shows in what is first.
+            // The very first entry cannot be told from a recycled segment: its absence shows in
+            // what is first.
             REQUIRE(path == bytes.front().first);
             REQUIRE(position < kEntryHeaderBytes);
             REQUIRE(run.report.first > JournalSequence(1));

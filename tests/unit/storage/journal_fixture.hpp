@@ -29,7 +29,8 @@ struct JournalFixture {
     explicit JournalFixture(std::uint64_t seed = 1) : disk(seed) {}
     ~JournalFixture() { journal.reset(); }
 
-    // --- verbs ----------------------------------------------------------------------------------------------------
+    // --- verbs
+    // ----------------------------------------------------------------------------------------------------
 
     // Opens the journal; recovered() is what it found.
     Result<void> open() {
@@ -37,11 +38,14 @@ struct JournalFixture {
         sequences.clear();
         auto opened = Journal::open(
             disk, options,
-            [](std::span<const std::byte> body, std::uint32_t crc) { return wire::crc32c(body) == crc; },
+            [](std::span<const std::byte> body, std::uint32_t crc) {
+                return wire::crc32c(body) == crc;
+            },
             [&](const RecoveredEntry& entry) {
                 sequences.push_back(entry.sequence.value());
                 if (entry.record_count > 0)
-                    found.emplace_back(reinterpret_cast<const char*>(entry.body.data()), entry.body.size());
+                    found.emplace_back(reinterpret_cast<const char*>(entry.body.data()),
+                                       entry.body.size());
                 return visit_result;
             },
             report);
@@ -58,13 +62,15 @@ struct JournalFixture {
         auto block = pool.take(kEntryHeaderBytes + body.size());
         std::memcpy(block.bytes().data() + kEntryHeaderBytes, body.data(), body.size());
         const auto crc = wire::crc32c(std::as_bytes(std::span(body)));
-        while (!journal->can_submit(body.size()) && journal->writes_in_flight() > 0) journal->wait();
+        while (!journal->can_submit(body.size()) && journal->writes_in_flight() > 0)
+            journal->wait();
         REQUIRE(journal->can_submit(body.size()));
         return journal->submit(std::move(block), body.size(), crc, 1);
     }
     // Until everything submitted has completed.
     void settle() {
-        while (journal->writes_in_flight() > 0) journal->wait();
+        while (journal->writes_in_flight() > 0)
+            journal->wait();
     }
     void append_durably(std::string_view body) {
         const auto sequence = append(body);
@@ -82,13 +88,15 @@ struct JournalFixture {
         journal.reset();
     }
 
-    // --- looking --------------------------------------------------------------------------------------------------
+    // --- looking
+    // --------------------------------------------------------------------------------------------------
 
     [[nodiscard]] const Bodies& recovered() const { return found; }
     [[nodiscard]] static std::filesystem::path segment(unsigned number) {
         return "/data/journal-00000" + std::to_string(number) + ".seg";
     }
-    // Where the n-th 4 KiB block of a segment starts: small entries take one each, the opening mark the first.
+    // Where the n-th 4 KiB block of a segment starts: small entries take one each, the opening mark
+    // the first.
     static constexpr std::uint64_t block(std::uint64_t n) { return n * kBlockAlignment; }
     [[nodiscard]] EntryHeader header_at(unsigned number, std::uint64_t position) const {
         EntryHeader header;

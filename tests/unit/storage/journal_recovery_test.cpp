@@ -1,4 +1,5 @@
-// The journal after a crash or damage: a torn tail is cut, damage is refused and nothing is modified.
+// The journal after a crash or damage: a torn tail is cut, damage is refused and nothing is
+// modified.
 
 #include "journal_fixture.hpp"
 
@@ -14,21 +15,25 @@ struct RecoveryFixture : JournalFixture {
         const auto opened = open();
         REQUIRE_FALSE(opened.has_value());
         CHECK(opened.error().code == ErrorCode::data_corrupt);
-        CHECK_MESSAGE(opened.error().detail.find(named) != std::string::npos, opened.error().detail);
+        CHECK_MESSAGE(opened.error().detail.find(named) != std::string::npos,
+                      opened.error().detail);
         CHECK(disk.change_count() == before);
         CHECK(sequences.empty());  // and nothing was visited
     }
     // Entries 2, 3, ... of one block each behind the opening mark, all durable.
     void write_durably(std::initializer_list<std::string_view> bodies) {
         must_open();
-        for (const auto body : bodies) append_durably(body);
+        for (const auto body : bodies)
+            append_durably(body);
     }
     // Changes the header at `position` and makes its checksum right again.
-    void reseal(unsigned number, std::uint64_t position, const std::function<void(EntryHeader&)>& change) {
+    void reseal(unsigned number, std::uint64_t position,
+                const std::function<void(EntryHeader&)>& change) {
         auto header = header_at(number, position);
         change(header);
         header.header_crc = wire::crc32c(std::as_bytes(std::span(&header, 1)).first(60));
-        edit(number, position, std::string_view(reinterpret_cast<const char*>(&header), sizeof header));
+        edit(number, position,
+             std::string_view(reinterpret_cast<const char*>(&header), sizeof header));
     }
     void edit(unsigned number, std::uint64_t position, std::string_view bytes) {
         auto content = disk.content(segment(number));
@@ -39,12 +44,14 @@ struct RecoveryFixture : JournalFixture {
 
 }  // namespace
 
-// --- torn tails -----------------------------------------------------------------------------------------------------
+// --- torn tails
+// -----------------------------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a torn last entry is cut on recovery") {
     write_durably({"alpha", "beta"});
     close();
-    disk.flip_bit(segment(0), block(2) + kEntryHeaderBytes, 0);  // beta's body; nobody knows that beta was complete
+    disk.flip_bit(segment(0), block(2) + kEntryHeaderBytes,
+                  0);  // beta's body; nobody knows that beta was complete
     must_open();
     CHECK(recovered() == Bodies{"alpha"});
     CHECK(report.last == JournalSequence(2));
@@ -64,7 +71,8 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a torn header is cut like a
     CHECK(recovered() == Bodies{"alpha"});
 }
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: an entry complete behind an incomplete one is cut with it") {
+TEST_CASE_FIXTURE(RecoveryFixture,
+                  "storage/journal: an entry complete behind an incomplete one is cut with it") {
     disk.set_write_delay(50, 50);
     must_open();
     append("lost");
@@ -81,8 +89,10 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: an entry complete behind an
     CHECK(recovered() == Bodies{"instead"});
 }
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: stale entries of an older generation never come back") {
-    // Two entries of one generation in flight together; the first is lost, the second stays on disk.
+TEST_CASE_FIXTURE(RecoveryFixture,
+                  "storage/journal: stale entries of an older generation never come back") {
+    // Two entries of one generation in flight together; the first is lost, the second stays on
+    // disk.
     disk.set_write_delay(50, 50);
     must_open();
     append("lost");
@@ -90,8 +100,8 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: stale entries of an older g
     settle();
     close();
     edit(0, block(1), std::string(kBlockAlignment, '\0'));
-    // The first recovery cuts both; its opening mark takes the place of the first, so `stale` with the very next
-    // sequence lies right behind it.
+    // The first recovery cuts both; its opening mark takes the place of the first, so `stale` with
+    // the very next sequence lies right behind it.
     must_open();
     REQUIRE(journal->next_sequence() == stale);
     REQUIRE(header_at(0, block(2)).sequence == stale.value());
@@ -103,8 +113,11 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: stale entries of an older g
     CHECK(report.torn_entries == 0);
 }
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: without the raised generation a stale entry would be taken for damage") {
-    // What protects the test above: an entry of the *same* generation behind the tail that knows it durable is damage.
+TEST_CASE_FIXTURE(
+    RecoveryFixture,
+    "storage/journal: without the raised generation a stale entry would be taken for damage") {
+    // What protects the test above: an entry of the *same* generation behind the tail that knows it
+    // durable is damage.
     write_durably({"a", "b", "c"});
     close();
     const auto generation = header_at(0, block(3)).generation;
@@ -117,11 +130,14 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: without the raised generati
     CHECK(report.generation == generation + 2);
 }
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: cut entries in another segment do not come back either") {
+TEST_CASE_FIXTURE(RecoveryFixture,
+                  "storage/journal: cut entries in another segment do not come back either") {
     disk.set_write_delay(50, 50);
     must_open();
-    // Three entries that fill segment 0, then two in flight: the first ends segment 0, the second starts segment 1.
-    for (int i = 0; i < 14; ++i) append_durably("x");
+    // Three entries that fill segment 0, then two in flight: the first ends segment 0, the second
+    // starts segment 1.
+    for (int i = 0; i < 14; ++i)
+        append_durably("x");
     append("lost");
     append("stale, first of segment 1");
     settle();
@@ -131,7 +147,8 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: cut entries in another segm
     CHECK(recovered().size() == 14);
     CHECK(report.torn_entries == 1);
     // The segment was blanked: it cannot be taken for the start of the journal later.
-    CHECK(disk.content(segment(1)).substr(0, kBlockAlignment) == std::string(kBlockAlignment, '\0'));
+    CHECK(disk.content(segment(1)).substr(0, kBlockAlignment) ==
+          std::string(kBlockAlignment, '\0'));
     REQUIRE(crash_and_open());
     CHECK(recovered().size() == 14);
     append_durably("next");
@@ -139,22 +156,29 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: cut entries in another segm
     CHECK(recovered().back() == "next");
 }
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a half blanked segment is not taken for damage") {
+TEST_CASE_FIXTURE(RecoveryFixture,
+                  "storage/journal: a half blanked segment is not taken for damage") {
     must_open();
-    for (int i = 0; i < 40; ++i) append_durably(std::string(1000, 'x'));
+    for (int i = 0; i < 40; ++i)
+        append_durably(std::string(1000, 'x'));
     close();
-    // Blanking of segment 0 was torn: its first sector (with the header) survived, the rest of the block did not.
+    // Blanking of segment 0 was torn: its first sector (with the header) survived, the rest of the
+    // block did not.
     edit(0, 512, std::string(kBlockAlignment - 512, '\0'));
     // The first entry is the opening mark, which has no body to miss: nothing to see.
     must_open();
     CHECK(report.first == JournalSequence(1));
 }
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a half blanked segment with a body is skipped, its successor starts the chain") {
+TEST_CASE_FIXTURE(RecoveryFixture,
+                  "storage/journal: a half blanked segment with a body is skipped, its successor "
+                  "starts the chain") {
     must_open();
-    for (int i = 0; i < 40; ++i) append_durably(std::string(1000, 'x'));
+    for (int i = 0; i < 40; ++i)
+        append_durably(std::string(1000, 'x'));
     journal->recycle_through(JournalSequence(16));
-    while (journal->usage().segments_free == 0) journal->wait();  // segment 0 is blank: the chain starts in segment 1
+    while (journal->usage().segments_free == 0)
+        journal->wait();  // segment 0 is blank: the chain starts in segment 1
     close();
     edit(1, 512, std::string(kBlockAlignment - 512, '\0'));
     must_open();
@@ -162,7 +186,9 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a half blanked segment with
     CHECK(report.last == JournalSequence(41));
 }
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: an entry that does not continue the one before it is no part of the chain") {
+TEST_CASE_FIXTURE(
+    RecoveryFixture,
+    "storage/journal: an entry that does not continue the one before it is no part of the chain") {
     write_durably({"alpha", "beta"});
     close();
     const auto right = disk.content(segment(0));
@@ -182,9 +208,11 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: an entry that does not cont
     }
 }
 
-// --- damage ---------------------------------------------------------------------------------------------------------
+// --- damage
+// ---------------------------------------------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a damaged body below a later durable_through is refused") {
+TEST_CASE_FIXTURE(RecoveryFixture,
+                  "storage/journal: a damaged body below a later durable_through is refused") {
     write_durably({"alpha", "beta", "gamma"});
     close();
     disk.flip_bit(segment(0), block(1) + kEntryHeaderBytes + 2, 5);
@@ -192,7 +220,8 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a damaged body below a late
     must_refuse("journal-000000.seg' position 4096: entry 2");  // and again: nothing was touched
 }
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a damaged header below a later durable_through is refused") {
+TEST_CASE_FIXTURE(RecoveryFixture,
+                  "storage/journal: a damaged header below a later durable_through is refused") {
     write_durably({"alpha", "beta", "gamma"});
     close();
     for (std::uint64_t byte = 0; byte < kEntryHeaderBytes; ++byte) {
@@ -204,7 +233,9 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a damaged header below a la
     CHECK(recovered() == Bodies{"alpha", "beta", "gamma"});
 }
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: the closing mark turns damage of the last entry from torn into refused") {
+TEST_CASE_FIXTURE(
+    RecoveryFixture,
+    "storage/journal: the closing mark turns damage of the last entry from torn into refused") {
     write_durably({"alpha"});
     journal->submit_closing_mark();
     close();
@@ -212,16 +243,19 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: the closing mark turns dama
     must_refuse("entry 2");
 }
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a damaged opening mark is refused once something follows") {
+TEST_CASE_FIXTURE(RecoveryFixture,
+                  "storage/journal: a damaged opening mark is refused once something follows") {
     write_durably({"alpha"});
     close();
     disk.flip_bit(segment(0), 20, 1);
     must_refuse("no segment starts with an intact entry");
 }
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: damage to the first entry of a later segment is refused") {
+TEST_CASE_FIXTURE(RecoveryFixture,
+                  "storage/journal: damage to the first entry of a later segment is refused") {
     must_open();
-    for (int i = 0; i < 20; ++i) append_durably("x");
+    for (int i = 0; i < 20; ++i)
+        append_durably("x");
     close();
     disk.flip_bit(segment(1), 30, 2);
     must_refuse("entry 17");
@@ -229,7 +263,8 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: damage to the first entry o
 
 TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a vanished segment in the middle is refused") {
     must_open();
-    for (int i = 0; i < 40; ++i) append_durably("x");
+    for (int i = 0; i < 40; ++i)
+        append_durably("x");
     close();
     REQUIRE(disk.remove_file(segment(1)));
     must_refuse("entry 17");
@@ -247,9 +282,10 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: segments of another journal
     must_refuse("another journal");
 }
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a look-alike of an entry in a payload is not believed") {
-    // A producer sends a block that is a perfect header: newest generation, knows everything durable. It cannot know
-    // the salt.
+TEST_CASE_FIXTURE(RecoveryFixture,
+                  "storage/journal: a look-alike of an entry in a payload is not believed") {
+    // A producer sends a block that is a perfect header: newest generation, knows everything
+    // durable. It cannot know the salt.
     EntryHeader forged = {.magic = 0x314C4E4A43534143,
                           .generation = 7,
                           .record_count = 1,
@@ -264,14 +300,14 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a look-alike of an entry in
                           .header_crc = 0};
     forged.header_crc = wire::crc32c(std::as_bytes(std::span(&forged, 1)).first(60));
     std::string body(2 * kBlockAlignment, 'p');
-    body.replace(kBlockAlignment - kEntryHeaderBytes, sizeof forged, reinterpret_cast<const char*>(&forged),
-                 sizeof forged);
+    body.replace(kBlockAlignment - kEntryHeaderBytes, sizeof forged,
+                 reinterpret_cast<const char*>(&forged), sizeof forged);
     must_open();
     append_durably("before");
     append_durably(body);
     close();
-    REQUIRE(header_at(0, block(3)).sequence == 1000);              // it lies where an entry could be
-    disk.flip_bit(segment(0), block(2) + kEntryHeaderBytes, 0);    // tear the entry around it
+    REQUIRE(header_at(0, block(3)).sequence == 1000);            // it lies where an entry could be
+    disk.flip_bit(segment(0), block(2) + kEntryHeaderBytes, 0);  // tear the entry around it
     must_open();
     CHECK(recovered() == Bodies{"before"});
     CHECK(report.generation == 2);
@@ -283,7 +319,8 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a look-alike of an entry in
     must_refuse("1000");
 }
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: what the visitor refuses stops the opening, nothing modified") {
+TEST_CASE_FIXTURE(RecoveryFixture,
+                  "storage/journal: what the visitor refuses stops the opening, nothing modified") {
     write_durably({"alpha"});
     close();
     visit_result = Error(ErrorCode::data_version, "not mine");
@@ -298,21 +335,28 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: verify reads the same and c
     close();
     const auto before = disk.change_count();
     Bodies seen;
-    const auto check = [](std::span<const std::byte> body, std::uint32_t crc) { return wire::crc32c(body) == crc; };
+    const auto check = [](std::span<const std::byte> body, std::uint32_t crc) {
+        return wire::crc32c(body) == crc;
+    };
     const auto visit = [&](const RecoveredEntry& entry) {
-        if (entry.record_count > 0) seen.emplace_back(reinterpret_cast<const char*>(entry.body.data()), entry.body.size());
+        if (entry.record_count > 0)
+            seen.emplace_back(reinterpret_cast<const char*>(entry.body.data()), entry.body.size());
         return Result<void>();
     };
     REQUIRE(Journal::verify(disk, options.directory, check, visit, report));
     CHECK(seen == Bodies{"alpha", "beta"});
     CHECK(disk.change_count() == before);
     disk.flip_bit(segment(0), block(1) + kEntryHeaderBytes, 0);
-    CHECK(Journal::verify(disk, options.directory, check, visit, report).error().code == ErrorCode::data_corrupt);
+    CHECK(Journal::verify(disk, options.directory, check, visit, report).error().code ==
+          ErrorCode::data_corrupt);
 }
 
-// --- files ----------------------------------------------------------------------------------------------------------
+// --- files
+// ----------------------------------------------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a segment that was half made does not keep a full disk from coming up") {
+TEST_CASE_FIXTURE(
+    RecoveryFixture,
+    "storage/journal: a segment that was half made does not keep a full disk from coming up") {
     write_durably({"alpha"});
     close();
     disk.set_content(segment(1), disk.content(segment(1)).substr(0, 10000));
@@ -323,7 +367,9 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a segment that was half mad
     append_durably("beta");
 }
 
-TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a first start on a full disk says so and leaves nothing half made") {
+TEST_CASE_FIXTURE(
+    RecoveryFixture,
+    "storage/journal: a first start on a full disk says so and leaves nothing half made") {
     disk.set_capacity(100000);
     CHECK(open().error().code == ErrorCode::disk_full);
     CHECK(disk.list("/data").value() == std::vector<std::string>{"journal-000000.seg"});

@@ -8,7 +8,9 @@
 namespace casc::storage {
 
 namespace {
-LogId log_number(std::uint32_t i) { return {TopicId(1 + i / 4), PartitionId(0), kLanes[i % 4]}; }
+LogId log_number(std::uint32_t i) {
+    return {TopicId(1 + i / 4), PartitionId(0), kLanes[i % 4]};
+}
 }  // namespace
 
 TEST_CASE("storage/log_index: a log is found again with everything that was set") {
@@ -52,20 +54,23 @@ TEST_CASE("storage/log_index: listing is in order and of the range, also after e
             previous = slot.log;
             found[slot.log] = slot.end;
         });
-        CHECK(found == std::map(expected.lower_bound(first.value()), expected.upper_bound(last.value())));
+        CHECK(found ==
+              std::map(expected.lower_bound(first.value()), expected.upper_bound(last.value())));
     }
     CHECK(index.size() == expected.size());
 }
 
 TEST_CASE("storage/log_index: a hundred thousand idle logs take at most 64 bytes each") {
     LogIndex index;
-    for (std::uint32_t i = 0; i < 100'000; ++i) index.set(log_number(i), LogRow{});
+    for (std::uint32_t i = 0; i < 100'000; ++i)
+        index.set(log_number(i), LogRow{});
     index.for_each(LogId(0), LogId(~0ull), [](const LogIndex::Slot&) {});
     MESSAGE("bytes per log: " << index.memory_bytes() / 100'000);
     CHECK(index.memory_bytes() <= 64 * 100'000);
 }
 
-TEST_CASE_FIXTURE(StoreFixture, "storage/log_index: a store of a hundred thousand logs starts with all of them") {
+TEST_CASE_FIXTURE(StoreFixture,
+                  "storage/log_index: a store of a hundred thousand logs starts with all of them") {
     options.journal.segment_bytes = 4_MiB;
     options.checkpoint_bytes = 8_MiB;
     options.unflushed_bytes_max = 16_MiB;
@@ -87,7 +92,8 @@ TEST_CASE_FIXTURE(StoreFixture, "storage/log_index: a store of a hundred thousan
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - before;
     MESSAGE("restart with 100,000 logs: " << took.count() << " s");
     CHECK(store->stats().logs == 100'000);
-    for (std::uint32_t i = 0; i < 100'000; i += 9'973) CHECK(read(log_number(i)) == Events{"one"});
+    for (std::uint32_t i = 0; i < 100'000; i += 9'973)
+        CHECK(read(log_number(i)) == Events{"one"});
 }
 
 }  // namespace casc::storage

@@ -6,7 +6,8 @@ namespace {
 
 struct RetentionFixture : StoreFixture {
     void fill(LogId log, int count) {
-        for (int i = 0; i < count; ++i) settle(append(log, {std::string(6000, static_cast<char>('a' + i % 26))}));
+        for (int i = 0; i < count; ++i)
+            settle(append(log, {std::string(6000, static_cast<char>('a' + i % 26))}));
     }
     std::uint64_t sst_bytes() { return store->stats().sst_bytes; }
     std::uint64_t slices() { return store->stats().slices; }
@@ -14,7 +15,8 @@ struct RetentionFixture : StoreFixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(RetentionFixture, "storage/retention: slices below every low-water mark go, with their files") {
+TEST_CASE_FIXTURE(RetentionFixture,
+                  "storage/retention: slices below every low-water mark go, with their files") {
     must_open();
     fill(log_of(1), 200);
     drain();
@@ -32,7 +34,8 @@ TEST_CASE_FIXTURE(RetentionFixture, "storage/retention: slices below every low-w
     CHECK(read(log_of(1), 190).size() == 10);
 }
 
-TEST_CASE_FIXTURE(RetentionFixture, "storage/retention: one living log keeps its slice, until it is erased") {
+TEST_CASE_FIXTURE(RetentionFixture,
+                  "storage/retention: one living log keeps its slice, until it is erased") {
     must_open();
     fill(log_of(1), 5);
     fill(log_of(2), 1);
@@ -49,7 +52,9 @@ TEST_CASE_FIXTURE(RetentionFixture, "storage/retention: one living log keeps its
     CHECK(read(log_of(1), 5).size() == 3);
 }
 
-TEST_CASE_FIXTURE(RetentionFixture, "storage/retention: a slice with little alive is rewritten and keeps that little") {
+TEST_CASE_FIXTURE(
+    RetentionFixture,
+    "storage/retention: a slice with little alive is rewritten and keeps that little") {
     must_open();
     // Log 2 has a little in every slice.
     for (int i = 0; i < 40; ++i) {
@@ -70,22 +75,32 @@ TEST_CASE_FIXTURE(RetentionFixture, "storage/retention: a slice with little aliv
     CHECK(read(log_of(2)) == expected);
 }
 
-TEST_CASE_FIXTURE(RetentionFixture, "storage/retention: a reader of a dropped slice gets what is left") {
+TEST_CASE_FIXTURE(RetentionFixture,
+                  "storage/retention: a reader of a dropped slice gets what is left") {
     must_open();
     fill(log_of(1), 200);
     drain();
-    const auto first = read_cold({.token = 1, .log = log_of(1), .from = Offset(0), .until = Offset(200), .bytes_max = 8_KiB});
+    const auto first = read_cold({.token = 1,
+                                  .log = log_of(1),
+                                  .from = Offset(0),
+                                  .until = Offset(200),
+                                  .bytes_max = 8_KiB});
     REQUIRE(first);
     REQUIRE(store->trim(log_of(1), Offset(190)));
     reclaim();
     // The reader's place is in a slice that is gone.
-    const auto next = read_cold({.token = 2, .log = log_of(1), .from = Offset(1), .until = Offset(200), .bytes_max = 8_KiB});
+    const auto next = read_cold({.token = 2,
+                                 .log = log_of(1),
+                                 .from = Offset(1),
+                                 .until = Offset(200),
+                                 .bytes_max = 8_KiB});
     REQUIRE(next);
     REQUIRE(!next->empty());
     CHECK(wire::BatchView::parse(next->front().bytes)->base_offset() == Offset(190));
 }
 
-TEST_CASE_FIXTURE(RetentionFixture, "storage/retention: a full disk refuses events, not the means to make room") {
+TEST_CASE_FIXTURE(RetentionFixture,
+                  "storage/retention: a full disk refuses events, not the means to make room") {
     must_open();
     fill(log_of(1), 100);
     drain();
@@ -101,12 +116,14 @@ TEST_CASE_FIXTURE(RetentionFixture, "storage/retention: a full disk refuses even
     CHECK(refused.error().code == ErrorCode::disk_full);
     CHECK(error_info(refused.error().code).retryable);
     CHECK(!store->put(StateTable::group, "g", "1"));
-    while (store->congested() && !store->failure()) {  // with what it took before: it has room for that
+    while (store->congested() &&
+           !store->failure()) {  // with what it took before: it has room for that
         store->submit();
         poll();
     }
     if (const auto again = try_append(log_of(1), {std::string(6000, 'x')}); !again)
-        CHECK(again.error().code == ErrorCode::disk_full);  // producers are told, not left waiting for an answer
+        CHECK(again.error().code ==
+              ErrorCode::disk_full);  // producers are told, not left waiting for an answer
     CHECK(!store->failure());
     REQUIRE(store->trim(log_of(1), store->log_state(log_of(1))->end));
     reclaim();

@@ -4,7 +4,6 @@
 #include <casc/storage/simulated_disk.hpp>
 
 #include <doctest/doctest.h>
-
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
@@ -22,8 +21,11 @@ constexpr std::size_t kFileBytes = 64 << 10;
 
 struct OpenFile {
     explicit OpenFile(SimulatedDisk& disk)
-        : queue(disk.make_write_queue(16).value()), file(queue->open("/file", kFileBytes).value()) {}
-    void write(std::uint64_t position, const BlockRef& block) { file->submit_write(position, block.bytes(), position); }
+        : queue(disk.make_write_queue(16).value()),
+          file(queue->open("/file", kFileBytes).value()) {}
+    void write(std::uint64_t position, const BlockRef& block) {
+        file->submit_write(position, block.bytes(), position);
+    }
     std::unique_ptr<WriteQueue> queue;
     std::unique_ptr<DurableFile> file;
     std::vector<WriteCompletion> completed;
@@ -37,7 +39,9 @@ BlockRef letters(BlockPool& pool, char letter) {
 
 }  // namespace
 
-TEST_CASE("storage/simulated_disk: a completed write survives a crash, an incomplete one in any of three ways") {
+TEST_CASE(
+    "storage/simulated_disk: a completed write survives a crash, an incomplete one in any of three "
+    "ways") {
     std::set<std::string> fates;
     for (std::uint64_t seed = 0; seed < 60; ++seed) {
         SimulatedDisk disk(seed);
@@ -75,7 +79,8 @@ TEST_CASE("storage/simulated_disk: writes complete in another order than they we
         blocks.push_back(letters(pool, static_cast<char>('a' + i)));
         open.write(i * 4096, blocks.back());
     }
-    while (open.completed.size() < 10) open.queue->wait(open.completed);
+    while (open.completed.size() < 10)
+        open.queue->wait(open.completed);
     CHECK_FALSE(std::is_sorted(open.completed.begin(), open.completed.end(),
                                [](const auto& x, const auto& y) { return x.token < y.token; }));
 }
@@ -86,7 +91,8 @@ TEST_CASE("storage/simulated_disk: the same seed crashes the same way") {
         BlockPool pool(4096, 1 << 20);
         OpenFile open(disk);
         const auto block = letters(pool, 'x');
-        for (std::uint64_t i = 0; i < 16; ++i) open.write(i * 4096, block);
+        for (std::uint64_t i = 0; i < 16; ++i)
+            open.write(i * 4096, block);
         open.queue->poll(open.completed);
         disk.crash();
         return disk.content("/file");
@@ -122,14 +128,16 @@ TEST_CASE("storage/simulated_disk: commands fail, fill, slow and cut the power")
     }
     SUBCASE("a full disk refuses what is new and takes what has its place") {
         disk.set_capacity(disk.bytes_used() + 100);
-        CHECK(disk.replace_file("/small", std::string(101, 's')).error().code == ErrorCode::disk_full);
+        CHECK(disk.replace_file("/small", std::string(101, 's')).error().code ==
+              ErrorCode::disk_full);
         CHECK(disk.free_bytes("/").value() == 100);
         CHECK(write());
     }
     SUBCASE("a slow write takes the polls it was told to") {
         disk.set_write_delay(5, 5);
         open.write(0, block);
-        for (int i = 0; i < 5; ++i) open.queue->poll(open.completed);
+        for (int i = 0; i < 5; ++i)
+            open.queue->poll(open.completed);
         CHECK(open.completed.empty());
         open.queue->poll(open.completed);
         CHECK(open.completed.size() == 1);
@@ -169,11 +177,13 @@ TEST_CASE("storage/simulated_disk: small files and locks are durable and exclusi
     auto after = disk.lock("/a/LOCK");
     CHECK(after.has_value());  // whoever held it died with the power
     *lock = nullptr;
-    CHECK(disk.lock("/a/LOCK").error().code == ErrorCode::data_locked);  // and cannot give up the new one
+    CHECK(disk.lock("/a/LOCK").error().code ==
+          ErrorCode::data_locked);  // and cannot give up the new one
     CHECK(disk.read_file("/gone").error().code == ErrorCode::data_missing);
 }
 
-// --- as RocksDB's file system ---------------------------------------------------------------------------------------
+// --- as RocksDB's file system
+// ---------------------------------------------------------------------------------------
 
 namespace {
 
@@ -194,7 +204,9 @@ struct RocksFixture {
         REQUIRE(current->NewDirectory(path, {}, &directory, nullptr).ok());
         REQUIRE(directory->Fsync({}, nullptr).ok());
     }
-    bool exists(const std::string& path) { return file_system().FileExists(path, {}, nullptr).ok(); }
+    bool exists(const std::string& path) {
+        return file_system().FileExists(path, {}, nullptr).ok();
+    }
 
     SimulatedDisk disk;
     std::shared_ptr<rocksdb::FileSystem> current;
@@ -223,7 +235,8 @@ TEST_CASE("storage/simulated_disk: bytes appended and not synced are cut somewhe
     std::set<bool> shorter;
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
         SimulatedDisk disk(seed);
-        const auto files = std::static_pointer_cast<rocksdb::FileSystem>(disk.rocksdb_file_system());
+        const auto files =
+            std::static_pointer_cast<rocksdb::FileSystem>(disk.rocksdb_file_system());
         std::unique_ptr<rocksdb::FSWritableFile> file;
         REQUIRE(files->NewWritableFile("/log", {}, &file, nullptr).ok());
         REQUIRE(file->Append("synced", {}, nullptr).ok());

@@ -1,6 +1,5 @@
 #include "checkpoint.hpp"
 #include "slice_directory.hpp"
-
 #include "store_fixture.hpp"
 
 namespace casc::storage {
@@ -17,8 +16,8 @@ struct SliceFixture {
         std::vector<Rocks::Opened> opened;
         rocks = std::move(*Rocks::open(disk, "/rocks", 1_MiB, Rocks::Mode::create, opened));
         slices = std::move(*SliceSet::adopt(*rocks, std::move(opened)));
-        checkpointer = std::make_unique<Checkpointer>(*rocks, *slices, "/ingest", 1_MiB, JournalSequence(0),
-                                                      Checkpointer::AppliedByClass{});
+        checkpointer = std::make_unique<Checkpointer>(
+            *rocks, *slices, "/ingest", 1_MiB, JournalSequence(0), Checkpointer::AppliedByClass{});
     }
     // An entry with one batch of one event, and a checkpoint of it.
     void store(LogId log, RetentionClass retention, std::uint64_t base, std::int64_t now) {
@@ -68,7 +67,9 @@ TEST_CASE_FIXTURE(SliceFixture, "storage/slice: the directory says which slice h
     CHECK(parts(log_of(2)).empty());
 }
 
-TEST_CASE_FIXTURE(SliceFixture, "storage/slice: parts of a log never overlap, also when it changes its class and back") {
+TEST_CASE_FIXTURE(
+    SliceFixture,
+    "storage/slice: parts of a log never overlap, also when it changes its class and back") {
     store(log_of(1), RetentionClass::hour, 0, 0);
     store(log_of(1), RetentionClass::week, 1, 1);
     store(log_of(1), RetentionClass::hour, 2, 2);
@@ -96,7 +97,8 @@ TEST_CASE_FIXTURE(SliceFixture, "storage/slice: names carry class, number and ag
     CHECK(slices->current(RetentionClass::day) == nullptr);
 }
 
-TEST_CASE_FIXTURE(SliceFixture, "storage/slice: a cursor finds the batch that holds an offset, or the next one") {
+TEST_CASE_FIXTURE(SliceFixture,
+                  "storage/slice: a cursor finds the batch that holds an offset, or the next one") {
     store(log_of(1), RetentionClass::hour, 10, 0);
     store(log_of(1), RetentionClass::hour, 11, 0);
     store(log_of(2), RetentionClass::hour, 0, 0);

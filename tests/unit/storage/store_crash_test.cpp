@@ -1,5 +1,5 @@
-// The promise of the store, kept through power cuts at every place: what was durable is there, what is there is a
-// prefix of what was appended, and no offset is used twice.
+// The promise of the store, kept through power cuts at every place: what was durable is there, what
+// is there is a prefix of what was appended, and no offset is used twice.
 
 #include "store_fixture.hpp"
 
@@ -28,7 +28,9 @@ struct CrashRounds : StoreFixture {
     }
 
     std::uint32_t any_topic() { return 1 + static_cast<std::uint32_t>(random() % 5); }
-    RetentionClass class_of(std::uint32_t topic) const { return static_cast<RetentionClass>(topic % 3); }
+    RetentionClass class_of(std::uint32_t topic) const {
+        return static_cast<RetentionClass>(topic % 3);
+    }
 
     // Works until the power goes or `steps` are done.
     void work(int steps) {
@@ -96,7 +98,8 @@ struct CrashRounds : StoreFixture {
             // Whole batches come back, so the first one may begin before the low-water mark.
             const Events found = read(log_of(topic), start);
             REQUIRE(found.size() >= end - start);
-            CHECK(std::equal(found.rbegin(), found.rbegin() + static_cast<std::ptrdiff_t>(end - start),
+            CHECK(std::equal(found.rbegin(),
+                             found.rbegin() + static_cast<std::ptrdiff_t>(end - start),
                              expected.events.rbegin()));
             expected.trimmed = start;
         }
@@ -121,7 +124,8 @@ struct CrashRounds : StoreFixture {
         }
         // The next round starts from what survived.
         row_history.clear();
-        for (const auto& [key, value] : found) row_history.push_back({JournalSequence(0), key, value});
+        for (const auto& [key, value] : found)
+            row_history.push_back({JournalSequence(0), key, value});
     }
 
     struct RowPut {
@@ -137,7 +141,9 @@ struct CrashRounds : StoreFixture {
 
 }  // namespace
 
-TEST_CASE("storage/store_crash: nothing durable is lost and nothing is invented, whenever the power goes") {
+TEST_CASE(
+    "storage/store_crash: nothing durable is lost and nothing is invented, whenever the power "
+    "goes") {
     const std::uint64_t first = seed_of(1);
     const std::uint64_t count = std::getenv("CASC_TEST_SEED") != nullptr ? 1 : 12;
     for (std::uint64_t seed = first; seed < first + count; ++seed) {
@@ -175,11 +181,14 @@ TEST_CASE("storage/store_crash: a crash during recovery is recovered from") {
     }
 }
 
-TEST_CASE_FIXTURE(StoreFixture, "storage/store_crash: offsets seen before they were durable are not given out again") {
+TEST_CASE_FIXTURE(
+    StoreFixture,
+    "storage/store_crash: offsets seen before they were durable are not given out again") {
     must_open();
     std::uint64_t floor = 0;
     for (int round = 0; round < 4; ++round) {
-        const auto ceiling = store->log_state(log_of(1)) ? store->log_state(log_of(1))->end.value() + 10 : 10;
+        const auto ceiling =
+            store->log_state(log_of(1)) ? store->log_state(log_of(1))->end.value() + 10 : 10;
         settle(*store->reserve(log_of(1), Offset(ceiling)));
         const auto seen = append(log_of(1), {"seen"});
         CHECK(seen.base.value() >= floor);
@@ -189,9 +198,10 @@ TEST_CASE_FIXTURE(StoreFixture, "storage/store_crash: offsets seen before they w
     }
 }
 
-// RocksDB deleted the SST files whose record in the MANIFEST had failed to be synced; the record was there all the same,
-// and the next start refused a MANIFEST that named files which were gone.
-TEST_CASE("store: a MANIFEST write that fails does not take along the files that the MANIFEST may name") {
+// RocksDB deleted the SST files whose record in the MANIFEST had failed to be synced; the record
+// was there all the same, and the next start refused a MANIFEST that named files which were gone.
+TEST_CASE(
+    "store: a MANIFEST write that fails does not take along the files that the MANIFEST may name") {
     int frozen = 0;
     for (std::uint64_t writes = 0; writes < 40; ++writes) {
         CAPTURE(writes);
@@ -203,7 +213,8 @@ TEST_CASE("store: a MANIFEST write that fails does not take along the files that
             const auto ticket = fixture.try_append(log_of(1), {std::string(8000, 'x')});
             if (!ticket) break;
             fixture.settle(*ticket);
-            if (fixture.store->durable_through() >= ticket->sequence) durable = ticket->base.value() + 1;
+            if (fixture.store->durable_through() >= ticket->sequence)
+                durable = ticket->base.value() + 1;
         }
         static_cast<void>(fixture.store->drain());
         if (fixture.store->failure()) ++frozen;

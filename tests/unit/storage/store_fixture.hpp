@@ -1,5 +1,6 @@
 #pragma once
-// A store on a simulated disk, with bounds so small that every path is taken, and the verbs the store tests speak in.
+// A store on a simulated disk, with bounds so small that every path is taken, and the verbs the
+// store tests speak in.
 
 #include <casc/storage/simulated_disk.hpp>
 #include <casc/storage/store.hpp>
@@ -27,7 +28,8 @@ using Events = std::vector<std::string>;
 // A batch with one event per text.
 inline std::vector<std::byte> batch_of(const Events& events) {
     wire::BatchBuilder builder;
-    for (const auto& event : events) builder.add_payload(std::as_bytes(std::span(event)), EpochNanos(1));
+    for (const auto& event : events)
+        builder.add_payload(std::as_bytes(std::span(event)), EpochNanos(1));
     std::vector<std::byte> bytes;
     builder.finish({}, bytes);
     return bytes;
@@ -73,7 +75,8 @@ struct StoreFixture {
         if (!root.empty()) std::filesystem::remove_all(root);
     }
 
-    // --- verbs ----------------------------------------------------------------------------------------------------
+    // --- verbs
+    // ----------------------------------------------------------------------------------------------------
 
     Result<void> open() {
         store.reset();
@@ -96,7 +99,8 @@ struct StoreFixture {
         drain();
         must_open();
     }
-    AppendTicket append(LogId log, const Events& events, RetentionClass retention = RetentionClass::unlimited) {
+    AppendTicket append(LogId log, const Events& events,
+                        RetentionClass retention = RetentionClass::unlimited) {
         while (store->congested() && !store->failure()) {  // what a broker does
             store->submit();
             poll();
@@ -130,25 +134,32 @@ struct StoreFixture {
         return events;
     }
     // The same, until it fails.
-    std::optional<Error> read_into(Events& events, LogId log, std::uint64_t from = 0, std::size_t bytes_max = 64_KiB) {
+    std::optional<Error> read_into(Events& events, LogId log, std::uint64_t from = 0,
+                                   std::size_t bytes_max = 64_KiB) {
         const auto state = store->log_state(log);
         const std::uint64_t end = state ? state->end.value() : 0;
         while (from < end) {
             std::vector<BatchRef> batches;
             if (!store->read_tail(log, Offset(from), Offset(end), bytes_max, batches)) {
-                auto cold = read_cold({.token = 1, .log = log, .from = Offset(from), .until = Offset(end), .bytes_max = bytes_max});
+                auto cold = read_cold({.token = 1,
+                                       .log = log,
+                                       .from = Offset(from),
+                                       .until = Offset(end),
+                                       .bytes_max = bytes_max});
                 if (!cold) return cold.error();
                 batches = std::move(*cold);
             }
             if (batches.empty()) break;
-            for (auto& event : events_of(batches)) events.push_back(std::move(event));
+            for (auto& event : events_of(batches))
+                events.push_back(std::move(event));
             from = wire::BatchView::parse(batches.back().bytes)->end_offset().value();
         }
         return std::nullopt;
     }
     Result<std::vector<BatchRef>> read_cold(const ReadRequest& request) {
         store->post_read(request);
-        while (answers.empty() && !store->failure()) poll();
+        while (answers.empty() && !store->failure())
+            poll();
         REQUIRE(!answers.empty());
         auto batches = std::move(answers.front().batches);
         answers.erase(answers.begin());
@@ -156,7 +167,9 @@ struct StoreFixture {
     }
     std::map<std::string, std::string> rows(StateTable table) {
         std::map<std::string, std::string> found;
-        store->scan(table, [&](std::string_view key, std::string_view value) { found.emplace(key, value); });
+        store->scan(table, [&](std::string_view key, std::string_view value) {
+            found.emplace(key, value);
+        });
         return found;
     }
     void reclaim() {
@@ -165,7 +178,8 @@ struct StoreFixture {
         drain();
     }
     void use_real_disk() {
-        root = std::filesystem::temp_directory_path() / ("casc_store_test_" + std::to_string(::getpid()));
+        root = std::filesystem::temp_directory_path() /
+               ("casc_store_test_" + std::to_string(::getpid()));
         std::filesystem::remove_all(root);
         std::filesystem::create_directories(root);
         std::string why;

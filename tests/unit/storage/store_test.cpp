@@ -14,7 +14,8 @@ TEST_CASE_FIXTURE(StoreFixture, "storage/store: what was appended is read back f
     CHECK(read(log_of(1), 1) == Events{"a", "b", "c"});  // whole batches
 }
 
-TEST_CASE_FIXTURE(StoreFixture, "storage/store: the durable end moves when the entry is durable, once per call") {
+TEST_CASE_FIXTURE(StoreFixture,
+                  "storage/store: the durable end moves when the entry is durable, once per call") {
     must_open();
     append(log_of(1), {"a"});
     const auto last = append(log_of(1), {"b", "c"});
@@ -49,24 +50,31 @@ TEST_CASE_FIXTURE(StoreFixture, "storage/store: durable events outlive a power c
     CHECK(store->log_state(log_of(1))->end == Offset(2));
 }
 
-TEST_CASE_FIXTURE(StoreFixture, "storage/store: many checkpoints and slices later every event is there, in order") {
+TEST_CASE_FIXTURE(
+    StoreFixture,
+    "storage/store: many checkpoints and slices later every event is there, in order") {
     must_open();
     std::map<std::uint32_t, Events> expected;
     for (int i = 0; i < 600; ++i) {
         const std::uint32_t topic = 1 + static_cast<std::uint32_t>(i) % 3;
         Events events{std::to_string(i), std::string(static_cast<std::size_t>(i) * 7 % 4000, 'x')};
-        settle(append(log_of(topic), events, topic == 1 ? RetentionClass::hour : RetentionClass::unlimited));
+        settle(append(log_of(topic), events,
+                      topic == 1 ? RetentionClass::hour : RetentionClass::unlimited));
         expected[topic].insert(expected[topic].end(), events.begin(), events.end());
     }
     drain();
     CHECK(store->stats().checkpoints > 3);
     CHECK(store->stats().slices > 3);
-    for (const auto& [topic, events] : expected) CHECK(read(log_of(topic)) == events);
+    for (const auto& [topic, events] : expected)
+        CHECK(read(log_of(topic)) == events);
     restart();
-    for (const auto& [topic, events] : expected) CHECK(read(log_of(topic)) == events);
+    for (const auto& [topic, events] : expected)
+        CHECK(read(log_of(topic)) == events);
 }
 
-TEST_CASE_FIXTURE(StoreFixture, "storage/store: state rows are put, replaced and erased, and outlive a power cut") {
+TEST_CASE_FIXTURE(
+    StoreFixture,
+    "storage/store: state rows are put, replaced and erased, and outlive a power cut") {
     must_open();
     REQUIRE(store->put(StateTable::group, "g1", "one"));
     REQUIRE(store->put(StateTable::group, "g2", "two"));
@@ -79,7 +87,8 @@ TEST_CASE_FIXTURE(StoreFixture, "storage/store: state rows are put, replaced and
     CHECK(rows(StateTable::topic) == std::map<std::string, std::string>{{"g1", "topic"}});
 }
 
-TEST_CASE_FIXTURE(StoreFixture, "storage/store: a read crosses from RocksDB into memory without a gap") {
+TEST_CASE_FIXTURE(StoreFixture,
+                  "storage/store: a read crosses from RocksDB into memory without a gap") {
     must_open();
     Events expected;
     for (int i = 0; i < 200; ++i) {
@@ -92,9 +101,11 @@ TEST_CASE_FIXTURE(StoreFixture, "storage/store: a read crosses from RocksDB into
     CHECK(store->stats().cold_reads > 0);
 }
 
-TEST_CASE_FIXTURE(StoreFixture, "storage/store: trimmed events are not read and erased logs are gone") {
+TEST_CASE_FIXTURE(StoreFixture,
+                  "storage/store: trimmed events are not read and erased logs are gone") {
     must_open();
-    for (int i = 0; i < 10; ++i) append(log_of(1), {std::to_string(i)});
+    for (int i = 0; i < 10; ++i)
+        append(log_of(1), {std::to_string(i)});
     append(log_of(2), {"x"});
     drain();
     REQUIRE(store->trim(log_of(1), Offset(4)));
@@ -102,12 +113,15 @@ TEST_CASE_FIXTURE(StoreFixture, "storage/store: trimmed events are not read and 
     restart();
     CHECK(store->log_state(log_of(1))->start == Offset(4));
     CHECK(!store->log_state(log_of(2)));
-    const auto batches = read_cold({.token = 9, .log = log_of(1), .from = Offset(0), .until = Offset(10), .bytes_max = 1_MiB});
+    const auto batches = read_cold(
+        {.token = 9, .log = log_of(1), .from = Offset(0), .until = Offset(10), .bytes_max = 1_MiB});
     REQUIRE(batches);
     CHECK(events_of(*batches) == Events{"4", "5", "6", "7", "8", "9"});
 }
 
-TEST_CASE_FIXTURE(StoreFixture, "storage/store: a reservation keeps offsets from being used twice after a crash only") {
+TEST_CASE_FIXTURE(
+    StoreFixture,
+    "storage/store: a reservation keeps offsets from being used twice after a crash only") {
     must_open();
     settle(*store->reserve(log_of(1), Offset(100)));
     settle(append(log_of(1), {"a"}));
@@ -143,16 +157,19 @@ TEST_CASE_FIXTURE(StoreFixture, "storage/store: batches are found by the time of
     CHECK(store->find_time(log_of(1), EpochNanos(0))->offset == Offset(0));
     CHECK(store->find_time(log_of(1), EpochNanos(1001))->offset == Offset(0));
     for (std::uint64_t i = 1; i < 60; ++i) {
-        const auto found = store->find_time(log_of(1), EpochNanos(1002 + static_cast<std::int64_t>(i - 1) * 10));
+        const auto found =
+            store->find_time(log_of(1), EpochNanos(1002 + static_cast<std::int64_t>(i - 1) * 10));
         REQUIRE(found);
         CHECK(found->offset == Offset(2 * i));
     }
     CHECK(store->find_time(log_of(1), EpochNanos(5000))->offset == Offset(120));
 }
 
-TEST_CASE_FIXTURE(StoreFixture, "storage/store: a bound in bytes becomes a start on a batch boundary") {
+TEST_CASE_FIXTURE(StoreFixture,
+                  "storage/store: a bound in bytes becomes a start on a batch boundary") {
     must_open();
-    for (int i = 0; i < 100; ++i) settle(append(log_of(1), {std::string(3000, 'x'), "second"}));
+    for (int i = 0; i < 100; ++i)
+        settle(append(log_of(1), {std::string(3000, 'x'), "second"}));
     drain();
     const std::size_t batch_bytes = batch_of({std::string(3000, 'x'), "second"}).size();
     CHECK(*store->start_for_bytes(log_of(1), 1_GiB) == Offset(0));
@@ -172,7 +189,8 @@ TEST_CASE_FIXTURE(StoreFixture, "storage/store: a second process is refused") {
     CHECK(second.error().code == ErrorCode::data_locked);
 }
 
-TEST_CASE_FIXTURE(StoreFixture, "storage/store: a folder of a newer format is refused and left alone") {
+TEST_CASE_FIXTURE(StoreFixture,
+                  "storage/store: a folder of a newer format is refused and left alone") {
     must_open();
     restart();
     store.reset();
@@ -191,11 +209,18 @@ TEST_CASE_FIXTURE(StoreFixture, "storage/store: missing parts are noticed at the
     const auto empty_folder = [&](const char* folder) {
         const auto names = disk->list(options.directory / folder);
         REQUIRE(names);
-        for (const auto& name : *names) REQUIRE(disk->remove_file(options.directory / folder / name));
+        for (const auto& name : *names)
+            REQUIRE(disk->remove_file(options.directory / folder / name));
     };
-    SUBCASE("journal") { empty_folder("journal"); }
-    SUBCASE("RocksDB") { empty_folder("rocks"); }
-    SUBCASE("FORMAT") { REQUIRE(disk->remove_file(options.directory / "FORMAT")); }
+    SUBCASE("journal") {
+        empty_folder("journal");
+    }
+    SUBCASE("RocksDB") {
+        empty_folder("rocks");
+    }
+    SUBCASE("FORMAT") {
+        REQUIRE(disk->remove_file(options.directory / "FORMAT"));
+    }
     CHECK(open().error().code == ErrorCode::data_missing);
 }
 
@@ -227,7 +252,8 @@ TEST_CASE_FIXTURE(StoreFixture, "storage/store: a failed journal write freezes t
     CHECK(!store->drain());
 }
 
-TEST_CASE_FIXTURE(StoreFixture, "storage/store: a failed checkpoint freezes the store and loses nothing") {
+TEST_CASE_FIXTURE(StoreFixture,
+                  "storage/store: a failed checkpoint freezes the store and loses nothing") {
     must_open();
     settle(append(log_of(1), {"a"}));
     simulated.fail_writes(1, ".sst");

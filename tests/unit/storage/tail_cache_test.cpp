@@ -15,7 +15,8 @@ struct CacheFixture {
         const auto batch = batch_of(Events(events, "e"));
         std::memcpy(block.bytes().data(), batch.data(), batch.size());
         const auto place = block.bytes().first(batch.size());
-        wire::stamp_batch(place, Offset(base), EpochNanos(static_cast<std::int64_t>(base * 10)), sequence, 1);
+        wire::stamp_batch(place, Offset(base), EpochNanos(static_cast<std::int64_t>(base * 10)),
+                          sequence, 1);
         cache.begin_entry(JournalSequence(sequence), std::move(block));
         cache.add(log, base, events, place);
     }
@@ -24,7 +25,8 @@ struct CacheFixture {
         std::vector<BatchRef> batches;
         REQUIRE(cache.read(log, from, until, bytes_max, batches));
         std::vector<std::uint64_t> found;
-        for (const auto& ref : batches) found.push_back(wire::BatchView::parse(ref.bytes)->base_offset().value());
+        for (const auto& ref : batches)
+            found.push_back(wire::BatchView::parse(ref.bytes)->base_offset().value());
         return found;
     }
     bool has(LogId log, std::uint64_t from) {
@@ -40,7 +42,8 @@ using Bases = std::vector<std::uint64_t>;
 
 }  // namespace
 
-TEST_CASE_FIXTURE(CacheFixture, "storage/tail_cache: a read starts with the batch that holds the offset") {
+TEST_CASE_FIXTURE(CacheFixture,
+                  "storage/tail_cache: a read starts with the batch that holds the offset") {
     add(1, log_of(1), 0, 3);
     add(2, log_of(1), 3, 3);
     add(3, log_of(1), 6, 3);
@@ -51,8 +54,10 @@ TEST_CASE_FIXTURE(CacheFixture, "storage/tail_cache: a read starts with the batc
     CHECK(bases(log_of(1), 0, ~0ull, 1) == Bases{0});  // one at least
 }
 
-TEST_CASE_FIXTURE(CacheFixture, "storage/tail_cache: the oldest entries go first, and what is not stored stays") {
-    for (std::uint64_t i = 0; i < 8; ++i) add(i + 1, log_of(1 + static_cast<std::uint32_t>(i % 2)), i / 2);
+TEST_CASE_FIXTURE(CacheFixture,
+                  "storage/tail_cache: the oldest entries go first, and what is not stored stays") {
+    for (std::uint64_t i = 0; i < 8; ++i)
+        add(i + 1, log_of(1 + static_cast<std::uint32_t>(i % 2)), i / 2);
     CHECK(cache.bytes() == 8 * 4_KiB);
     cache.evict(4 * 4_KiB, JournalSequence(2));
     CHECK(cache.bytes() == 6 * 4_KiB);  // pinned: the other two are not checkpointed
@@ -65,7 +70,8 @@ TEST_CASE_FIXTURE(CacheFixture, "storage/tail_cache: the oldest entries go first
     CHECK(cache.bytes() == 0);
 }
 
-TEST_CASE_FIXTURE(CacheFixture, "storage/tail_cache: memory in a reader's hands outlives the cache's interest") {
+TEST_CASE_FIXTURE(CacheFixture,
+                  "storage/tail_cache: memory in a reader's hands outlives the cache's interest") {
     add(1, log_of(1), 0);
     std::vector<BatchRef> held;
     REQUIRE(cache.read(log_of(1), 0, 1, 1_MiB, held));
@@ -76,7 +82,8 @@ TEST_CASE_FIXTURE(CacheFixture, "storage/tail_cache: memory in a reader's hands 
 }
 
 TEST_CASE_FIXTURE(CacheFixture, "storage/tail_cache: batches are found by time and by size") {
-    for (std::uint64_t i = 0; i < 5; ++i) add(i + 1, log_of(1), i);
+    for (std::uint64_t i = 0; i < 5; ++i)
+        add(i + 1, log_of(1), i);
     CHECK(cache.find_time(log_of(1), EpochNanos(15))->offset == Offset(2));
     CHECK(cache.find_time(log_of(1), EpochNanos(40))->offset == Offset(4));
     CHECK(!cache.find_time(log_of(1), EpochNanos(41)));

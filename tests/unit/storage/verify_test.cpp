@@ -5,7 +5,8 @@ namespace casc::storage {
 namespace {
 
 // The files of a store's database that hold event data or state, oldest first.
-std::vector<std::filesystem::path> sst_files(SimulatedDisk& disk, const std::filesystem::path& directory) {
+std::vector<std::filesystem::path> sst_files(SimulatedDisk& disk,
+                                             const std::filesystem::path& directory) {
     std::vector<std::filesystem::path> files;
     const auto names = disk.list(directory / "rocks");
     REQUIRE(names);
@@ -18,7 +19,8 @@ std::vector<std::filesystem::path> sst_files(SimulatedDisk& disk, const std::fil
 struct VerifyFixture : StoreFixture {
     void fill() {
         must_open();
-        for (int i = 0; i < 40; ++i) settle(append(log_of(1), {std::string(3000, static_cast<char>('a' + i % 26))}));
+        for (int i = 0; i < 40; ++i)
+            settle(append(log_of(1), {std::string(3000, static_cast<char>('a' + i % 26))}));
         drain();
     }
     // One bit in the middle of the oldest file with events.
@@ -39,7 +41,8 @@ struct VerifyFixture : StoreFixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(VerifyFixture, "storage/verify: a healthy store has no damage and everything is counted") {
+TEST_CASE_FIXTURE(VerifyFixture,
+                  "storage/verify: a healthy store has no damage and everything is counted") {
     fill();
     store.reset();
     const auto report = verify();
@@ -50,7 +53,8 @@ TEST_CASE_FIXTURE(VerifyFixture, "storage/verify: a healthy store has no damage 
     CHECK(report.journal_entries > 0);
 }
 
-TEST_CASE_FIXTURE(VerifyFixture, "storage/verify: events that only the journal has are verified too") {
+TEST_CASE_FIXTURE(VerifyFixture,
+                  "storage/verify: events that only the journal has are verified too") {
     must_open();
     settle(append(log_of(1), {"a", "b"}));
     simulated.crash();
@@ -69,7 +73,8 @@ TEST_CASE_FIXTURE(VerifyFixture, "storage/verify: a flipped bit in an SST file i
     CHECK(!verify().damage.empty());
 }
 
-TEST_CASE_FIXTURE(VerifyFixture, "storage/verify: a flipped bit is an error for readers, never a wrong byte") {
+TEST_CASE_FIXTURE(VerifyFixture,
+                  "storage/verify: a flipped bit is an error for readers, never a wrong byte") {
     fill();
     restart();
     store.reset();
@@ -83,15 +88,19 @@ TEST_CASE_FIXTURE(VerifyFixture, "storage/verify: a flipped bit is an error for 
         CHECK(events[i] == std::string(3000, static_cast<char>('a' + i % 26)));
 }
 
-TEST_CASE_FIXTURE(VerifyFixture, "storage/verify: a missing journal and a missing slice are found") {
+TEST_CASE_FIXTURE(VerifyFixture,
+                  "storage/verify: a missing journal and a missing slice are found") {
     fill();
     store.reset();
     SUBCASE("journal") {
         const auto names = disk->list(options.directory / "journal");
         REQUIRE(names);
-        for (const auto& name : *names) REQUIRE(disk->remove_file(options.directory / "journal" / name));
+        for (const auto& name : *names)
+            REQUIRE(disk->remove_file(options.directory / "journal" / name));
     }
-    SUBCASE("SST file") { REQUIRE(disk->remove_file(sst_files(simulated, options.directory).front())); }
+    SUBCASE("SST file") {
+        REQUIRE(disk->remove_file(sst_files(simulated, options.directory).front()));
+    }
     CHECK(!verify().damage.empty());
 }
 

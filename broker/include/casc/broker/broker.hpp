@@ -28,18 +28,21 @@ struct MetricFamily {
     std::vector<MetricSample> samples;
 };
 
-// Thread: any, except start(). Starts a thread that does sessions and shard ("casc-shard") besides those of the store.
+// Thread: any, except start(). Starts a thread that does sessions and shard ("casc-shard") besides
+// those of the store.
 class Broker {
 public:
-    // Opens the data folder, recovers, binds. Fails with a message for an operator: data_locked, data_corrupt,
-    // data_version, data_unwritable, invalid_config (an address that is not allowed or cannot be bound), ...
+    // Opens the data folder, recovers, binds. Fails with a message for an operator: data_locked,
+    // data_corrupt, data_version, data_unwritable, invalid_config (an address that is not allowed
+    // or cannot be bound), ...
     [[nodiscard]] static Result<std::unique_ptr<Broker>> start(const LoadedConfig& config);
     ~Broker();
 
     // As bound, with the real port: "127.0.0.1:41003", "unix:///run/casc.sock".
     [[nodiscard]] std::vector<std::string> endpoints() const;
 
-    // Stops accepting, answers what is in flight, makes everything durable and checkpointed. Returns at once.
+    // Stops accepting, answers what is in flight, makes everything durable and checkpointed.
+    // Returns at once.
     void request_drain();
     // Until the broker has stopped. The error is that of the storage if it had to give up.
     [[nodiscard]] Result<void> wait();
@@ -47,7 +50,8 @@ public:
     // Applies the reloadable settings of `config`; names those that differ but need a restart.
     [[nodiscard]] std::vector<std::string> reload(const LoadedConfig& config);
 
-    // Asks the shard thread and waits for the answer: proof that its loop turns. Fails with timeout.
+    // Asks the shard thread and waits for the answer: proof that its loop turns. Fails with
+    // timeout.
     [[nodiscard]] Result<std::vector<MetricFamily>> metrics(milliseconds deadline);
     // Serving, storage not frozen, not draining. The string says why not.
     [[nodiscard]] bool ready(std::string& why) const;

@@ -1,9 +1,10 @@
 #pragma once
-// casc/broker/config.hpp: every setting of a broker, with its default, and where each value came from.
+// casc/broker/config.hpp: every setting of a broker, with its default, and where each value came
+// from.
 //
-// Layers, later wins: defaults < file (TOML) < environment (CASC_SECTION__KEY) < flags. One table (config_keys.cpp)
-// describes each key; the parser, the commented example file, `--check-config`, `casc-admin node config` and the
-// documentation are made from it. Thread: any (a value).
+// Layers, later wins: defaults < file (TOML) < environment (CASC_SECTION__KEY) < flags. One table
+// (config_keys.cpp) describes each key; the parser, the commented example file, `--check-config`,
+// `casc-admin node config` and the documentation are made from it. Thread: any (a value).
 
 #include <casc/types/result.hpp>
 #include <casc/types/units.hpp>
@@ -26,7 +27,8 @@ struct Config {
         std::filesystem::path data_directory = "casc-data";
     } node;
     struct Listen {
-        // "host:port" or "unix:///path". Port 0: any free one. Anything but loopback needs `insecure`.
+        // "host:port" or "unix:///path". Port 0: any free one. Anything but loopback needs
+        // `insecure`.
         std::vector<std::string> endpoints{"127.0.0.1:7440"};
         std::string http = "127.0.0.1:7441";  // empty: off
         bool insecure = false;
@@ -35,7 +37,8 @@ struct Config {
         std::uint32_t connections = 10'000;
         std::uint32_t frame_bytes = 17'825'792;  // 17 MiB: one largest batch and its request
         std::uint32_t event_bytes = 1'048'576;
-        std::uint64_t memory_bytes = 512_MiB;  // tail cache, unflushed batches and what is queued to consumers
+        std::uint64_t memory_bytes =
+            512_MiB;  // tail cache, unflushed batches and what is queued to consumers
         milliseconds heartbeat{10'000};
         milliseconds idle_timeout{30'000};
         milliseconds handshake_timeout{5'000};
@@ -65,7 +68,8 @@ struct Config {
         milliseconds offsets_retention{7ll * 24 * 3600 * 1000};  // of a group without members
     } groups;
     struct Delivery {
-        std::uint32_t starvation_bound = 16;  // a waiting lower lane gets at least one delivery in this many
+        std::uint32_t starvation_bound =
+            16;  // a waiting lower lane gets at least one delivery in this many
     } delivery;
     struct Producers {
         milliseconds expiry{7ll * 24 * 3600 * 1000};
@@ -96,11 +100,13 @@ struct Override {
     std::string value;
 };
 
-// Reads all layers. `file` may be empty. Fails with invalid_config: "casc.toml:12:3: unknown key 'limits.conections',
-// did you mean 'limits.connections'?". Values are checked for range and for sense together.
-[[nodiscard]] Result<LoadedConfig> load_config(const std::filesystem::path& file,
-                                               const std::vector<std::string>& environment,  // "NAME=value"
-                                               const std::vector<Override>& flags);
+// Reads all layers. `file` may be empty. Fails with invalid_config: "casc.toml:12:3: unknown key
+// 'limits.conections', did you mean 'limits.connections'?". Values are checked for range and for
+// sense together.
+[[nodiscard]] Result<LoadedConfig> load_config(
+    const std::filesystem::path& file,
+    const std::vector<std::string>& environment,  // "NAME=value"
+    const std::vector<Override>& flags);
 
 // The commented example file with every key at its default.
 [[nodiscard]] std::string example_config();

@@ -8,10 +8,9 @@
 #include <cstdint>
 #include <ctime>
 #include <optional>
-#include <system_error>
-
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace casc::ring {
@@ -25,7 +24,8 @@ using SleepLimit = std::optional<std::chrono::nanoseconds>;
 class EventFd {
 public:
     EventFd() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-        // Only descriptors or kernel memory can be missing, and rings are made at startup or when a session opens.
+        // Only descriptors or kernel memory can be missing, and rings are made at startup or when a
+        // session opens.
         if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
     }
     ~EventFd() { ::close(fd_); }

@@ -15,8 +15,8 @@
 
 namespace casc::ring {
 
-// Thread:   one reader at a time. May be handed from thread to thread like any object (with synchronisation).
-// Lifetime: independent of the producer; destroying it abandons the ring.
+// Thread:   one reader at a time. May be handed from thread to thread like any object (with
+// synchronisation). Lifetime: independent of the producer; destroying it abandons the ring.
 template <class T, class Sync = StdSync>
 class RingConsumer {
     using Core = detail::RingCore<T, Sync>;
@@ -33,7 +33,8 @@ public:
     }
     ~RingConsumer() { abandon(); }
 
-    // Takes the oldest item. False (nullopt) when there is none; state() says whether one can still come.
+    // Takes the oldest item. False (nullopt) when there is none; state() says whether one can still
+    // come.
     [[nodiscard]] bool try_pop(T& item) noexcept(std::is_nothrow_move_assignable_v<T>) {
         if (available(1) == 0) return relax(), false;
         T* const slot = front();
@@ -57,8 +58,9 @@ public:
         return drain([&out](T&& item) { *out++ = std::move(item); }, items.size());
     }
 
-    // Calls `use(T&&)` for up to `max` of the oldest items and returns for how many. The slots go back to the
-    // producer together at the end, or, if `use` throws, up to and including the item that it threw at.
+    // Calls `use(T&&)` for up to `max` of the oldest items and returns for how many. The slots go
+    // back to the producer together at the end, or, if `use` throws, up to and including the item
+    // that it threw at.
     template <class Use>
     std::size_t drain(Use&& use, std::size_t max = std::numeric_limits<std::size_t>::max()) {
         const std::size_t count = std::min(available(max), max);
@@ -76,7 +78,8 @@ public:
     // The oldest item in place, or null. Valid until the next call that takes an item.
     [[nodiscard]] T* peek() noexcept { return available(1) == 0 ? nullptr : front(); }
 
-    // Whether there is an item or the ring is no longer open: the question to ask between Waker::arm() and sleeping.
+    // Whether there is an item or the ring is no longer open: the question to ask between
+    // Waker::arm() and sleeping.
     [[nodiscard]] bool ready() noexcept {
         auto& side = core_->consumer;
         const std::uint64_t head = next_slot();
@@ -93,19 +96,22 @@ public:
         return side.tail_seen == head ? RingState::closed : RingState::draining;
     }
 
-    // Says that we read no more. The producer sees it when it finds the ring full or asks; what is left in the ring
-    // is destroyed with it.
+    // Says that we read no more. The producer sees it when it finds the ring full or asks; what is
+    // left in the ring is destroyed with it.
     void abandon() noexcept {
         if (!core_) return;
         auto& side = core_->consumer;
         const std::uint64_t head = next_slot();
         side.tail_seen = head;  // from now on this end reads as empty and closed
         side.producer_left = true;
-        // release: the last item's destruction comes before whatever the producer does upon seeing this.
+        // release: the last item's destruction comes before whatever the producer does upon seeing
+        // this.
         core_->published_head.store(head | detail::kLeft, std::memory_order_release);
     }
 
-    [[nodiscard]] std::size_t capacity() const noexcept { return core_->consumer.window.capacity(); }
+    [[nodiscard]] std::size_t capacity() const noexcept {
+        return core_->consumer.window.capacity();
+    }
 
 private:
     struct Destroyer {
@@ -119,12 +125,11 @@ private:
     };
 
     // The position of the oldest item that was not taken yet.
-    [[nodiscard]] std::uint64_t next_slot() const noexcept {
-        return core_->consumer.head;
-    }
+    [[nodiscard]] std::uint64_t next_slot() const noexcept { return core_->consumer.head; }
     T* front() const noexcept { return core_->consumer.window.slot(next_slot()); }
 
-    // How many items can be taken. Looks at the producer's line only when fewer than `wanted` are known.
+    // How many items can be taken. Looks at the producer's line only when fewer than `wanted` are
+    // known.
     std::size_t available(std::size_t wanted) noexcept {
         auto& side = core_->consumer;
         const std::uint64_t head = next_slot();
@@ -133,9 +138,9 @@ private:
         return side.tail_seen - head;
     }
 
-    // Who takes items one by one polls one ring. A breath between two looks leaves the producer its line for long
-    // enough to put more than one item there: 1.2 times the items per second, and shorter round trips. drain() does
-    // not pause: its caller may have other rings to look at.
+    // Who takes items one by one polls one ring. A breath between two looks leaves the producer its
+    // line for long enough to put more than one item there: 1.2 times the items per second, and
+    // shorter round trips. drain() does not pause: its caller may have other rings to look at.
     static void relax() noexcept {
 #if defined(__x86_64__)
         __builtin_ia32_pause();
@@ -146,11 +151,11 @@ private:
 
     void refresh(std::uint64_t head) noexcept {
         auto& side = core_->consumer;
-        // The slot's line is asked for together with the position's, so that they travel at the same time instead of
-        // one after the other: a round trip took 1.3 times as long without.
+        // The slot's line is asked for together with the position's, so that they travel at the
+        // same time instead of one after the other: a round trip took 1.3 times as long without.
         __builtin_prefetch(side.window.slot(head));
-        // seq_cst: pairs with the producer's publication, also for the check before sleeping (waker.hpp). On x86 it
-        // is the same instruction as an acquire load.
+        // seq_cst: pairs with the producer's publication, also for the check before sleeping
+        // (waker.hpp). On x86 it is the same instruction as an acquire load.
         const std::uint64_t published = core_->published_tail.load(std::memory_order_seq_cst);
         if (published == side.tail_seen) return;  // a reader that polls writes nothing
         side.tail_seen = detail::position_of(published);
@@ -159,7 +164,8 @@ private:
 
     void give_back(std::size_t count) noexcept {
         if (count == 0) return;
-        // release: our reads and destructions of the slots come before the producer's next writes there.
+        // release: our reads and destructions of the slots come before the producer's next writes
+        // there.
         core_->consumer.head += count;
         core_->published_head.store(core_->consumer.head, std::memory_order_release);
     }

@@ -13,11 +13,12 @@
 
 namespace casc::ring {
 
-// Publishing makes items visible to the reader and wakes it if it sleeps. try_push() publishes at once; a writer with
-// several items stages them and publishes once, which costs one write of the shared line instead of one per item.
+// Publishing makes items visible to the reader and wakes it if it sleeps. try_push() publishes at
+// once; a writer with several items stages them and publishes once, which costs one write of the
+// shared line instead of one per item.
 //
-// Thread:   one writer at a time. May be handed from thread to thread like any object (with synchronisation).
-// Lifetime: independent of the consumer; destroying it closes the ring.
+// Thread:   one writer at a time. May be handed from thread to thread like any object (with
+// synchronisation). Lifetime: independent of the consumer; destroying it closes the ring.
 template <class T, class Sync = StdSync>
 class RingProducer {
     using Core = detail::RingCore<T, Sync>;
@@ -41,22 +42,25 @@ public:
     template <class... Args>
     [[nodiscard]] bool try_emplace(Args&&... args) {
         const std::uint64_t tail = build(std::forward<Args>(args)...);
-        if (tail == kRefused) [[unlikely]] return false;
+        if (tail == kRefused) [[unlikely]]
+            return false;
         announce(tail + 1);
         return true;
     }
 
-    // Builds one item behind the staged ones. The reader sees it after the next publication. False when full or closed;
-    // then the arguments are untouched. If the constructor throws nothing was staged.
+    // Builds one item behind the staged ones. The reader sees it after the next publication. False
+    // when full or closed; then the arguments are untouched. If the constructor throws nothing was
+    // staged.
     template <class... Args>
     [[nodiscard]] bool try_stage(Args&&... args) {
-        if (build(std::forward<Args>(args)...) == kRefused) [[unlikely]] return false;
+        if (build(std::forward<Args>(args)...) == kRefused) [[unlikely]]
+            return false;
         ++core_->producer.staged;
         return true;
     }
 
-    // Moves as many of `items` into the ring as there is room for, from the front, publishes them together and
-    // returns how many.
+    // Moves as many of `items` into the ring as there is room for, from the front, publishes them
+    // together and returns how many.
     [[nodiscard]] std::size_t try_push_many(std::span<T> items) noexcept {
         const std::size_t count = std::min<std::size_t>(items.size(), room_for(items.size()));
         if (count == 0) return 0;
@@ -71,20 +75,21 @@ public:
         if (core_->producer.staged != 0) announce(next_slot());
     }
 
-    // Says that nothing will follow; staged items are published first. The reader gets what is left and then sees
-    // RingState::closed. Closing twice is closing once.
+    // Says that nothing will follow; staged items are published first. The reader gets what is left
+    // and then sees RingState::closed. Closing twice is closing once.
     void close() noexcept {
         if (!core_) return;
         auto& side = core_->producer;
         if (side.closed) return;
         side.closed = true;
         const std::uint64_t tail = next_slot();
-        side.head_seen = tail - side.window.capacity();  // reads as "full" for ever, see refreshed_room()
+        side.head_seen =
+            tail - side.window.capacity();  // reads as "full" for ever, see refreshed_room()
         announce(tail | detail::kLeft);
     }
 
-    // draining: we have closed and the reader is not through; closed: it is, or it has gone and whatever is still
-    // pushed is thrown away with the ring.
+    // draining: we have closed and the reader is not through; closed: it is, or it has gone and
+    // whatever is still pushed is thrown away with the ring.
     [[nodiscard]] RingState state() const noexcept {
         // acquire: pairs with the consumer's release of published_head.
         const std::uint64_t head = core_->published_head.load(std::memory_order_acquire);
@@ -95,15 +100,20 @@ public:
     }
 
     // How many more items fit at least, counting staged ones as in.
-    [[nodiscard]] std::size_t room() noexcept { return room_for(core_->producer.window.capacity()); }
-    [[nodiscard]] std::size_t capacity() const noexcept { return core_->producer.window.capacity(); }
+    [[nodiscard]] std::size_t room() noexcept {
+        return room_for(core_->producer.window.capacity());
+    }
+    [[nodiscard]] std::size_t capacity() const noexcept {
+        return core_->producer.window.capacity();
+    }
 
 private:
     static constexpr std::uint64_t kRefused = detail::kLeft;  // no position has this bit
 
-    // The position behind everything built so far. Read back from where it is published: with a second copy on our
-    // own line single items of 8 bytes went at a sixth of the speed, because the writer then never waits for the
-    // shared line and the reader takes it back after every few items.
+    // The position behind everything built so far. Read back from where it is published: with a
+    // second copy on our own line single items of 8 bytes went at a sixth of the speed, because the
+    // writer then never waits for the shared line and the reader takes it back after every few
+    // items.
     [[nodiscard]] std::uint64_t next_slot() const noexcept {
         // relaxed: nobody else writes it.
         const std::uint64_t published = core_->published_tail.load(std::memory_order_relaxed);
@@ -115,7 +125,8 @@ private:
     std::uint64_t build(Args&&... args) {
         const auto& side = core_->producer;
         const std::uint64_t tail = next_slot();
-        if (tail - side.head_seen == side.window.capacity() && refreshed_room() == 0) [[unlikely]] return kRefused;
+        if (tail - side.head_seen == side.window.capacity() && refreshed_room() == 0) [[unlikely]]
+            return kRefused;
         std::construct_at(side.window.slot(tail), std::forward<Args>(args)...);
         return tail;
     }
@@ -137,7 +148,8 @@ private:
     std::size_t refreshed_room() noexcept {
         auto& side = core_->producer;
         if (side.closed) return 0;
-        // acquire: pairs with the consumer's release, so that its reads of a slot come before our next write there.
+        // acquire: pairs with the consumer's release, so that its reads of a slot come before our
+        // next write there.
         const std::uint64_t head = core_->published_head.load(std::memory_order_acquire);
         if (detail::has_left(head)) return 0;
         side.head_seen = head;

@@ -1,6 +1,6 @@
 #pragma once
-// casc/ring/sync.hpp: what rings and wakers synchronise with. A parameter, so that the tests can put every
-// interleaving under the very code that ships (tests/unit/gpu/explorer.hpp).
+// casc/ring/sync.hpp: what rings and wakers synchronise with. A parameter, so that the tests can
+// put every interleaving under the very code that ships (tests/unit/gpu/explorer.hpp).
 
 #include <casc/ring/event_fd.hpp>
 

@@ -1,6 +1,6 @@
 #pragma once
-// casc/types/clock.hpp: the two clocks. Code whose behaviour depends on time takes the time as a parameter; these are
-// read at the edge. Thread: any.
+// casc/types/clock.hpp: the two clocks. Code whose behaviour depends on time takes the time as a
+// parameter; these are read at the edge. Thread: any.
 
 #include <casc/types/vocabulary.hpp>
 

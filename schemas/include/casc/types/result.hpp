@@ -1,6 +1,6 @@
 #pragma once
-// casc/types/result.hpp: a value or an Error. The member names are those of C++23's std::expected, so that it can
-// take over when the compiler has it.
+// casc/types/result.hpp: a value or an Error. The member names are those of C++23's std::expected,
+// so that it can take over when the compiler has it.
 
 #include <casc/types/assert.hpp>
 #include <casc/types/error.hpp>
@@ -15,9 +15,12 @@ template <class T>
 class [[nodiscard]] Result {
 public:
     using value_type = T;
-    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}         // NOLINT: implicit by design
-    Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}     // NOLINT: implicit by design
-    Result(ErrorCode code) : state_(std::in_place_index<1>, Error(code)) {}       // NOLINT: implicit by design
+    Result(T value)
+        : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
+    Result(Error error)
+        : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit by design
+    Result(ErrorCode code)
+        : state_(std::in_place_index<1>, Error(code)) {}  // NOLINT: implicit by design
 
     [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }
     explicit operator bool() const noexcept { return has_value(); }
@@ -67,19 +70,20 @@ private:
 };
 
 // CASC_TRY(auto x, f()): x is the value of f(), or the enclosing function returns f()'s error.
-#define CASC_TRY(declaration, expression) CASC_TRY_IMPL(declaration, expression, CASC_TRY_NAME(__COUNTER__))
+#define CASC_TRY(declaration, expression) \
+    CASC_TRY_IMPL(declaration, expression, CASC_TRY_NAME(__COUNTER__))
 #define CASC_TRY_NAME(n) CASC_TRY_NAME_IMPL(n)
 #define CASC_TRY_NAME_IMPL(n) casc_try_result_##n
-#define CASC_TRY_IMPL(declaration, expression, name)     \
-    auto name = (expression);                            \
-    if (!(name)) return std::move(name).error();         \
+#define CASC_TRY_IMPL(declaration, expression, name) \
+    auto name = (expression);                        \
+    if (!(name)) return std::move(name).error();     \
     declaration = std::move(name).value()
 
 // CASC_TRY_VOID(f()): the enclosing function returns f()'s error, if it has one.
-#define CASC_TRY_VOID(expression)                                            \
-    do {                                                                     \
-        if (auto casc_try_result = (expression); !casc_try_result)           \
-            return std::move(casc_try_result).error();                       \
+#define CASC_TRY_VOID(expression)                                  \
+    do {                                                           \
+        if (auto casc_try_result = (expression); !casc_try_result) \
+            return std::move(casc_try_result).error();             \
     } while (false)
 
 }  // namespace casc

@@ -1,9 +1,9 @@
 #pragma once
 // casc/types/strong.hpp: numbers that cannot be mixed up.
 //
-// An Id names something: it compares and hashes, nothing else. A Point is a place on a line, a Distance the gap
-// between two places: Point - Point = Distance, Point + Distance = Point, and two Points cannot be added. Construction
-// and .value() are explicit; nothing converts by itself.
+// An Id names something: it compares and hashes, nothing else. A Point is a place on a line, a
+// Distance the gap between two places: Point - Point = Distance, Point + Distance = Point, and two
+// Points cannot be added. Construction and .value() are explicit; nothing converts by itself.
 
 #include <compare>
 #include <cstddef>
@@ -33,8 +33,12 @@ public:
     constexpr explicit Distance(Rep value) : value_(value) {}
     [[nodiscard]] constexpr Rep value() const { return value_; }
     friend constexpr auto operator<=>(Distance, Distance) = default;
-    friend constexpr Distance operator+(Distance a, Distance b) { return Distance(a.value_ + b.value_); }
-    friend constexpr Distance operator-(Distance a, Distance b) { return Distance(a.value_ - b.value_); }
+    friend constexpr Distance operator+(Distance a, Distance b) {
+        return Distance(a.value_ + b.value_);
+    }
+    friend constexpr Distance operator-(Distance a, Distance b) {
+        return Distance(a.value_ - b.value_);
+    }
     constexpr Distance& operator+=(Distance d) { return *this = *this + d; }
 
 private:
@@ -66,6 +70,7 @@ template <class Tag, class Rep>
 struct std::hash<casc::Id<Tag, Rep>> {
     std::size_t operator()(casc::Id<Tag, Rep> id) const noexcept {
         // Ids are small consecutive numbers; a multiplicative mix spreads them over the table.
-        return static_cast<std::size_t>(static_cast<std::uint64_t>(id.value()) * 0x9E3779B97F4A7C15ull >> 7);
+        return static_cast<std::size_t>(
+            static_cast<std::uint64_t>(id.value()) * 0x9E3779B97F4A7C15ull >> 7);
     }
 };

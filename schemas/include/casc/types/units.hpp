@@ -1,5 +1,6 @@
 #pragma once
-// casc/types/units.hpp: literals, so that sizes and times in the code read like their documentation.
+// casc/types/units.hpp: literals, so that sizes and times in the code read like their
+// documentation.
 
 #include <chrono>
 #include <cstddef>
@@ -11,14 +12,20 @@ inline namespace literals {
 
 using namespace std::chrono_literals;  // 250us, 5s, ...
 
-constexpr std::size_t operator""_KiB(unsigned long long n) { return static_cast<std::size_t>(n) << 10; }
-constexpr std::size_t operator""_MiB(unsigned long long n) { return static_cast<std::size_t>(n) << 20; }
-constexpr std::size_t operator""_GiB(unsigned long long n) { return static_cast<std::size_t>(n) << 30; }
+constexpr std::size_t operator""_KiB(unsigned long long n) {
+    return static_cast<std::size_t>(n) << 10;
+}
+constexpr std::size_t operator""_MiB(unsigned long long n) {
+    return static_cast<std::size_t>(n) << 20;
+}
+constexpr std::size_t operator""_GiB(unsigned long long n) {
+    return static_cast<std::size_t>(n) << 30;
+}
 
 }  // namespace literals
 
-// Two adjacent 64-byte lines are fetched together by the spatial prefetcher of the processors casc runs on, so
-// things written by different threads are kept 128 bytes apart.
+// Two adjacent 64-byte lines are fetched together by the spatial prefetcher of the processors casc
+// runs on, so things written by different threads are kept 128 bytes apart.
 inline constexpr std::size_t kCacheLineBytes = 128;
 
 // Rounds up to a multiple of `alignment`, which is a power of two.

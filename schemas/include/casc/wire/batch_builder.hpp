@@ -4,7 +4,8 @@
 //   BatchBuilder builder(Lane::normal);
 //   builder.add({.payload = bytes}, now);
 //   std::span<std::byte> batch = builder.finish({.codec = Codec::lz4}, buffer);   // ready to send
-//   builder.reset();                                                              // keeps its memory
+//   builder.reset();                                                              // keeps its
+//   memory
 //
 // Thread: one at a time. Once its buffers have grown, neither add() nor finish() allocates.
 
@@ -20,7 +21,8 @@ struct HeaderInput {
     std::string_view value;
 };
 
-// What a producer may say about an event. Everything but the payload is optional, and costs nothing when left out.
+// What a producer may say about an event. Everything but the payload is optional, and costs nothing
+// when left out.
 struct EventInput {
     std::span<const std::byte> payload;
     std::optional<std::span<const std::byte>> key{};
@@ -44,12 +46,14 @@ struct FinishOptions {
     std::size_t compress_bytes_min = 1024;  // smaller payload sections are stored as they are
 };
 
-// Whether an event can travel in a batch at all. A client asks this of what its user gave it, before add(). Fails with:
-// event_too_large, and invalid_request for a header name over 65 535 bytes.
+// Whether an event can travel in a batch at all. A client asks this of what its user gave it,
+// before add(). Fails with: event_too_large, and invalid_request for a header name over 65 535
+// bytes.
 [[nodiscard]] Result<void> check_event(const EventInput& event);
 
-// The caller ends a batch before it passes kBatchEventsMax, kPayloadBytesMax or, by bytes(), kBatchBytesMax; finish()
-// asserts that. Any batch that finish() returns is one that BatchView::parse accepts.
+// The caller ends a batch before it passes kBatchEventsMax, kPayloadBytesMax or, by bytes(),
+// kBatchBytesMax; finish() asserts that. Any batch that finish() returns is one that
+// BatchView::parse accepts.
 class BatchBuilder {
 public:
     explicit BatchBuilder(Lane lane = Lane::normal);
@@ -63,22 +67,26 @@ public:
         payload_ends_.push_back(static_cast<std::uint32_t>(payloads_.size()));
     }
 
-    [[nodiscard]] std::uint32_t event_count() const noexcept { return static_cast<std::uint32_t>(payload_ends_.size()); }
+    [[nodiscard]] std::uint32_t event_count() const noexcept {
+        return static_cast<std::uint32_t>(payload_ends_.size());
+    }
     [[nodiscard]] bool empty() const noexcept { return payload_ends_.empty(); }
     // The size of finish()'s result before compression.
     [[nodiscard]] std::size_t bytes() const noexcept;
     [[nodiscard]] Lane lane() const noexcept { return lane_; }
 
-    // Assembles and checksums the batch into `into`, growing it when needed; returns the batch's bytes, which start at
-    // into.data() + `at`. At least one event must have been added. Bytes before `at` are left alone, so that a frame
-    // header can stand in front.
-    std::span<std::byte> finish(const FinishOptions& options, std::vector<std::byte>& into, std::size_t at = 0);
+    // Assembles and checksums the batch into `into`, growing it when needed; returns the batch's
+    // bytes, which start at into.data() + `at`. At least one event must have been added. Bytes
+    // before `at` are left alone, so that a frame header can stand in front.
+    std::span<std::byte> finish(const FinishOptions& options, std::vector<std::byte>& into,
+                                std::size_t at = 0);
     // Forgets the events, keeps the memory.
     void reset(Lane lane);
     void reset() { reset(lane_); }
 
 private:
-    // A column of variable-length values: ends and bytes, filled in only from the first event that has one.
+    // A column of variable-length values: ends and bytes, filled in only from the first event that
+    // has one.
     struct BytesColumn {
         std::vector<std::uint32_t> ends;
         std::vector<std::byte> bytes;

@@ -1,10 +1,12 @@
 #pragma once
 // casc/wire/frame.hpp: how messages lie on a connection.
 //
-//   | FrameHeader 24 | body (flatbuffers) | zeros to 8 | attachments (batches, each a multiple of 8) |
+//   | FrameHeader 24 | body (flatbuffers) | zeros to 8 | attachments (batches, each a multiple of
+//   8) |
 //
-// Every frame is a multiple of 8 bytes, so that bodies and batches stay aligned in a receive buffer. Little-endian.
-// The checksum covers header and body; batches carry their own. Format: docs/protocol.md. Thread: any (values).
+// Every frame is a multiple of 8 bytes, so that bodies and batches stay aligned in a receive
+// buffer. Little-endian. The checksum covers header and body; batches carry their own. Format:
+// docs/protocol.md. Thread: any (values).
 
 #include <casc/types/result.hpp>
 
@@ -21,11 +23,11 @@ inline constexpr std::uint16_t kDefaultPort = 7440;
 inline constexpr std::uint16_t kDefaultHttpPort = 7441;
 
 enum class FrameKind : std::uint8_t {
-    request = 1,   // answered by one response or error with the same correlation id
+    request = 1,  // answered by one response or error with the same correlation id
     response = 2,
-    error = 3,     // body: ErrorReply
-    one_way = 4,   // client to broker, never answered
-    push = 5,      // broker to client, unasked
+    error = 3,    // body: ErrorReply
+    one_way = 4,  // client to broker, never answered
+    push = 5,     // broker to client, unasked
 };
 
 // What the body is. Numbers are never used again.
@@ -82,7 +84,8 @@ struct FrameHeader {
 static_assert(sizeof(FrameHeader) == 24);
 inline constexpr std::size_t kFrameHeaderBytes = sizeof(FrameHeader);
 
-// Bounds that a receiver checks before it takes memory. The hard ones are the encoding's; a broker may set lower.
+// Bounds that a receiver checks before it takes memory. The hard ones are the encoding's; a broker
+// may set lower.
 inline constexpr std::size_t kFrameBytesMax = 17u << 20;  // one largest batch and its request
 inline constexpr std::size_t kBodyBytesMax = 8u << 20;
 
@@ -92,20 +95,23 @@ struct Frame {
     std::span<const std::byte> attachments;
 };
 
-// Looks at the first bytes of a connection or frame. nullopt: fewer than kFrameHeaderBytes are there. Checks magic,
-// version, lengths and kind, not the checksum; the api is for the receiver to know. Fails with: bad_magic,
-// unsupported_version, frame_too_large, malformed_message.
+// Looks at the first bytes of a connection or frame. nullopt: fewer than kFrameHeaderBytes are
+// there. Checks magic, version, lengths and kind, not the checksum; the api is for the receiver to
+// know. Fails with: bad_magic, unsupported_version, frame_too_large, malformed_message.
 [[nodiscard]] Result<std::optional<FrameHeader>> peek_frame(std::span<const std::byte> received,
                                                             std::size_t frame_bytes_max);
 
-// Takes a whole frame apart and checks its checksum. `bytes` has exactly frame_bytes and begins at a multiple of 8, so
-// that body and batches are aligned. Fails with: frame_corrupt, and malformed_message when the lengths disagree.
+// Takes a whole frame apart and checks its checksum. `bytes` has exactly frame_bytes and begins at
+// a multiple of 8, so that body and batches are aligned. Fails with: frame_corrupt, and
+// malformed_message when the lengths disagree.
 [[nodiscard]] Result<Frame> open_frame(std::span<const std::byte> bytes);
 
-// Writes header, body and padding to `into`, which has framed_bytes(body.size()) bytes or more; attachments of
-// `attachment_bytes`, a multiple of 8, will follow on the connection. Returns the bytes written.
-std::size_t write_frame(std::span<std::byte> into, FrameKind kind, Api api, std::uint32_t correlation_id,
-                        std::span<const std::byte> body, std::size_t attachment_bytes) noexcept;
+// Writes header, body and padding to `into`, which has framed_bytes(body.size()) bytes or more;
+// attachments of `attachment_bytes`, a multiple of 8, will follow on the connection. Returns the
+// bytes written.
+std::size_t write_frame(std::span<std::byte> into, FrameKind kind, Api api,
+                        std::uint32_t correlation_id, std::span<const std::byte> body,
+                        std::size_t attachment_bytes) noexcept;
 
 // The bytes of header, body and padding.
 [[nodiscard]] constexpr std::size_t framed_bytes(std::size_t body_bytes) noexcept {

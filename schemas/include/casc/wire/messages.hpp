@@ -1,6 +1,6 @@
 #pragma once
-// casc/wire/messages.hpp: the message bodies as plain structs (fb::HelloT, fb::CreateTopicT, ...) and as views
-// (fb::Produce, ...), generated from schemas/fbs/casc.fbs.
+// casc/wire/messages.hpp: the message bodies as plain structs (fb::HelloT, fb::CreateTopicT, ...)
+// and as views (fb::Produce, ...), generated from schemas/fbs/casc.fbs.
 //
 //   encoder.encode(fb::CreateTopicT{...})      body bytes, valid until the next encode
 //   decode<fb::CreateTopic>(frame.body)        a struct; checks the buffer first
@@ -16,8 +16,9 @@
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wshadow"
 #endif
-#include <casc_generated.h>
 #include <flatbuffers/minireflect.h>
+
+#include <casc_generated.h>
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
 #endif
@@ -29,15 +30,16 @@
 
 namespace casc::wire {
 
-// A checked view of a message body, which begins at a multiple of 8 as it does in a frame (an Encoder's own bytes are
-// aligned as their content needs). Fails with malformed_message.
+// A checked view of a message body, which begins at a multiple of 8 as it does in a frame (an
+// Encoder's own bytes are aligned as their content needs). Fails with malformed_message.
 template <class Table>
 [[nodiscard]] Result<const Table*> view(std::span<const std::byte> body) {
-    // In flatbuffers several references may lead to one object. A table takes 4 bytes and a reference to it 4, so a
-    // body with more visits to tables than this shares them, which only somebody who wants to waste our time does.
+    // In flatbuffers several references may lead to one object. A table takes 4 bytes and a
+    // reference to it 4, so a body with more visits to tables than this shares them, which only
+    // somebody who wants to waste our time does.
     const auto tables_max = static_cast<flatbuffers::uoffset_t>(body.size() / 8 + 1);
-    flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(body.data()), body.size(), /*max_depth=*/16,
-                                   tables_max);
+    flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(body.data()), body.size(),
+                                   /*max_depth=*/16, tables_max);
     if (!verifier.template VerifyBuffer<Table>(nullptr)) return Error(ErrorCode::malformed_message);
     return flatbuffers::GetRoot<Table>(body.data());
 }
@@ -52,9 +54,10 @@ struct TextBytes final : flatbuffers::IterationVisitor {
 
 }  // namespace detail
 
-// The message as a struct. A body that refers to the same string again and again would unpack to its square (8 MiB to
-// terabytes), so the strings together may not be longer than the largest body. Fails with malformed_message.
-// `body` may begin anywhere: rows of the store lie as RocksDB has them.
+// The message as a struct. A body that refers to the same string again and again would unpack to
+// its square (8 MiB to terabytes), so the strings together may not be longer than the largest body.
+// Fails with malformed_message. `body` may begin anywhere: rows of the store lie as RocksDB has
+// them.
 template <class Table>
 [[nodiscard]] Result<typename Table::NativeTableType> decode(std::span<const std::byte> body) {
     std::vector<std::uint64_t> aligned;
@@ -65,8 +68,10 @@ template <class Table>
     }
     CASC_TRY(const Table* table, view<Table>(body));
     detail::TextBytes text;
-    flatbuffers::IterateObject(reinterpret_cast<const std::uint8_t*>(table), Table::MiniReflectTypeTable(), &text);
-    if (text.sum > kBodyBytesMax) return Error(ErrorCode::malformed_message, "more text than a body can hold");
+    flatbuffers::IterateObject(reinterpret_cast<const std::uint8_t*>(table),
+                               Table::MiniReflectTypeTable(), &text);
+    if (text.sum > kBodyBytesMax)
+        return Error(ErrorCode::malformed_message, "more text than a body can hold");
     typename Table::NativeTableType message;
     table->UnPackTo(&message);
     return message;

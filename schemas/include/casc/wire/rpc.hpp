@@ -1,6 +1,7 @@
 #pragma once
-// casc/wire/rpc.hpp: which number a request has and what answers it, so that `client.call(fb::CreateTopicT{...})`
-// returns Result<fb::CreateTopicReplyT> and a broker's handler is picked by type.
+// casc/wire/rpc.hpp: which number a request has and what answers it, so that
+// `client.call(fb::CreateTopicT{...})` returns Result<fb::CreateTopicReplyT> and a broker's handler
+// is picked by type.
 
 #include <casc/wire/frame.hpp>
 #include <casc/wire/messages.hpp>
@@ -10,13 +11,13 @@ namespace casc::wire {
 template <class Request>
 struct Rpc;
 
-#define CASC_RPC(request, number, reply)              \
-    template <>                                       \
-    struct Rpc<fb::request##T> {                      \
-        static constexpr Api api = Api::number;       \
-        using Table = fb::request;                    \
-        using Reply = fb::reply;                      \
-        using ReplyMessage = fb::reply##T;            \
+#define CASC_RPC(request, number, reply)        \
+    template <>                                 \
+    struct Rpc<fb::request##T> {                \
+        static constexpr Api api = Api::number; \
+        using Table = fb::request;              \
+        using Reply = fb::reply;                \
+        using ReplyMessage = fb::reply##T;      \
     }
 
 CASC_RPC(Hello, hello, HelloReply);

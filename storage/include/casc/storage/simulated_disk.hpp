@@ -1,6 +1,6 @@
 #pragma once
-// casc/storage/simulated_disk.hpp: a disk in memory that does what real ones do on their worst day, on command and the
-// same way again for the same seed.
+// casc/storage/simulated_disk.hpp: a disk in memory that does what real ones do on their worst day,
+// on command and the same way again for the same seed.
 //
 //   SimulatedDisk disk(seed);
 //   ... open a store on it, append, poll ...
@@ -8,12 +8,14 @@
 //   store.reset();                  // the old store finds every operation failing
 //   ... open a new store on the same disk ...
 //
-// Model. A durable write is complete when it is reported, in random order after a random number of polls. At a crash
-// each 4 KiB block of an incomplete write is, on its own, kept, lost or torn at sectors of 512 bytes. Bytes appended to
-// a file and not synced are cut at a random place. A name that was made, renamed or removed and whose directory was not
-// synced may be as it was before; changes in one directory keep their order.
+// Model. A durable write is complete when it is reported, in random order after a random number of
+// polls. At a crash each 4 KiB block of an incomplete write is, on its own, kept, lost or torn at
+// sectors of 512 bytes. Bytes appended to a file and not synced are cut at a random place. A name
+// that was made, renamed or removed and whose directory was not synced may be as it was before;
+// changes in one directory keep their order.
 //
-// Thread: any (RocksDB's background threads use it). The same seed gives the same run as long as one thread uses it.
+// Thread: any (RocksDB's background threads use it). The same seed gives the same run as long as
+// one thread uses it.
 
 #include <casc/storage/disk.hpp>
 
@@ -34,25 +36,28 @@ public:
     explicit SimulatedDisk(std::uint64_t seed);
     ~SimulatedDisk() override;
 
-    // --- commands -------------------------------------------------------------------------------------------------
+    // --- commands
+    // -------------------------------------------------------------------------------------------------
 
     static constexpr std::uint64_t kForEver = ~std::uint64_t{0};
 
-    // A power cut and the boot after it. Files, queues and file systems from before are dead: their operations fail,
-    // their incomplete writes complete with an error. Everything opened from now on sees what survived.
+    // A power cut and the boot after it. Files, queues and file systems from before are dead: their
+    // operations fail, their incomplete writes complete with an error. Everything opened from now
+    // on sees what survived.
     void crash();
     // The same in two steps: in between every operation fails.
     void power_off();
     void power_on();
 
-    // The power goes by itself when `writes` more writes, appends or syncs have succeeded: for crashes in the middle of
-    // a call. power_on() afterwards; kForEver: not any more.
+    // The power goes by itself when `writes` more writes, appends or syncs have succeeded: for
+    // crashes in the middle of a call. power_on() afterwards; kForEver: not any more.
     void cut_power_after(std::uint64_t writes);
     [[nodiscard]] bool powered() const;
 
-    // The next `count` writes or syncs of files whose path contains `path_part` fail with io_failed, after those that
-    // `succeed_first` lets through.
-    void fail_writes(std::uint64_t count, std::string_view path_part = {}, std::uint64_t succeed_first = 0);
+    // The next `count` writes or syncs of files whose path contains `path_part` fail with
+    // io_failed, after those that `succeed_first` lets through.
+    void fail_writes(std::uint64_t count, std::string_view path_part = {},
+                     std::uint64_t succeed_first = 0);
     // Files may take this much together; more fails with disk_full. kForEver: no bound.
     void set_capacity(std::uint64_t bytes);
     // Writes complete after `polls_min` to `polls_max` polls (at first 0 to 3).
@@ -60,9 +65,11 @@ public:
     // Damages what is stored, as a failing medium would.
     void flip_bit(const std::filesystem::path& path, std::uint64_t position, unsigned bit);
     // The same at a random place of [first, last); returns the position.
-    std::uint64_t flip_random_bit(const std::filesystem::path& path, std::uint64_t first, std::uint64_t last);
+    std::uint64_t flip_random_bit(const std::filesystem::path& path, std::uint64_t first,
+                                  std::uint64_t last);
 
-    // --- looking inside -------------------------------------------------------------------------------------------
+    // --- looking inside
+    // -------------------------------------------------------------------------------------------
 
     // A file as a reader would see it now; replace it without any of the failures above.
     [[nodiscard]] std::string content(const std::filesystem::path& path) const;
@@ -71,15 +78,21 @@ public:
     [[nodiscard]] std::uint64_t change_count() const;
     [[nodiscard]] std::uint64_t bytes_used() const;
 
-    // --- Disk -----------------------------------------------------------------------------------------------------
+    // --- Disk
+    // -----------------------------------------------------------------------------------------------------
 
     [[nodiscard]] std::string name() const override { return "simulated"; }
-    [[nodiscard]] Result<std::unique_ptr<WriteQueue>> make_write_queue(unsigned writes_in_flight_max) override;
-    [[nodiscard]] Result<std::unique_ptr<ReadableFile>> open_to_read(const std::filesystem::path& path) override;
-    [[nodiscard]] Result<void> fill_file(const std::filesystem::path& path, std::uint64_t bytes) override;
+    [[nodiscard]] Result<std::unique_ptr<WriteQueue>> make_write_queue(
+        unsigned writes_in_flight_max) override;
+    [[nodiscard]] Result<std::unique_ptr<ReadableFile>> open_to_read(
+        const std::filesystem::path& path) override;
+    [[nodiscard]] Result<void> fill_file(const std::filesystem::path& path,
+                                         std::uint64_t bytes) override;
     [[nodiscard]] Result<std::string> read_file(const std::filesystem::path& path) override;
-    [[nodiscard]] Result<void> replace_file(const std::filesystem::path& path, std::string_view content) override;
-    [[nodiscard]] Result<std::vector<std::string>> list(const std::filesystem::path& directory) override;
+    [[nodiscard]] Result<void> replace_file(const std::filesystem::path& path,
+                                            std::string_view content) override;
+    [[nodiscard]] Result<std::vector<std::string>> list(
+        const std::filesystem::path& directory) override;
     [[nodiscard]] Result<void> make_directories(const std::filesystem::path& directory) override;
     [[nodiscard]] Result<void> remove_file(const std::filesystem::path& path) override;
     [[nodiscard]] Result<std::uint64_t> free_bytes(const std::filesystem::path& path) override;

@@ -1,14 +1,18 @@
 #pragma once
-// casc/storage/store.hpp: the event store of one shard: journal in front, RocksDB behind, memory for the tail.
+// casc/storage/store.hpp: the event store of one shard: journal in front, RocksDB behind, memory
+// for the tail.
 //
-//   append/put ──▶ entry being filled ──journal write──▶ durable ──checkpoint thread──▶ RocksDB (SST files + state)
+//   append/put ──▶ entry being filled ──journal write──▶ durable ──checkpoint thread──▶ RocksDB
+//   (SST files + state)
 //                        │                                                │
-//                        └── tail cache: the same bytes, for readers ◀────┘ pinned until checkpointed, then LRU
+//                        └── tail cache: the same bytes, for readers ◀────┘ pinned until
+//                        checkpointed, then LRU
 //
-// An entry is whatever gathered while earlier writes were in flight. All batches and state changes of one entry become
-// durable together or not at all. Format: docs/storage_format.md.
+// An entry is whatever gathered while earlier writes were in flight. All batches and state changes
+// of one entry become durable together or not at all. Format: docs/storage_format.md.
 //
-// Thread:   owning shard, except where said. Starts two threads of its own: checkpoint (the only writer of RocksDB) and
+// Thread:   owning shard, except where said. Starts two threads of its own: checkpoint (the only
+// writer of RocksDB) and
 //           reader (cold reads). They meet the shard only through casc::ring.
 // Lifetime: `disk` must outlive it; every BatchRef that it has given out must be gone before it.
 
@@ -32,22 +36,24 @@ namespace casc::storage {
 
 struct StoreOptions {
     std::filesystem::path directory;
-    JournalOptions journal;                      // its directory is set by the store
-    std::size_t checkpoint_bytes = 64_MiB;       // unflushed batches that start a checkpoint
-    std::size_t slice_bytes = 1_GiB;             // a slice is sealed when it has grown to this ...
-    std::size_t entry_bytes_max = 1_MiB;         // an entry is closed at this size unless one batch needs more
-    std::size_t tail_cache_bytes = 256_MiB;      // batches kept in memory for readers at the tail
-    std::size_t unflushed_bytes_max = 256_MiB;   // at this much, producers are held back
-    std::size_t block_cache_bytes = 64_MiB;      // RocksDB's
-    std::uint64_t reserve_bytes = 1_GiB;         // free disk space under which appends are refused
+    JournalOptions journal;                 // its directory is set by the store
+    std::size_t checkpoint_bytes = 64_MiB;  // unflushed batches that start a checkpoint
+    std::size_t slice_bytes = 1_GiB;        // a slice is sealed when it has grown to this ...
+    std::size_t entry_bytes_max =
+        1_MiB;  // an entry is closed at this size unless one batch needs more
+    std::size_t tail_cache_bytes = 256_MiB;     // batches kept in memory for readers at the tail
+    std::size_t unflushed_bytes_max = 256_MiB;  // at this much, producers are held back
+    std::size_t block_cache_bytes = 64_MiB;     // RocksDB's
+    std::uint64_t reserve_bytes = 1_GiB;        // free disk space under which appends are refused
 };
 
-// How long the events of a log are kept at most; decides which slices they share. The exact bounds of a topic are
-// applied on top by trim().
+// How long the events of a log are kept at most; decides which slices they share. The exact bounds
+// of a topic are applied on top by trim().
 enum class RetentionClass : std::uint8_t { hour = 0, day = 1, week = 2, month = 3, unlimited = 4 };
 inline constexpr std::size_t kRetentionClassCount = 5;
 
-// Kinds of state rows. The store keeps the rows; the broker gives them meaning. 0..15 are the store's own.
+// Kinds of state rows. The store keeps the rows; the broker gives them meaning. 0..15 are the
+// store's own.
 enum class StateTable : std::uint8_t {
     topic = 16,
     group = 17,
@@ -56,7 +62,8 @@ enum class StateTable : std::uint8_t {
     broker = 20,
 };
 
-// What the store knows of a log. Loaded for every log at start (64 bytes each), so an idle log costs nothing more.
+// What the store knows of a log. Loaded for every log at start (64 bytes each), so an idle log
+// costs nothing more.
 struct LogState {
     Offset start;             // low-water mark: the first offset that may be read
     Offset end;               // the next offset to be given out
@@ -88,61 +95,71 @@ struct ReadRequest {
 
 struct ReadAnswer {
     std::uint64_t token;
-    // In order; the first one contains or follows `from`. Empty: nothing is stored in [from, until), because it was
-    // trimmed or because a crash has left a gap there; go on at `until`.
+    // In order; the first one contains or follows `from`. Empty: nothing is stored in [from,
+    // until), because it was trimmed or because a crash has left a gap there; go on at `until`.
     Result<std::vector<BatchRef>> batches;
 };
 
 struct TimeLookup {
-    Offset offset;  // of the first batch appended at or after the asked time; the log's end when there is none
+    Offset offset;  // of the first batch appended at or after the asked time; the log's end when
+                    // there is none
     EpochNanos time;
 };
 
 class Store {
 public:
-    // Recovers: opens RocksDB, replays the journal, cuts its torn tail. Nothing is modified when it fails.
-    [[nodiscard]] static Result<std::unique_ptr<Store>> open(Disk& disk, const StoreOptions& options);
+    // Recovers: opens RocksDB, replays the journal, cuts its torn tail. Nothing is modified when it
+    // fails.
+    [[nodiscard]] static Result<std::unique_ptr<Store>> open(Disk& disk,
+                                                             const StoreOptions& options);
     ~Store();
 
-    // --- state rows, read once at start ---------------------------------------------------------------------------
+    // --- state rows, read once at start
+    // ---------------------------------------------------------------------------
 
     // Calls `row` for every row of `table` in key order. Only before the first append or put.
-    void scan(StateTable table, const std::function<void(std::string_view key, std::string_view value)>& row);
+    void scan(StateTable table,
+              const std::function<void(std::string_view key, std::string_view value)>& row);
 
-    // --- writing: everything below goes into the entry being filled -----------------------------------------------
+    // --- writing: everything below goes into the entry being filled
+    // -----------------------------------------------
 
-    // Copies `batch` (complete and already checked with wire::BatchView::parse and its checksum) to the end of `log`
-    // and stamps base offset, arrival, epoch and time into the copy. On failure nothing was added.
-    // Fails with: storage_failed, disk_full, overloaded.
-    [[nodiscard]] Result<AppendTicket> append(LogId log, RetentionClass retention, std::span<const std::byte> batch,
-                                              EpochNanos now);
+    // Copies `batch` (complete and already checked with wire::BatchView::parse and its checksum) to
+    // the end of `log` and stamps base offset, arrival, epoch and time into the copy. On failure
+    // nothing was added. Fails with: storage_failed, disk_full, overloaded.
+    [[nodiscard]] Result<AppendTicket> append(LogId log, RetentionClass retention,
+                                              std::span<const std::byte> batch, EpochNanos now);
 
     // Absolute, idempotent changes of a state row. Return the sequence they become durable with.
-    [[nodiscard]] Result<JournalSequence> put(StateTable table, std::string_view key, std::string_view value);
+    [[nodiscard]] Result<JournalSequence> put(StateTable table, std::string_view key,
+                                              std::string_view value);
     [[nodiscard]] Result<JournalSequence> erase(StateTable table, std::string_view key);
 
-    // Moves the low-water mark of `log` up to `start`; the space comes back when whole slices are below their marks.
+    // Moves the low-water mark of `log` up to `start`; the space comes back when whole slices are
+    // below their marks.
     [[nodiscard]] Result<JournalSequence> trim(LogId log, Offset start);
     // Forgets `log` and everything in it. Its id must not be used again.
     [[nodiscard]] Result<JournalSequence> erase_log(LogId log);
-    // For topics whose events are seen before they are durable: after a crash the log continues at or above `ceiling`
-    // with a higher epoch, so that no offset is ever used twice.
+    // For topics whose events are seen before they are durable: after a crash the log continues at
+    // or above `ceiling` with a higher epoch, so that no offset is ever used twice.
     [[nodiscard]] Result<JournalSequence> reserve(LogId log, Offset ceiling);
 
-    // Whatever is appended and put next, up to `bytes` in all, will be in one entry and so become durable together or
-    // not at all. Count 16 bytes for each record, and its key and value (or batch) rounded up to a multiple of 8.
-    // Fails with: event_too_large, storage_failed.
+    // Whatever is appended and put next, up to `bytes` in all, will be in one entry and so become
+    // durable together or not at all. Count 16 bytes for each record, and its key and value (or
+    // batch) rounded up to a multiple of 8. Fails with: event_too_large, storage_failed.
     [[nodiscard]] Result<void> keep_together(std::size_t bytes);
 
     // The sequence that whatever is appended or put next will be part of.
     [[nodiscard]] JournalSequence filling() const noexcept;
 
-    // Starts the write of the entry being filled when there is something in it and a slot is free. Called after each
-    // turn of the event loop, so entries grow with load and nothing waits for a timer.
+    // Starts the write of the entry being filled when there is something in it and a slot is free.
+    // Called after each turn of the event loop, so entries grow with load and nothing waits for a
+    // timer.
     void submit();
 
-    // Takes completions of the journal, the checkpoint thread and the reader thread. Returns durable_through();
-    // `advanced` gets the logs whose durable end moved, `answers` the cold reads that are ready.
+    // Takes completions of the journal, the checkpoint thread and the reader thread. Returns
+    // durable_through(); `advanced` gets the logs whose durable end moved, `answers` the cold reads
+    // that are ready.
     JournalSequence poll(std::vector<Advanced>& advanced, std::vector<ReadAnswer>& answers);
 
     // Descriptors that become readable when poll() has something to do.
@@ -150,50 +167,59 @@ public:
 
     [[nodiscard]] JournalSequence durable_through() const noexcept;
 
-    // True while appends would grow memory past its bound, or never succeed again: stop reading from producers. A full
-    // disk is not among it, append() says so.
+    // True while appends would grow memory past its bound, or never succeed again: stop reading
+    // from producers. A full disk is not among it, append() says so.
     [[nodiscard]] bool congested() const noexcept;
     // Set once the journal or RocksDB has failed: nothing is acknowledged any more until restart.
     [[nodiscard]] const std::optional<Error>& failure() const noexcept;
 
-    // --- reading --------------------------------------------------------------------------------------------------
+    // --- reading
+    // --------------------------------------------------------------------------------------------------
 
     [[nodiscard]] std::optional<LogState> log_state(LogId log) const;
-    // Every log that exists, in LogId order; for start-up and for listings of one topic pass the range.
-    void for_each_log(LogId first, LogId last, const std::function<void(LogId, const LogState&)>& visit) const;
+    // Every log that exists, in LogId order; for start-up and for listings of one topic pass the
+    // range.
+    void for_each_log(LogId first, LogId last,
+                      const std::function<void(LogId, const LogState&)>& visit) const;
 
-    // Appends to `into` the cached batches of `log` from the one that holds `from`, up to `until` and `bytes_max`
-    // (but at least one). False: `from` is below what the cache holds, use post_read().
+    // Appends to `into` the cached batches of `log` from the one that holds `from`, up to `until`
+    // and `bytes_max` (but at least one). False: `from` is below what the cache holds, use
+    // post_read().
     [[nodiscard]] bool read_tail(LogId log, Offset from, Offset until, std::size_t bytes_max,
                                  std::vector<BatchRef>& into);
-    // Reads from RocksDB on the reader thread; the answer comes from poll(). Overlaps with the tail cache: everything
-    // that the cache no longer holds is readable here.
+    // Reads from RocksDB on the reader thread; the answer comes from poll(). Overlaps with the tail
+    // cache: everything that the cache no longer holds is readable here.
     void post_read(const ReadRequest& request);
-    // The first offset appended at or after `time`, by tail cache and slice directories. May read from disk.
+    // The first offset appended at or after `time`, by tail cache and slice directories. May read
+    // from disk.
     [[nodiscard]] Result<TimeLookup> find_time(LogId log, EpochNanos time);
-    // The largest start such that at most `bytes` / `events` remain / everything older than `time` goes; whole batches.
+    // The largest start such that at most `bytes` / `events` remain / everything older than `time`
+    // goes; whole batches.
     [[nodiscard]] Result<Offset> start_for_bytes(LogId log, std::uint64_t bytes);
 
-    // --- maintenance ----------------------------------------------------------------------------------------------
+    // --- maintenance
+    // ----------------------------------------------------------------------------------------------
 
-    // Drops slices in which every log is below its low-water mark, rewrites those whose live share is under a quarter.
-    // Runs on the checkpoint thread; cheap to call often.
+    // Drops slices in which every log is below its low-water mark, rewrites those whose live share
+    // is under a quarter. Runs on the checkpoint thread; cheap to call often.
     void post_reclaim();
 
-    // A consistent copy (RocksDB checkpoint plus the journal from there on) into an empty `target`; runs on the
-    // checkpoint thread, `done` is called from poll().
-    void post_backup(const std::filesystem::path& target, std::function<void(Result<std::uint64_t> bytes)> done);
+    // A consistent copy (RocksDB checkpoint plus the journal from there on) into an empty `target`;
+    // runs on the checkpoint thread, `done` is called from poll().
+    void post_backup(const std::filesystem::path& target,
+                     std::function<void(Result<std::uint64_t> bytes)> done);
 
-    // Waits until everything appended is durable and checkpointed, and reclaiming and backups are done. For clean shutdown, benches and tests: a store that
-    // is destroyed right after it was shut down in order; one destroyed with work left will recover as after a crash.
+    // Waits until everything appended is durable and checkpointed, and reclaiming and backups are
+    // done. For clean shutdown, benches and tests: a store that is destroyed right after it was
+    // shut down in order; one destroyed with work left will recover as after a crash.
     [[nodiscard]] Result<void> drain();
 
     struct Stats {
         Journal::Usage journal;
-        std::uint64_t entries = 0;             // submitted since start
-        std::uint64_t journal_bytes = 0;       // written since start, padding included
-        std::uint64_t batch_bytes = 0;         // appended since start
-        std::uint64_t checkpoint_bytes = 0;    // written to SST files since start
+        std::uint64_t entries = 0;           // submitted since start
+        std::uint64_t journal_bytes = 0;     // written since start, padding included
+        std::uint64_t batch_bytes = 0;       // appended since start
+        std::uint64_t checkpoint_bytes = 0;  // written to SST files since start
         std::uint64_t checkpoints = 0;
         std::uint64_t unflushed_bytes = 0;
         std::uint64_t tail_cache_bytes = 0;
@@ -201,8 +227,8 @@ public:
         std::uint64_t sst_bytes = 0;
         std::uint64_t logs = 0;
         std::uint64_t disk_free_bytes = 0;
-        std::uint64_t torn_entries = 0;        // cut at the last start
-        std::uint64_t replayed_entries = 0;    // at the last start
+        std::uint64_t torn_entries = 0;      // cut at the last start
+        std::uint64_t replayed_entries = 0;  // at the last start
         std::uint64_t cold_reads = 0;
     };
     [[nodiscard]] Stats stats() const;
@@ -213,7 +239,8 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-// Offline: walks every checksum of journal, SST files and batches in `directory` without changing anything.
+// Offline: walks every checksum of journal, SST files and batches in `directory` without changing
+// anything.
 struct VerifyReport {
     std::uint64_t journal_entries = 0;
     std::uint64_t torn_entries = 0;
@@ -223,8 +250,9 @@ struct VerifyReport {
     std::uint64_t logs = 0;
     std::vector<std::string> damage;  // one line per finding; empty: everything is well
 };
-[[nodiscard]] Result<VerifyReport> verify_store(Disk& disk, const std::filesystem::path& directory,
-                                                const std::function<void(std::uint64_t done, std::uint64_t all)>& progress);
+[[nodiscard]] Result<VerifyReport> verify_store(
+    Disk& disk, const std::filesystem::path& directory,
+    const std::function<void(std::uint64_t done, std::uint64_t all)>& progress);
 
 // Offline: puts a backup made by post_backup into an empty or missing `directory`, verified first.
 [[nodiscard]] Result<void> restore_store(Disk& disk, const std::filesystem::path& backup,

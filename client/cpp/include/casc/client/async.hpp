@@ -1,14 +1,14 @@
 #pragma once
-// casc/client/async.hpp: the client for programs built on Boost.Asio. Link casc::client_async. The only public header
-// that knows Asio.
+// casc/client/async.hpp: the client for programs built on Boost.Asio. Link casc::client_async. The
+// only public header that knows Asio.
 //
 //   auto topics = co_await async_call(*client, wire::fb::ListTopicsT{}, asio::use_awaitable);
 //   auto delivery = async_send(producer, {.payload = bytes}, asio::use_future);       // a future
 //   async_poll(consumer, 500, 100ms, [](Result<EventBatch> events) { ... });          // a callback
 //
-// Every operation takes any completion token and completes with one Result, on the executor associated with the
-// handler (a coroutine's own, say); without one, on the client's I/O thread, where nothing may block.
-// An operation ends with its deadline; there is no other cancellation.
+// Every operation takes any completion token and completes with one Result, on the executor
+// associated with the handler (a coroutine's own, say); without one, on the client's I/O thread,
+// where nothing may block. An operation ends with its deadline; there is no other cancellation.
 
 #include <casc/client/client.hpp>
 
@@ -29,8 +29,8 @@ namespace casc::client {
 
 namespace detail {
 
-// A handler that is completed from the I/O thread: moved to its own executor, which is kept busy until then.
-// Copyable, because the client's callbacks are std::functions.
+// A handler that is completed from the I/O thread: moved to its own executor, which is kept busy
+// until then. Copyable, because the client's callbacks are std::functions.
 template <class Handler, class Value>
 class Completion {
     using Executor = boost::asio::associated_executor_t<Handler>;
@@ -41,7 +41,8 @@ public:
     // Exactly once.
     void operator()(Result<Value> result) const {
         auto state = state_;
-        const auto busy = state->work;  // the handler may end its context before dispatch() has let go of it
+        const auto busy =
+            state->work;  // the handler may end its context before dispatch() has let go of it
         const Executor executor = busy.get_executor();
         boost::asio::dispatch(executor, [state, result = std::move(result)]() mutable {
             Handler handler = std::move(state->handler);
@@ -56,25 +57,28 @@ public:
 
 private:
     struct State {
-        explicit State(Handler h) : handler(std::move(h)), work(boost::asio::get_associated_executor(handler)) {}
+        explicit State(Handler h)
+            : handler(std::move(h)), work(boost::asio::get_associated_executor(handler)) {}
         Handler handler;
         boost::asio::executor_work_guard<Executor> work;
     };
     std::shared_ptr<State> state_;
 };
 
-// What the I/O thread holds of an operation that waits: it may come late, when the operation and even its context are
-// gone, so it reaches them only in the round it was given to.
+// What the I/O thread holds of an operation that waits: it may come late, when the operation and
+// even its context are gone, so it reaches them only in the round it was given to.
 template <class Operation>
 struct Bell {
-    std::mutex mutex;  // of round, which the operation moves on before it does anything that may end it
+    std::mutex
+        mutex;  // of round, which the operation moves on before it does anything that may end it
     std::uint64_t round = 0;
     Operation* operation = nullptr;
 
     void ring(std::uint64_t of_round) {
         std::unique_lock lock(mutex);
         if (of_round != round) return;
-        const auto busy = operation->busy();  // the context may not end before post() has let go of it
+        const auto busy =
+            operation->busy();  // the context may not end before post() has let go of it
         auto waiting = operation->shared_from_this();
         lock.unlock();
         boost::asio::post(busy.get_executor(),
@@ -86,7 +90,8 @@ struct Bell {
     }
 };
 
-// Waits until a poll finds something or the time is over, whichever comes first, without holding a thread.
+// Waits until a poll finds something or the time is over, whichever comes first, without holding a
+// thread.
 template <class Handler>
 class PollOperation : public std::enable_shared_from_this<PollOperation<Handler>> {
 public:
@@ -100,18 +105,22 @@ public:
     }
 
     void start() {
-        boost::asio::dispatch(done_.executor(), [self = this->shared_from_this()] { self->attempt(); });
+        boost::asio::dispatch(done_.executor(),
+                              [self = this->shared_from_this()] { self->attempt(); });
     }
 
     // On the handler's executor, as is everything that touches the consumer.
     void attempt() {
         auto events = consumer_.poll(max_events_, milliseconds(0));
-        if (!events || !events->empty() || std::chrono::steady_clock::now() >= until_) return done_(std::move(events));
+        if (!events || !events->empty() || std::chrono::steady_clock::now() >= until_)
+            return done_(std::move(events));
         const std::uint64_t round = bell_->next_round();
         // Also without news now and then: rejoining and auto commit have their own times.
         timer_.expires_at(std::min(until_, std::chrono::steady_clock::now() + kLookAgain));
         timer_.async_wait(boost::asio::bind_executor(
-            done_.executor(), [self = this->shared_from_this(), round](boost::system::error_code) { self->again(round); }));
+            done_.executor(), [self = this->shared_from_this(), round](boost::system::error_code) {
+                self->again(round);
+            }));
         consumer_.when_ready([bell = bell_, round] { bell->ring(round); });
     }
     void again(std::uint64_t round) {
@@ -130,7 +139,8 @@ private:
     const std::size_t max_events_;
     const std::chrono::steady_clock::time_point until_;
     const Completion<Handler, EventBatch> done_;
-    boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, Executor>
+    boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                      boost::asio::wait_traits<std::chrono::steady_clock>, Executor>
         timer_;
     const std::shared_ptr<Bell<PollOperation>> bell_ = std::make_shared<Bell<PollOperation>>();
 };
@@ -139,17 +149,20 @@ private:
 
 // Client::call(). Completes with Result<ReplyMessage>.
 template <class Request, class Token>
-auto async_call(Client& client, Request request, Token&& token, std::optional<milliseconds> deadline = {}) {
+auto async_call(Client& client, Request request, Token&& token,
+                std::optional<milliseconds> deadline = {}) {
     using Message = typename wire::Rpc<Request>::ReplyMessage;
     return boost::asio::async_initiate<Token, void(Result<Message>)>(
         [&client, deadline](auto handler, Request r) {
-            client.call_async(r, deadline, detail::Completion<decltype(handler), Message>(std::move(handler)));
+            client.call_async(r, deadline,
+                              detail::Completion<decltype(handler), Message>(std::move(handler)));
         },
         token, std::move(request));
 }
 
-// Producer::send() without waiting for room in this thread. Completes with Result<Delivery> when the event is
-// delivered, or with the refusal. `event` must stay valid until it is accepted, so until completion at the latest.
+// Producer::send() without waiting for room in this thread. Completes with Result<Delivery> when
+// the event is delivered, or with the refusal. `event` must stay valid until it is accepted, so
+// until completion at the latest.
 template <class Token>
 auto async_send(Producer& producer, const Event& event, Token&& token) {
     return boost::asio::async_initiate<Token, void(Result<Delivery>)>(
@@ -163,7 +176,8 @@ auto async_send(Producer& producer, const Event& event, Token&& token) {
                 void operator()() const {
                     auto accepted = to.try_send(what, done);
                     if (accepted) return;
-                    if (accepted.error().code != ErrorCode::queue_full) return done(std::move(accepted).error());
+                    if (accepted.error().code != ErrorCode::queue_full)
+                        return done(std::move(accepted).error());
                     to.when_room(*this);
                 }
             };
@@ -182,14 +196,16 @@ auto async_flush(Producer& producer, Token&& token) {
         token);
 }
 
-// Consumer::poll(). Completes with Result<EventBatch>; the views are valid until the next poll. The consumer is used
-// on the handler's executor, which must run one thing at a time (one thread or a strand); one poll at a time.
+// Consumer::poll(). Completes with Result<EventBatch>; the views are valid until the next poll. The
+// consumer is used on the handler's executor, which must run one thing at a time (one thread or a
+// strand); one poll at a time.
 template <class Token>
 auto async_poll(Consumer& consumer, std::size_t max_events, milliseconds timeout, Token&& token) {
     return boost::asio::async_initiate<Token, void(Result<EventBatch>)>(
         [&consumer, max_events, timeout](auto handler) {
             using Operation = detail::PollOperation<decltype(handler)>;
-            auto operation = std::make_shared<Operation>(consumer, max_events, timeout, std::move(handler));
+            auto operation =
+                std::make_shared<Operation>(consumer, max_events, timeout, std::move(handler));
             operation->start();
         },
         token);

@@ -20,25 +20,27 @@ namespace casc::client {
 
 class Core;
 
-// One per process is enough: it is thread-safe and carries many requests, producers and consumers at a time. It owns
-// one I/O thread, "casc-client", which connects again (over the list of endpoints, with backoff and jitter) for as long
-// as the client lives.
+// One per process is enough: it is thread-safe and carries many requests, producers and consumers
+// at a time. It owns one I/O thread, "casc-client", which connects again (over the list of
+// endpoints, with backoff and jitter) for as long as the client lives.
 //
-// Thread:   any. call() and close() must not be used from a callback (they would wait for themselves).
-// Lifetime: producers and consumers made from it may outlive it; they then fail with `cancelled`.
+// Thread:   any. call() and close() must not be used from a callback (they would wait for
+// themselves). Lifetime: producers and consumers made from it may outlive it; they then fail with
+// `cancelled`.
 class Client {
 public:
-    // Connects and shakes hands. Fails with: invalid_config, timeout (options.connect_timeout), and with what the
-    // last endpoint said once all have refused.
+    // Connects and shakes hands. Fails with: invalid_config, timeout (options.connect_timeout), and
+    // with what the last endpoint said once all have refused.
     [[nodiscard]] static Result<std::unique_ptr<Client>> connect(ClientOptions options = {});
     explicit Client(std::shared_ptr<Core> core);  // used by connect()
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
-    // Sends any request of the protocol and waits for its answer. While there is no connection it waits for one.
-    // Fails with: timeout (`deadline`, or options.request_timeout), connection_closed (the connection broke before
-    // the answer: the request may or may not have been carried out), queue_full, cancelled, and what the broker says.
+    // Sends any request of the protocol and waits for its answer. While there is no connection it
+    // waits for one. Fails with: timeout (`deadline`, or options.request_timeout),
+    // connection_closed (the connection broke before the answer: the request may or may not have
+    // been carried out), queue_full, cancelled, and what the broker says.
     template <class Request>
     [[nodiscard]] Result<typename wire::Rpc<Request>::ReplyMessage> call(
         const Request& request, std::optional<milliseconds> deadline = {});
@@ -47,12 +49,15 @@ public:
     template <class Request, class Done>
     void call_async(const Request& request, std::optional<milliseconds> deadline, Done done);
 
-    // The same with encoded bodies and with the answer's attachments, for bodies that no type above describes.
-    void call_raw(wire::Api api, std::span<const std::byte> body, std::optional<milliseconds> deadline,
-                  ReplyCallback done);
+    // The same with encoded bodies and with the answer's attachments, for bodies that no type above
+    // describes.
+    void call_raw(wire::Api api, std::span<const std::byte> body,
+                  std::optional<milliseconds> deadline, ReplyCallback done);
 
-    // A producer for a topic that exists. Fails with: unknown_topic, invalid_config, and as call() does.
-    [[nodiscard]] Result<Producer> make_producer(std::string_view topic, ProducerOptions options = {});
+    // A producer for a topic that exists. Fails with: unknown_topic, invalid_config, and as call()
+    // does.
+    [[nodiscard]] Result<Producer> make_producer(std::string_view topic,
+                                                 ProducerOptions options = {});
 
     // A consumer that reads nothing yet. Fails with: invalid_config, cancelled.
     [[nodiscard]] Result<Consumer> make_consumer(ConsumerOptions options = {});
@@ -60,7 +65,8 @@ public:
     // What the broker said about itself when this client last connected.
     [[nodiscard]] wire::fb::HelloReplyT broker() const;
 
-    // Fails everything that waits with `cancelled` and joins the I/O thread. Closing twice is closing once.
+    // Fails everything that waits with `cancelled` and joins the I/O thread. Closing twice is
+    // closing once.
     void close();
 
     [[nodiscard]] const std::shared_ptr<Core>& core() const noexcept { return core_; }
@@ -82,8 +88,8 @@ void Client::call_async(const Request& request, std::optional<milliseconds> dead
 }
 
 template <class Request>
-Result<typename wire::Rpc<Request>::ReplyMessage> Client::call(const Request& request,
-                                                               std::optional<milliseconds> deadline) {
+Result<typename wire::Rpc<Request>::ReplyMessage> Client::call(
+    const Request& request, std::optional<milliseconds> deadline) {
     using Answer = Result<typename wire::Rpc<Request>::ReplyMessage>;
     std::promise<Answer> promise;
     auto answer = promise.get_future();

@@ -37,11 +37,12 @@ struct TopicPartition {
     friend bool operator==(const TopicPartition&, const TopicPartition&) = default;
 };
 
-// Told about the partitions of a group member. All run inside poll() or close(), on the thread that calls it, and may
-// use the consumer, except to poll or close it.
+// Told about the partitions of a group member. All run inside poll() or close(), on the thread that
+// calls it, and may use the consumer, except to poll or close it.
 struct RebalanceCallbacks {
     std::function<void(const std::vector<TopicPartition>&)> assigned;
-    // Still the member's own: the place to commit what was handled. With auto_commit that is done after the callback.
+    // Still the member's own: the place to commit what was handled. With auto_commit that is done
+    // after the callback.
     std::function<void(const std::vector<TopicPartition>&)> revoked;
     // No longer the member's: it was removed from the group. Commits are refused.
     std::function<void(const std::vector<TopicPartition>&)> lost;
@@ -49,12 +50,13 @@ struct RebalanceCallbacks {
 
 // Reads by push: the broker sends ahead of poll(), up to options.credit_bytes.
 //
-// Positions: an event counts as read when poll() has handed it out. commit() stores the position behind the last one
-// handed out; auto commit does so at the beginning of a later poll, so events are handled at least once.
-// Rebalances, rejoining after a broken connection, and auto commit happen inside poll(): call it at least every
-// options.rebalance_timeout. Heartbeats are the connection's and need no poll.
-// Errors of poll() leave the consumer usable. A batch that does not match its checksum is reported and then read
-// again from the broker; seek() behind it to go on without it.
+// Positions: an event counts as read when poll() has handed it out. commit() stores the position
+// behind the last one handed out; auto commit does so at the beginning of a later poll, so events
+// are handled at least once. Rebalances, rejoining after a broken connection, and auto commit
+// happen inside poll(): call it at least every options.rebalance_timeout. Heartbeats are the
+// connection's and need no poll. Errors of poll() leave the consumer usable. A batch that does not
+// match its checksum is reported and then read again from the broker; seek() behind it to go on
+// without it.
 //
 // Thread:   one at a time.
 // Lifetime: the destructor closes.
@@ -65,36 +67,45 @@ public:
     Consumer(Consumer&&) noexcept = default;
     Consumer& operator=(Consumer&&) noexcept;
 
-    // Joins options.group for these topics; partitions come and go with the rebalances. Fails with: invalid_request.
-    [[nodiscard]] Result<void> subscribe(std::vector<std::string> topics, RebalanceCallbacks callbacks = {});
-    // Reads exactly these logs from these offsets, replacing what was assigned before; no group membership, but with
-    // options.group set positions can be committed. Fails with: unknown_topic, invalid_request (subscribed).
+    // Joins options.group for these topics; partitions come and go with the rebalances. Fails with:
+    // invalid_request.
+    [[nodiscard]] Result<void> subscribe(std::vector<std::string> topics,
+                                         RebalanceCallbacks callbacks = {});
+    // Reads exactly these logs from these offsets, replacing what was assigned before; no group
+    // membership, but with options.group set positions can be committed. Fails with: unknown_topic,
+    // invalid_request (subscribed).
     [[nodiscard]] Result<void> assign(const std::vector<Place>& places);
 
-    // Up to `max_events` events; waits for the first one until `timeout` and is empty then. What the last poll gave is
-    // invalid from here on. Fails with: batch_corrupt, batch_malformed, offset_out_of_range (Reset::error),
-    // no_committed_offset (Reset::error), unknown_topic, what joining the group says, cancelled.
+    // Up to `max_events` events; waits for the first one until `timeout` and is empty then. What
+    // the last poll gave is invalid from here on. Fails with: batch_corrupt, batch_malformed,
+    // offset_out_of_range (Reset::error), no_committed_offset (Reset::error), unknown_topic, what
+    // joining the group says, cancelled.
     [[nodiscard]] Result<EventBatch> poll(std::size_t max_events, milliseconds timeout);
     // Whole batches, about options.deliver_bytes_max of them at most.
     [[nodiscard]] Result<EventBatch> poll_batches(milliseconds timeout);
 
-    // Stores the positions of what was handed out so far; nothing new is no request. Fails with: stale_group_epoch,
-    // unknown_member (the partitions belong to somebody else by now), invalid_request (no group), timeout.
+    // Stores the positions of what was handed out so far; nothing new is no request. Fails with:
+    // stale_group_epoch, unknown_member (the partitions belong to somebody else by now),
+    // invalid_request (no group), timeout.
     [[nodiscard]] Result<void> commit(std::optional<milliseconds> deadline = {});
-    [[nodiscard]] Result<void> commit(const std::vector<Place>& next_offsets, std::optional<milliseconds> deadline = {});
+    [[nodiscard]] Result<void> commit(const std::vector<Place>& next_offsets,
+                                      std::optional<milliseconds> deadline = {});
     // `done` runs on the client's I/O thread.
     void commit_async(std::function<void(Result<void>)> done = {});
 
-    // Goes on reading from another place; what was pushed already is dropped. Fails with: invalid_request (not read).
+    // Goes on reading from another place; what was pushed already is dropped. Fails with:
+    // invalid_request (not read).
     [[nodiscard]] Result<void> seek(const Place& to);
     // On all lanes of the partition that are read: the first event at or after `time`.
-    [[nodiscard]] Result<void> seek_to_time(const std::string& topic, PartitionId partition, EpochNanos time);
+    [[nodiscard]] Result<void> seek_to_time(const std::string& topic, PartitionId partition,
+                                            EpochNanos time);
     // Stops and goes on reading without giving the partition up.
     [[nodiscard]] Result<void> pause(const std::string& topic, PartitionId partition);
     [[nodiscard]] Result<void> resume(const std::string& topic, PartitionId partition);
 
     // The next offset to be handed out.
-    [[nodiscard]] Result<Offset> position(const std::string& topic, PartitionId partition, Lane lane) const;
+    [[nodiscard]] Result<Offset> position(const std::string& topic, PartitionId partition,
+                                          Lane lane) const;
     // What the group has committed, on every lane that has a position.
     [[nodiscard]] Result<std::vector<Place>> committed();
     [[nodiscard]] std::vector<TopicPartition> assignment() const;
@@ -104,7 +115,8 @@ public:
     // `done` runs once, on the I/O thread or at once, when poll() has something to do.
     void when_ready(std::function<void()> done);
 
-    // Commits (with auto_commit), leaves the group and stops reading. Fails as commit() does; it is closed all the same.
+    // Commits (with auto_commit), leaves the group and stops reading. Fails as commit() does; it is
+    // closed all the same.
     Result<void> close();
 
 private:

@@ -2,7 +2,8 @@
 // casc/client/event_batch.hpp: what poll() hands out.
 //
 //   for (const ConsumedEvent& e : *consumer.poll(500, 100ms)) handle(e.topic, e.event.payload);
-//   for (const ReceivedBatch& b : *consumer.poll_batches(100ms)) handle_columns(b.view, b.payloads);
+//   for (const ReceivedBatch& b : *consumer.poll_batches(100ms)) handle_columns(b.view,
+//   b.payloads);
 
 #include <casc/types/vocabulary.hpp>
 #include <casc/wire/batch.hpp>
@@ -21,8 +22,8 @@ struct ConsumedEvent {
     wire::EventView event;
 };
 
-// The events [first, end) of a batch that was checked and opened. The ones outside are not the reader's: below the
-// position it asked for, or left for the next poll.
+// The events [first, end) of a batch that was checked and opened. The ones outside are not the
+// reader's: below the position it asked for, or left for the next poll.
 struct ReceivedBatch {
     TopicId topic_id;
     std::string_view topic;
@@ -49,11 +50,13 @@ public:
 
         Iterator() = default;
         explicit Iterator(const ReceivedBatch* batch) noexcept : batch_(batch) {}
-        Iterator(const ReceivedBatch* batch, std::uint32_t index) noexcept : batch_(batch), index_(index) {}
+        Iterator(const ReceivedBatch* batch, std::uint32_t index) noexcept
+            : batch_(batch), index_(index) {}
 
         [[nodiscard]] ConsumedEvent operator*() const noexcept { return batch_->event(index_); }
         Iterator& operator++() noexcept {
-            // Every batch in the run has at least one event; the run ends with one that is only a mark.
+            // Every batch in the run has at least one event; the run ends with one that is only a
+            // mark.
             if (++index_ == batch_->end) index_ = (++batch_)->first;
             return *this;
         }
@@ -67,7 +70,8 @@ public:
 
     EventBatch() = default;
     // `batches` has one element more than is handed out: the mark at the end, with first == 0.
-    EventBatch(std::span<const ReceivedBatch> batches, std::size_t events) noexcept : batches_(batches), events_(events) {}
+    EventBatch(std::span<const ReceivedBatch> batches, std::size_t events) noexcept
+        : batches_(batches), events_(events) {}
 
     [[nodiscard]] std::size_t size() const noexcept { return events_; }
     [[nodiscard]] bool empty() const noexcept { return events_ == 0; }

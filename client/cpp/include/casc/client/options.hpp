@@ -18,19 +18,21 @@ using std::chrono::milliseconds;
 enum class ConnectionEvent : std::uint8_t { connected, lost, reconnecting, failed_over, closed };
 
 struct ClientOptions {
-    // Tried in order: "host:port", "tcp://host:port" or "unix:///path". The first is the primary; after a fail-over
-    // the client keeps trying to get back to it.
+    // Tried in order: "host:port", "tcp://host:port" or "unix:///path". The first is the primary;
+    // after a fail-over the client keeps trying to get back to it.
     std::vector<std::string> endpoints{"127.0.0.1:7440"};
     std::string client_id = "casc-cpp";
     milliseconds connect_timeout{5000};
-    // connect(): keep trying until connect_timeout, instead of failing when every endpoint has refused once.
+    // connect(): keep trying until connect_timeout, instead of failing when every endpoint has
+    // refused once.
     bool wait_for_broker = false;
     milliseconds request_timeout{30000};  // deadline of a call that names none
     // Delay before reconnect or retry n: min(first * 2^n, max), times a random factor in [0.5, 1).
     milliseconds backoff_first{50};
     milliseconds backoff_max{5000};
     // Called on the client's thread; must not block.
-    std::function<void(ConnectionEvent, const std::string& endpoint, const Error* why)> on_connection;
+    std::function<void(ConnectionEvent, const std::string& endpoint, const Error* why)>
+        on_connection;
 };
 
 // Where an event went. `offset` means nothing with Acks::none: nobody has said it.
@@ -40,35 +42,41 @@ struct Delivery {
     Offset offset;
     Acks level = Acks::none;  // the level that was reached
     EpochNanos append_time;
-    bool duplicate = false;   // the broker had it already: an earlier answer was lost
+    bool duplicate = false;  // the broker had it already: an earlier answer was lost
 };
 
 struct ProducerOptions {
     Acks acks = Acks::durable;
-    bool idempotent = true;           // no duplicates and no reordering through retries
-    std::string name;                 // a producer with a name keeps its identity over restarts and fences older instances
+    bool idempotent = true;  // no duplicates and no reordering through retries
+    std::string
+        name;  // a producer with a name keeps its identity over restarts and fences older instances
     std::size_t batch_bytes = 256_KiB;
     std::chrono::microseconds linger{1000};  // how long a batch that is not full may wait for more
-    // Unacknowledged bytes over all partitions; beyond it try_send refuses and send waits. What is in flight waits for its
-    // turn: at 500 MB/s 4 MiB are 8 ms of latency, and enough to keep the journal busy.
+    // Unacknowledged bytes over all partitions; beyond it try_send refuses and send waits. What is
+    // in flight waits for its turn: at 500 MB/s 4 MiB are 8 ms of latency, and enough to keep the
+    // journal busy.
     std::size_t in_flight_bytes = 4_MiB;
-    unsigned in_flight_batches = 64;         // per partition and lane
+    unsigned in_flight_batches = 64;  // per partition and lane
     wire::Codec codec = wire::Codec::none;
     std::size_t compress_bytes_min = 1024;
-    milliseconds delivery_timeout{120000};  // from sealing a batch to giving it up, retries included
-    milliseconds close_linger{5000};        // how long the destructor waits for what is on its way
-    // Told about every batch, whatever callbacks its events have: the first event's delivery and the count, or why
-    // none of them was delivered (then `first` says only partition and lane). Runs on the client's I/O thread; must not block.
-    std::function<void(const Delivery& first, std::uint32_t count, const Result<void>& outcome)> on_batch;
+    milliseconds delivery_timeout{
+        120000};                      // from sealing a batch to giving it up, retries included
+    milliseconds close_linger{5000};  // how long the destructor waits for what is on its way
+    // Told about every batch, whatever callbacks its events have: the first event's delivery and
+    // the count, or why none of them was delivered (then `first` says only partition and lane).
+    // Runs on the client's I/O thread; must not block.
+    std::function<void(const Delivery& first, std::uint32_t count, const Result<void>& outcome)>
+        on_batch;
 };
 
 enum class Reset : std::uint8_t { earliest, latest, error };
 enum class Order : std::uint8_t { priority = 0, arrival = 1 };
 
 struct ConsumerOptions {
-    std::string group;                // empty: no group; assign partitions yourself
-    std::string instance_id;          // static membership
-    Reset reset = Reset::earliest;    // where to begin without a committed position, or when it is gone
+    std::string group;        // empty: no group; assign partitions yourself
+    std::string instance_id;  // static membership
+    Reset reset =
+        Reset::earliest;  // where to begin without a committed position, or when it is gone
     Order order = Order::arrival;
     bool auto_commit = true;
     milliseconds auto_commit_interval{1000};

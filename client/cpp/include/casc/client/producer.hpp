@@ -20,13 +20,14 @@ namespace casc::client {
 
 class ProducerImpl;
 
-// What is sent: wire::EventInput's fields, and where to. Only the payload must be given, and only what is given costs
-// anything. Everything is copied before send returns.
+// What is sent: wire::EventInput's fields, and where to. Only the payload must be given, and only
+// what is given costs anything. Everything is copied before send returns.
 struct Event {
     std::span<const std::byte> payload;
     std::optional<std::span<const std::byte>> key{};
     Lane lane = Lane::normal;
-    // Without one the key decides (as in Kafka), without a key the partition changes from batch to batch.
+    // Without one the key decides (as in Kafka), without a key the partition changes from batch to
+    // batch.
     std::optional<PartitionId> partition{};
     std::span<const wire::HeaderInput> headers{};
     std::optional<std::array<std::byte, 16>> message_id{};
@@ -43,20 +44,22 @@ struct Event {
 // Runs on the client's I/O thread, exactly once per accepted event; must not block.
 using DeliveryCallback = std::function<void(Result<Delivery>)>;
 
-// Gathers events into batches, one being filled per partition and lane, and keeps several batches of each on their way.
+// Gathers events into batches, one being filled per partition and lane, and keeps several batches
+// of each on their way.
 //
-// Order: events of one partition and lane keep their order. With options.idempotent (the default) that survives
-// retries and reconnects, and none is stored twice. When the broker refuses a batch for good (an event too large, say)
-// only that batch fails; those behind it are numbered anew and sent. When a batch that may have been stored is given up
-// (delivery_timeout), everything sent behind it in its log fails with it, since nobody knows what became of them, and
-// the log goes on under a new identity; a producer with a name cannot (it would fence itself) and fails altogether.
+// Order: events of one partition and lane keep their order. With options.idempotent (the default)
+// that survives retries and reconnects, and none is stored twice. When the broker refuses a batch
+// for good (an event too large, say) only that batch fails; those behind it are numbered anew and
+// sent. When a batch that may have been stored is given up (delivery_timeout), everything sent
+// behind it in its log fails with it, since nobody knows what became of them, and the log goes on
+// under a new identity; a producer with a name cannot (it would fence itself) and fails altogether.
 // Without idempotence a retried batch may be stored twice and may end up behind later ones.
 //
-// Bounds: options.in_flight_bytes counts from acceptance to acknowledgement; nothing queues beyond it.
-// Partitions: those that the topic has when the producer is made.
+// Bounds: options.in_flight_bytes counts from acceptance to acknowledgement; nothing queues beyond
+// it. Partitions: those that the topic has when the producer is made.
 //
-// Thread:   any. The fastest way is one producer per sending thread. flush() and close() not from a callback.
-// Lifetime: the destructor closes with options.close_linger.
+// Thread:   any. The fastest way is one producer per sending thread. flush() and close() not from a
+// callback. Lifetime: the destructor closes with options.close_linger.
 class Producer {
 public:
     explicit Producer(std::shared_ptr<ProducerImpl> impl);  // see Client::make_producer
@@ -64,27 +67,29 @@ public:
     Producer(Producer&&) noexcept = default;
     Producer& operator=(Producer&&) noexcept;
 
-    // Accepts the event or refuses it at once; never waits. After a refusal nothing was added and `done` is not called.
-    // Fails with: queue_full (in_flight_bytes is reached), event_too_large, unknown_partition, invalid_request,
-    // cancelled (closed), producer_fenced.
+    // Accepts the event or refuses it at once; never waits. After a refusal nothing was added and
+    // `done` is not called. Fails with: queue_full (in_flight_bytes is reached), event_too_large,
+    // unknown_partition, invalid_request, cancelled (closed), producer_fenced.
     [[nodiscard]] Result<void> try_send(const Event& event, DeliveryCallback done = {});
-    // The same, but waits for room until `deadline` (default: options.delivery_timeout), then fails with queue_full.
+    // The same, but waits for room until `deadline` (default: options.delivery_timeout), then fails
+    // with queue_full.
     [[nodiscard]] Result<void> send(const Event& event, DeliveryCallback done = {},
                                     std::optional<milliseconds> deadline = {});
     // send() whose outcome, a refusal included, is the future's.
     [[nodiscard]] std::future<Result<Delivery>> send_future(const Event& event);
 
-    // Sends what waits for its linger and waits until everything accepted so far is delivered or has failed (each
-    // event's callback says which). Fails with: timeout.
+    // Sends what waits for its linger and waits until everything accepted so far is delivered or
+    // has failed (each event's callback says which). Fails with: timeout.
     [[nodiscard]] Result<void> flush(std::optional<milliseconds> deadline = {});
     // The same without waiting; `done` runs on the I/O thread.
     void flush_async(std::function<void(Result<void>)> done);
 
-    // Takes no more events, flushes for at most `linger` (default: options.close_linger) and fails what is left with
-    // cancelled. Fails with timeout when something was left.
+    // Takes no more events, flushes for at most `linger` (default: options.close_linger) and fails
+    // what is left with cancelled. Fails with timeout when something was left.
     Result<void> close(std::optional<milliseconds> linger = {});
 
-    // Events can be accepted again after a queue_full: `done` runs once on the I/O thread (or at once).
+    // Events can be accepted again after a queue_full: `done` runs once on the I/O thread (or at
+    // once).
     void when_room(std::function<void()> done);
 
     [[nodiscard]] std::uint32_t partitions() const noexcept;

@@ -16,11 +16,16 @@
 
 namespace casc::ring::detail {
 
-// Positions count items since the ring was made and never wrap: 2^63 at 10^9 per second last 292 years. The top bit
-// of a published position says that its side has left, so that "how far" and "is that all" are read in one load.
+// Positions count items since the ring was made and never wrap: 2^63 at 10^9 per second last 292
+// years. The top bit of a published position says that its side has left, so that "how far" and "is
+// that all" are read in one load.
 inline constexpr std::uint64_t kLeft = std::uint64_t{1} << 63;
-inline constexpr std::uint64_t position_of(std::uint64_t published) { return published & ~kLeft; }
-inline constexpr bool has_left(std::uint64_t published) { return (published & kLeft) != 0; }
+inline constexpr std::uint64_t position_of(std::uint64_t published) {
+    return published & ~kLeft;
+}
+inline constexpr bool has_left(std::uint64_t published) {
+    return (published & kLeft) != 0;
+}
 
 // One allocation of raw slots, touched once so that the first lap does not pay for page faults.
 template <class T>
@@ -28,10 +33,10 @@ class Slots {
 public:
     explicit Slots(std::size_t count)
         : bytes_(std::max(count * sizeof(T), kCacheLineBytes)),
-          first_(static_cast<T*>(::operator new(bytes_, std::align_val_t{kAlign}))) {
+          first_(static_cast<T*>(::operator new (bytes_, std::align_val_t{kAlign}))) {
         std::memset(static_cast<void*>(first_), 0, bytes_);
     }
-    ~Slots() { ::operator delete(first_, std::align_val_t{kAlign}); }
+    ~Slots() { ::operator delete (first_, std::align_val_t{kAlign}); }
     Slots(const Slots&) = delete;
     Slots& operator=(const Slots&) = delete;
 
@@ -58,12 +63,16 @@ public:
         : slots_(std::bit_ceil(std::max<std::size_t>(capacity_wanted, 1))),
           reader_(std::move(reader)),
           producer{{slots_.first(), std::bit_ceil(std::max<std::size_t>(capacity_wanted, 1)) - 1},
-                   reader_.get(), 0, 0, false},
+                   reader_.get(),
+                   0,
+                   0,
+                   false},
           consumer{{slots_.first(), producer.window.mask}, 0, 0, false} {}
 
     ~RingCore() {
         const std::uint64_t end = position_of(published_tail.load(std::memory_order_acquire));
-        for (std::uint64_t at = position_of(published_head.load(std::memory_order_acquire)); at != end; ++at) {
+        for (std::uint64_t at = position_of(published_head.load(std::memory_order_acquire));
+             at != end; ++at) {
             std::destroy_at(consumer.window.slot(at));
         }
     }
@@ -79,7 +88,9 @@ public:
     struct Window {
         T* slots;
         std::uint64_t mask;
-        [[nodiscard]] T* slot(std::uint64_t position) const noexcept { return slots + (position & mask); }
+        [[nodiscard]] T* slot(std::uint64_t position) const noexcept {
+            return slots + (position & mask);
+        }
         [[nodiscard]] std::uint64_t capacity() const noexcept { return mask + 1; }
     };
 
@@ -92,7 +103,8 @@ public:
         bool closed;
     } producer;
 
-    // Written by the producer (seq_cst with a waker, release without), read by the consumer (acquire or seq_cst).
+    // Written by the producer (seq_cst with a waker, release without), read by the consumer
+    // (acquire or seq_cst).
     alignas(kCacheLineBytes) Position published_tail{0};
 
     // Written by the consumer (release), read by the producer (acquire).
