@@ -177,8 +177,7 @@ void Node::drain() {
     broker_->request_drain();
 }
 
-// --- reloading
-// ------------------------------------------------------------------------------------------------------
+// --- reloading -----------------------------------------------------------------------------------
 
 void Node::reload() {
     const Result<LoadedConfig> next =
@@ -198,8 +197,7 @@ void Node::reload() {
     log_event(LogLevel::info, "reloaded", {{"restart_needed", waiting.size()}});
 }
 
-// --- on the control thread
-// ------------------------------------------------------------------------------------------
+// --- on the control thread -----------------------------------------------------------------------
 
 Result<std::vector<MetricFamily>> Node::metrics() const {
     std::vector<MetricFamily> families;

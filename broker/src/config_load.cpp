@@ -104,8 +104,7 @@ private:
     std::vector<std::string> problems_;
 };
 
-// --- the file
-// -------------------------------------------------------------------------------------------------------
+// --- the file ------------------------------------------------------------------------------------
 
 // Thread: any. Lives for one load_config().
 class FileReader {
@@ -240,8 +239,7 @@ private:
     std::string name_;
 };
 
-// --- the environment
-// ------------------------------------------------------------------------------------------------
+// --- the environment -----------------------------------------------------------------------------
 
 // CASC_LIMITS__FRAME_BYTES=1MiB is limits.frame_bytes. Names without the double underscore are not
 // settings.

@@ -75,8 +75,7 @@ Result<GroupCoordinator::Entry*> GroupCoordinator::find_or_create(const std::str
     return &groups_.emplace(name, std::move(entry)).first->second;
 }
 
-// ---- membership
-// -------------------------------------------------------------------------------------------------------
+// ---- membership ---------------------------------------------------------------------------------
 
 Result<void> GroupCoordinator::check_join(const wire::fb::JoinGroupT& request,
                                           const Config& config) {

@@ -171,8 +171,7 @@ void Shard::fail(const Error& why) {
     }
 }
 
-// ---- connections
-// ------------------------------------------------------------------------------------------------------
+// ---- connections --------------------------------------------------------------------------------
 
 void Shard::accept(Session::Socket socket, std::string address) {
     if (draining() || connections_.size() >= config_.limits.connections) {
@@ -260,8 +259,7 @@ void Shard::close_idle(MonoNanos now) {
     }
 }
 
-// ---- time
-// -------------------------------------------------------------------------------------------------------------
+// ---- time ---------------------------------------------------------------------------------------
 
 void Shard::schedule_tick() {
     tick_timer_.expires_after(kTick);
@@ -287,8 +285,7 @@ void Shard::tick() {
         EpochNanos::distance(std::chrono::nanoseconds(config_.producers.expiry).count()));
 }
 
-// ---- stopping and reloading
-// -------------------------------------------------------------------------------------------
+// ---- stopping and reloading ---------------------------------------------------------------------
 
 void Shard::begin_drain() {
     if (draining()) return;

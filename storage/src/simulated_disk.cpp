@@ -195,8 +195,7 @@ struct SimulatedLock final : Disk::Lock {
 SimulatedDisk::SimulatedDisk(std::uint64_t seed) : state_(std::make_shared<SimulatedState>(seed)) {}
 SimulatedDisk::~SimulatedDisk() = default;
 
-// --- commands
-// -------------------------------------------------------------------------------------------------------
+// --- commands ------------------------------------------------------------------------------------
 
 void SimulatedDisk::crash() {
     const auto guard = state_->lock();
@@ -264,8 +263,7 @@ std::uint64_t SimulatedDisk::flip_random_bit(const std::filesystem::path& path, 
     return position;
 }
 
-// --- looking inside
-// -------------------------------------------------------------------------------------------------
+// --- looking inside ------------------------------------------------------------------------------
 
 std::string SimulatedDisk::content(const std::filesystem::path& path) const {
     const auto guard = state_->lock();
@@ -291,8 +289,7 @@ std::uint64_t SimulatedDisk::bytes_used() const {
     return state_->used_locked();
 }
 
-// --- Disk
-// -----------------------------------------------------------------------------------------------------------
+// --- Disk ----------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<WriteQueue>> SimulatedDisk::make_write_queue(unsigned writes_in_flight_max) {
     return std::unique_ptr<WriteQueue>(

@@ -185,8 +185,7 @@ public:
     }
     const char* Name() const override { return "casc.SimulatedFileSystem"; }
 
-    // --- opening
-    // --------------------------------------------------------------------------------------------------
+    // --- opening ---------------------------------------------------------------------------------
 
     IOStatus NewSequentialFile(const std::string& name, const FileOptions&,
                                std::unique_ptr<rocksdb::FSSequentialFile>* result,
@@ -242,8 +241,7 @@ public:
         return IOStatus::OK();
     }
 
-    // --- names
-    // ----------------------------------------------------------------------------------------------------
+    // --- names -----------------------------------------------------------------------------------
 
     IOStatus FileExists(const std::string& name, const IOOptions&, IODebugContext*) override {
         return locked([&] {
@@ -325,8 +323,7 @@ public:
         return CreateDirIfMissing(*result, options, debug);
     }
 
-    // --- facts
-    // ----------------------------------------------------------------------------------------------------
+    // --- facts -----------------------------------------------------------------------------------
 
     IOStatus GetFileSize(const std::string& name, const IOOptions&, std::uint64_t* bytes,
                          IODebugContext*) override {
@@ -356,8 +353,7 @@ public:
         });
     }
 
-    // --- locks
-    // ----------------------------------------------------------------------------------------------------
+    // --- locks -----------------------------------------------------------------------------------
 
     IOStatus LockFile(const std::string& name, const IOOptions&, rocksdb::FileLock** result,
                       IODebugContext*) override {

@@ -22,8 +22,7 @@ Error no_directory(const std::string& path) {
 
 }  // namespace
 
-// --- names
-// ----------------------------------------------------------------------------------------------------------
+// --- names ---------------------------------------------------------------------------------------
 
 std::string SimulatedState::normal(std::string_view path) {
     auto text = (std::filesystem::path("/") / path).lexically_normal().string();
@@ -175,8 +174,7 @@ void SimulatedState::sync_directory_locked(const std::string& path) {
     unsynced_ = std::move(left);
 }
 
-// --- bytes
-// ----------------------------------------------------------------------------------------------------------
+// --- bytes ---------------------------------------------------------------------------------------
 
 bool SimulatedState::spend_power_locked() {
     if (writes_before_cut_ == ~std::uint64_t{0}) return true;
@@ -247,8 +245,7 @@ void SimulatedState::recount_locked() {
         if (seen.insert(file.get()).second) used_ += file->content.size();
 }
 
-// --- durable writes
-// -------------------------------------------------------------------------------------------------
+// --- durable writes ------------------------------------------------------------------------------
 
 std::shared_ptr<SimulatedState::Writes> SimulatedState::make_writes_locked() {
     auto writes = std::make_shared<Writes>();
@@ -265,8 +262,7 @@ Result<void> SimulatedState::complete_locked(SimulatedWrite& write) {
     return {};
 }
 
-// --- power
-// ----------------------------------------------------------------------------------------------------------
+// --- power ---------------------------------------------------------------------------------------
 
 Result<void> SimulatedState::check_boot_locked(std::uint64_t boot) const {
     if (powered_ && boot == boot_) return {};

@@ -49,8 +49,7 @@ public:
     using Guard = std::unique_lock<std::mutex>;
     [[nodiscard]] Guard lock() const { return Guard(mutex_); }
 
-    // --- power
-    // ----------------------------------------------------------------------------------------------------
+    // --- power -----------------------------------------------------------------------------------
 
     void power_off_locked();
     void power_on_locked() { powered_ = true; }
@@ -62,8 +61,7 @@ public:
     [[nodiscard]] std::uint64_t boot_locked() const { return boot_; }
     [[nodiscard]] Result<void> check_boot_locked(std::uint64_t boot) const;
 
-    // --- names
-    // ----------------------------------------------------------------------------------------------------
+    // --- names -----------------------------------------------------------------------------------
 
     // Absolute, without '.', '..' and a slash at the end: what all names below are.
     [[nodiscard]] static std::string normal(std::string_view path);
@@ -86,8 +84,7 @@ public:
     // Makes the changes of names in `path` durable.
     void sync_directory_locked(const std::string& path);
 
-    // --- bytes
-    // ----------------------------------------------------------------------------------------------------
+    // --- bytes -----------------------------------------------------------------------------------
 
     [[nodiscard]] Result<void> append_locked(SimulatedFile& file, const std::string& path,
                                              std::string_view data);
@@ -95,8 +92,7 @@ public:
                                              std::size_t bytes);
     [[nodiscard]] Result<void> sync_locked(SimulatedFile& file, const std::string& path);
 
-    // --- durable writes
-    // -------------------------------------------------------------------------------------------
+    // --- durable writes --------------------------------------------------------------------------
 
     // The writes of one queue, owned here so that a crash finds them.
     using Writes = std::vector<SimulatedWrite>;
@@ -109,8 +105,7 @@ public:
     }
     [[nodiscard]] std::mt19937_64& random_locked() { return random_; }
 
-    // --- faults and facts
-    // -----------------------------------------------------------------------------------------
+    // --- faults and facts ------------------------------------------------------------------------
 
     void fail_writes_locked(std::uint64_t count, std::string_view path_part,
                             std::uint64_t succeed_first);

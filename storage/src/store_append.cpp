@@ -28,8 +28,7 @@ Store::Impl::Impl(Disk& disk, const StoreOptions& options)
                    2 * options.checkpoint_bytes),
       answer_pools_(1_MiB + 64_KiB, 32_MiB) {}
 
-// --- what may be added
-// ------------------------------------------------------------------------------------------------
+// --- what may be added ---------------------------------------------------------------------------
 
 Result<void> Store::Impl::accept(std::size_t bytes_limit) const {
     if (failure_) return Error(ErrorCode::storage_failed, failure_->detail);
@@ -53,8 +52,7 @@ void Store::Impl::check_space() {
     disk_full_ = disk_free_bytes_ < options_.reserve_bytes + unflushed_bytes_;
 }
 
-// --- the entry being filled
-// -------------------------------------------------------------------------------------------
+// --- the entry being filled ----------------------------------------------------------------------
 
 JournalSequence Store::Impl::filling() const noexcept {
     return journal_->next_sequence() + JournalSequence::distance(sealed_.size());
@@ -118,8 +116,7 @@ LogChange& Store::Impl::touch(LogId log) {
     return changes[active.change];
 }
 
-// --- adding
-// -----------------------------------------------------------------------------------------------------------
+// --- adding --------------------------------------------------------------------------------------
 
 Result<AppendTicket> Store::Impl::append(LogId log, RetentionClass retention,
                                          std::span<const std::byte> batch, EpochNanos now) {
@@ -208,8 +205,7 @@ Result<JournalSequence> Store::Impl::reserve(LogId log, Offset ceiling) {
     return change_log(RecordKind::reserve, log, row, row.ceiling);
 }
 
-// --- to the journal
-// ---------------------------------------------------------------------------------------------------
+// --- to the journal ------------------------------------------------------------------------------
 
 void Store::Impl::submit() {
     if (failure_) return;

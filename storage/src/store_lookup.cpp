@@ -18,8 +18,7 @@ void Store::Impl::scan(StateTable table,
     if (!rows->status().ok()) fail(rocks_error(rows->status(), "reading state rows"));
 }
 
-// --- logs
-// -------------------------------------------------------------------------------------------------------------
+// --- logs ----------------------------------------------------------------------------------------
 
 namespace {
 LogState state_of(const LogIndex::Slot& slot, std::uint64_t durable_end) {
@@ -56,8 +55,7 @@ bool Store::Impl::read_tail(LogId log, Offset from, Offset until, std::size_t by
            from.value() >= slot->end;  // nothing there, and nothing anywhere else
 }
 
-// --- by time
-// ----------------------------------------------------------------------------------------------------------
+// --- by time -------------------------------------------------------------------------------------
 
 namespace {
 
@@ -111,8 +109,7 @@ Result<TimeLookup> Store::Impl::find_time(LogId log, EpochNanos time) {
     return *cached;
 }
 
-// --- by size
-// ----------------------------------------------------------------------------------------------------------
+// --- by size -------------------------------------------------------------------------------------
 
 namespace {
 

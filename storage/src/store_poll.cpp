@@ -46,8 +46,7 @@ void Store::Impl::fail(Error error) {
     if (!failure_) failure_ = Error(ErrorCode::storage_failed, error.message());
 }
 
-// --- the journal
-// ------------------------------------------------------------------------------------------------------
+// --- the journal ---------------------------------------------------------------------------------
 
 void Store::Impl::take_durable() {
     const JournalSequence through = journal_->poll();
@@ -89,8 +88,7 @@ void Store::Impl::complete(Entry entry) {
     waiting_orders_.push_back({.kind = CheckpointOrder::Kind::entry, .entry = std::move(entry)});
 }
 
-// --- the checkpoint thread
-// --------------------------------------------------------------------------------------------
+// --- the checkpoint thread -----------------------------------------------------------------------
 
 void Store::Impl::order(CheckpointOrder order) {
     waiting_orders_.push_back(std::move(order));
@@ -166,8 +164,7 @@ void Store::Impl::post_backup(const std::filesystem::path& target,
     order({.kind = CheckpointOrder::Kind::backup, .entry = {}, .target = target});
 }
 
-// --- the reader thread
-// ------------------------------------------------------------------------------------------------
+// --- the reader thread ---------------------------------------------------------------------------
 
 void Store::Impl::post_read(const ReadRequest& request) {
     PendingRead read{request, tail_.front(request.log)};
@@ -219,8 +216,7 @@ void Store::Impl::answer_empty(PendingRead read) {
     answers_.push_back({request.token, std::move(batches)});
 }
 
-// --- stopping
-// ---------------------------------------------------------------------------------------------------------
+// --- stopping ------------------------------------------------------------------------------------
 
 bool Store::Impl::all_stored() const {
     return !builder_.started() && unflushed_.empty();

@@ -22,8 +22,7 @@ Result<void> Store::Impl::recover() {
     return {};
 }
 
-// --- the folder
-// -------------------------------------------------------------------------------------------------------
+// --- the folder ----------------------------------------------------------------------------------
 
 Result<bool> Store::Impl::claim_folder() {
     if (auto made = disk_.make_directories(paths_.root); !made)
@@ -85,8 +84,7 @@ Result<void> Store::Impl::examine_slices() {
     return {};
 }
 
-// --- RocksDB
-// ----------------------------------------------------------------------------------------------------------
+// --- RocksDB -------------------------------------------------------------------------------------
 
 Result<void> Store::Impl::open_rocks(bool is_new) {
     CASC_TRY_VOID(disk_.make_directories(paths_.rocks));
@@ -195,8 +193,7 @@ Result<void> Store::Impl::load_logs() {
     return {};
 }
 
-// --- the journal
-// ------------------------------------------------------------------------------------------------------
+// --- the journal ---------------------------------------------------------------------------------
 
 // A restored backup may come without journal.
 Result<void> Store::Impl::examine_journal() {

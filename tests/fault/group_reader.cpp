@@ -24,8 +24,7 @@ client::Consumer join(client::Client& client, const std::string& group, const st
 
 }  // namespace
 
-// --- what the group has seen
-// ----------------------------------------------------------------------------------------
+// --- what the group has seen ---------------------------------------------------------------------
 
 void GroupHistory::violated(const Log& log, const std::string& what) {
     if (violations_.size() < 20)
@@ -75,8 +74,7 @@ std::vector<std::string> GroupHistory::violations() const {
     return violations_;
 }
 
-// --- a member
-// -------------------------------------------------------------------------------------------------------
+// --- a member ------------------------------------------------------------------------------------
 
 GroupReader::GroupReader(client::Client& client, GroupHistory& history, const std::string& group,
                          const std::string& topic)

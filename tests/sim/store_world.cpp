@@ -78,8 +78,7 @@ void World::note(Operation operation) {
     model_.record(std::move(operation));
 }
 
-// --- the life of a store
-// ------------------------------------------------------------------------------------------
+// --- the life of a store -------------------------------------------------------------------------
 
 Result<void> World::try_open() {
     close();
@@ -171,8 +170,7 @@ void World::settle_and_prove() {
     settle();
 }
 
-// --- the workload
-// -------------------------------------------------------------------------------------------------
+// --- the workload --------------------------------------------------------------------------------
 
 void World::work(int steps) {
     for (int i = 0; i < steps && alive(); ++i) {
@@ -312,8 +310,7 @@ Result<void> World::reserve_for(LogId log, std::uint32_t events) {
     return {};
 }
 
-// --- reading
-// ------------------------------------------------------------------------------------------------------
+// --- reading -------------------------------------------------------------------------------------
 
 Result<std::vector<BatchRef>> World::read(LogId log, std::uint64_t from, std::uint64_t until) {
     std::vector<BatchRef> batches;
@@ -400,8 +397,7 @@ void World::check_log(LogId log, const ModelLog& expected, std::uint64_t from, s
     if (next != expected.batches.end() && next->first < until) say("a batch is lost", next->first);
 }
 
-// --- judging
-// ------------------------------------------------------------------------------------------------------
+// --- judging -------------------------------------------------------------------------------------
 
 Observed World::observe() {
     Observed found;

@@ -36,8 +36,7 @@ public:
     explicit World(std::uint64_t seed);
     ~World();
 
-    // --- the life of a store
-    // --------------------------------------------------------------------------------------
+    // --- the life of a store ---------------------------------------------------------------------
 
     // Opens the store and finds out which entry it is at; everything that does not fit is a
     // violation.
@@ -58,8 +57,7 @@ public:
     // a torn tail).
     void settle_and_prove();
 
-    // --- judging
-    // --------------------------------------------------------------------------------------------------
+    // --- judging ---------------------------------------------------------------------------------
 
     // Reads every log from its beginning to its end. `may_fail`: whether a cold read is allowed to
     // say so.
@@ -68,8 +66,7 @@ public:
     [[nodiscard]] std::string violations() const;
     [[nodiscard]] bool well() const { return violations_.empty(); }
 
-    // --- for the faults
-    // -------------------------------------------------------------------------------------------
+    // --- for the faults --------------------------------------------------------------------------
 
     [[nodiscard]] Result<storage::AppendTicket> append(LogId log, std::size_t payload_bytes,
                                                        std::uint32_t events);

@@ -132,8 +132,7 @@ std::uint64_t TestBroker::resident_bytes() const {
     return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-// --- starting
-// -------------------------------------------------------------------------------------------------------
+// --- starting ------------------------------------------------------------------------------------
 
 std::vector<std::string> TestBroker::arguments() const {
     std::vector<std::string> out{CASC_BROKER_PATH};
@@ -232,8 +231,7 @@ bool TestBroker::read_ready_file() {
     return !endpoints_.empty();
 }
 
-// --- ending
-// ---------------------------------------------------------------------------------------------------------
+// --- ending --------------------------------------------------------------------------------------
 
 void TestBroker::signal(int number) const {
     if (running()) ::kill(pid_, number);
@@ -276,8 +274,7 @@ ExitStatus TestBroker::wait_exit(std::chrono::milliseconds patience) {
     return {WEXITSTATUS(status), 0};
 }
 
-// --- the log
-// --------------------------------------------------------------------------------------------------------
+// --- the log -------------------------------------------------------------------------------------
 
 std::string TestBroker::log() const {
     std::ifstream in(folder_ / "log", std::ios::binary);

@@ -8,8 +8,7 @@ namespace casc::admin {
 
 namespace {
 
-// ---- create
-// ---------------------------------------------------------------------------------------
+// ---- create -------------------------------------------------------------------------------------
 
 struct CreateOptions {
     std::vector<std::string> names;
@@ -60,8 +59,7 @@ void add_create(Commands& commands, CLI::App* topic) {
     commands.on(verb, [options](Session& session) { return create(session, *options); });
 }
 
-// ---- ls
-// -------------------------------------------------------------------------------------------
+// ---- ls -----------------------------------------------------------------------------------------
 
 Result<ExitCode> list(Session& session, const std::string& prefix) {
     Listing listing;
@@ -88,8 +86,7 @@ Result<ExitCode> list(Session& session, const std::string& prefix) {
     return ExitCode::ok;
 }
 
-// ---- info
-// -----------------------------------------------------------------------------------------
+// ---- info ---------------------------------------------------------------------------------------
 
 Result<ExitCode> info(Session& session, const std::string& name) {
     fb::DescribeTopicT request;
@@ -117,8 +114,7 @@ Result<ExitCode> info(Session& session, const std::string& name) {
     return ExitCode::ok;
 }
 
-// ---- alter, add-partitions
-// ------------------------------------------------------------------------
+// ---- alter, add-partitions ----------------------------------------------------------------------
 
 struct AlterOptions {
     std::string name;

@@ -42,8 +42,7 @@ struct StartPoint {
 // "beginning" or "earliest", "end" or "latest", an offset, or what parse_time takes.
 [[nodiscard]] Result<StartPoint> parse_start_point(std::string_view text, EpochNanos now);
 
-// ---- the other way round, for tables
-// --------------------------------------------------------------
+// ---- the other way round, for tables ------------------------------------------------------------
 
 [[nodiscard]] std::string format_bytes(double bytes);              // "1.5 MiB"
 [[nodiscard]] std::string format_duration(milliseconds duration);  // "7d", "1h30m", "250ms"

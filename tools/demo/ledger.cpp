@@ -29,8 +29,7 @@ std::string text_of(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-// --- sending
-// --------------------------------------------------------------------------------------------------------
+// --- sending -------------------------------------------------------------------------------------
 
 SendLedger::SendLedger(const std::vector<Record>& records)
     : records_(records), entries_(records.size()) {}
@@ -58,8 +57,7 @@ std::string SendLedger::first_failure() const {
     return first_failure_;
 }
 
-// --- receiving
-// ------------------------------------------------------------------------------------------------------
+// --- receiving -----------------------------------------------------------------------------------
 
 GroupLedger::GroupLedger(const std::vector<Record>& records, std::size_t members)
     : records_(records),
@@ -109,8 +107,7 @@ std::size_t GroupLedger::wrong() const {
     return count;
 }
 
-// --- the checks
-// -----------------------------------------------------------------------------------------------------
+// --- the checks ----------------------------------------------------------------------------------
 
 std::string check_produced(const SendLedger& sent) {
     if (sent.failed() != 0)

@@ -106,8 +106,7 @@ private:
     std::vector<Member> members_;
 };
 
-// --- the checks: empty when all is well, otherwise a sentence
-// ---------------------------------------------------------
+// --- the checks: empty when all is well, otherwise a sentence ------------------------------------
 
 // Every record was acknowledged, none failed.
 [[nodiscard]] std::string check_produced(const SendLedger& sent);

@@ -62,8 +62,7 @@ Accumulator::Accumulator(Settings settings, InFlightBound& bound, std::shared_pt
       sealed_rx_(std::move(sealed.consumer)),
       spare_tx_(std::move(spare.producer)) {}
 
-// ---- the user's threads
-// ---------------------------------------------------------------------------------------------
+// ---- the user's threads -------------------------------------------------------------------------
 
 Result<void> Accumulator::add(const Event& event, DeliveryCallback& done) {
     const std::size_t bytes = bytes_of(event);
@@ -191,8 +190,7 @@ void Accumulator::hurry() noexcept {
     io_->signal();
 }
 
-// ---- the I/O thread
-// -------------------------------------------------------------------------------------------------
+// ---- the I/O thread -----------------------------------------------------------------------------
 
 bool Accumulator::ready() noexcept {
     return look_.load(std::memory_order_seq_cst) || hurry_.load(std::memory_order_seq_cst) ||

@@ -135,8 +135,7 @@ Result<void> ConsumerImpl::close() {
     return outcome;
 }
 
-// ---- names
-// ----------------------------------------------------------------------------------------------------------
+// ---- names --------------------------------------------------------------------------------------
 
 Result<TopicId> ConsumerImpl::topic_id(const std::string& name) {
     for (const auto& [id, known] : topics_)

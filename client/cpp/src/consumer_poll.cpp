@@ -51,8 +51,7 @@ void ConsumerImpl::report(Error why) {
     errors_.push_back(std::move(why));
 }
 
-// ---- news
-// -----------------------------------------------------------------------------------------------------------
+// ---- news ---------------------------------------------------------------------------------------
 
 void ConsumerImpl::take_news() {
     // One at a time: a notice may wait for answers, and everything behind it belongs to the time
@@ -99,8 +98,7 @@ void ConsumerImpl::handle(Notice& notice) {
     }
 }
 
-// ---- events
-// ---------------------------------------------------------------------------------------------------------
+// ---- events -------------------------------------------------------------------------------------
 
 std::size_t ConsumerImpl::hand_out(std::size_t max_events) {
     std::size_t events = 0;

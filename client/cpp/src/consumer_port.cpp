@@ -11,8 +11,7 @@ ConsumerPort::ConsumerPort(std::shared_ptr<Core> core, std::uint32_t subscriptio
       credit_bytes_(credit_bytes),
       inbox_(std::move(inbox)) {}
 
-// ---- out
-// ------------------------------------------------------------------------------------------------------------
+// ---- out ----------------------------------------------------------------------------------------
 
 void ConsumerPort::send(std::uint32_t connection, wire::Api api, std::vector<std::byte> body,
                         std::function<void(ConsumerPort&, Result<Reply>)> done) {
@@ -44,8 +43,7 @@ void ConsumerPort::grant(std::uint32_t connection, std::uint64_t bytes, std::uin
     });
 }
 
-// ---- in
-// -------------------------------------------------------------------------------------------------------------
+// ---- in -----------------------------------------------------------------------------------------
 
 void ConsumerPort::connected() {
     ++connection_;
@@ -135,8 +133,7 @@ bool ConsumerPort::drain() {
     return any;
 }
 
-// ---- readiness
-// ------------------------------------------------------------------------------------------------------
+// ---- readiness ----------------------------------------------------------------------------------
 
 void ConsumerPort::when_ready(std::function<void()> done) {
     const std::lock_guard lock(mutex_);

@@ -40,8 +40,7 @@ Core::~Core() {
     wakeups_.release();  // the descriptor is the waker's
 }
 
-// ---- the loop
-// -------------------------------------------------------------------------------------------------------
+// ---- the loop -----------------------------------------------------------------------------------
 
 void Core::run() {
     ::pthread_setname_np(::pthread_self(), "casc-client");
@@ -81,8 +80,7 @@ bool Core::drain_participants() {
     return any;
 }
 
-// ---- from other threads
-// ---------------------------------------------------------------------------------------------
+// ---- from other threads -------------------------------------------------------------------------
 
 bool Core::post(std::function<void()> work) {
     const std::lock_guard lock(close_mutex_);
@@ -168,8 +166,7 @@ void Core::stop_everything() {
         if (endpoint.text == last_endpoint_) return report(ConnectionEvent::closed, endpoint);
 }
 
-// ---- requests
-// -------------------------------------------------------------------------------------------------------
+// ---- requests -----------------------------------------------------------------------------------
 
 void Core::send(Unsent request) {
     if (stopping_) return request.done(Error(ErrorCode::cancelled, "the client is closed"));

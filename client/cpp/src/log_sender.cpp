@@ -21,8 +21,7 @@ LogSender::LogSender(Settings settings, SenderHost& host) : settings_(settings),
     body_.assign(body.begin(), body.end());
 }
 
-// ---- sending
-// --------------------------------------------------------------------------------------------------------
+// ---- sending ------------------------------------------------------------------------------------
 
 void LogSender::add(std::unique_ptr<Draft> draft, std::uint64_t serial, SteadyTime now) {
     drafts_.push_back({std::move(draft), serial, now + settings_.delivery_timeout});
@@ -104,8 +103,7 @@ void LogSender::send(SentBatch& batch) {
     if (link->unwritten_bytes() >= kFlushBytes) link->flush();
 }
 
-// ---- answers
-// --------------------------------------------------------------------------------------------------------
+// ---- answers ------------------------------------------------------------------------------------
 
 void LogSender::answered(SentBatch& batch, Result<Reply> reply) {
     if (batch.state != SentBatch::State::sent)
@@ -202,8 +200,7 @@ SentBatchPtr LogSender::take(SentBatch& batch) {
     return taken;
 }
 
-// ---- acks none
-// ------------------------------------------------------------------------------------------------------
+// ---- acks none ----------------------------------------------------------------------------------
 
 bool LogSender::has_written() const noexcept {
     if (settings_.acks != Acks::none || in_flight_.empty()) return false;
@@ -224,8 +221,7 @@ bool LogSender::settle_written() {
     return any;
 }
 
-// ---- the connection, time, the end
-// ----------------------------------------------------------------------------------
+// ---- the connection, time, the end --------------------------------------------------------------
 
 void LogSender::disconnected() {
     static_cast<void>(settle_written());

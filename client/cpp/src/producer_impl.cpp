@@ -27,8 +27,7 @@ ProducerImpl::ProducerImpl(std::shared_ptr<Core> core, Topic topic, ProducerOpti
       expiry_timer_(core_->context()),
       identity_timer_(core_->context()) {}
 
-// ---- the loop
-// -------------------------------------------------------------------------------------------------------
+// ---- the loop -----------------------------------------------------------------------------------
 
 bool ProducerImpl::drain() {
     const SteadyTime now = std::chrono::steady_clock::now();
@@ -103,8 +102,7 @@ void ProducerImpl::disconnected(const Error&) {
         sender->disconnected();
 }
 
-// ---- timers: they only wake the loop, drain() sees what is due
-// --------------------------------------------------------
+// ---- timers: they only wake the loop, drain() sees what is due ----------------------------------
 
 void ProducerImpl::wake_at(asio::steady_timer& timer, SteadyTime when) {
     timer.expires_at(when);
@@ -140,8 +138,7 @@ void ProducerImpl::arm_expiry() {
     });
 }
 
-// ---- identity
-// -------------------------------------------------------------------------------------------------------
+// ---- identity -----------------------------------------------------------------------------------
 
 void ProducerImpl::need_identity(LogSender& sender, bool of_its_own) {
     if (of_its_own) {
@@ -198,8 +195,7 @@ void ProducerImpl::identity_answered(LogSender* own, Result<Reply> reply) {
         sender->identified(producer_, producer_epoch_);
 }
 
-// ---- batches
-// --------------------------------------------------------------------------------------------------------
+// ---- batches ------------------------------------------------------------------------------------
 
 std::uint32_t ProducerImpl::expect_answer(LogSender& sender, SentBatch& batch) {
     // No deadline: the batch has its own. By the time an answer comes the batch may be settled and
@@ -265,8 +261,7 @@ void ProducerImpl::recycle_written() {
     core_->post([self = shared_from_this()] { self->core_->detach(self); });
 }
 
-// ---- flush and the end
-// ----------------------------------------------------------------------------------------------
+// ---- flush and the end --------------------------------------------------------------------------
 
 void ProducerImpl::collect_everything() {
     // The other side holds the flag for nanoseconds, unless it was preempted.

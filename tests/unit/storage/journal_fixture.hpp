@@ -29,8 +29,7 @@ struct JournalFixture {
     explicit JournalFixture(std::uint64_t seed = 1) : disk(seed) {}
     ~JournalFixture() { journal.reset(); }
 
-    // --- verbs
-    // ----------------------------------------------------------------------------------------------------
+    // --- verbs -----------------------------------------------------------------------------------
 
     // Opens the journal; recovered() is what it found.
     Result<void> open() {
@@ -88,8 +87,7 @@ struct JournalFixture {
         journal.reset();
     }
 
-    // --- looking
-    // --------------------------------------------------------------------------------------------------
+    // --- looking ---------------------------------------------------------------------------------
 
     [[nodiscard]] const Bodies& recovered() const { return found; }
     [[nodiscard]] static std::filesystem::path segment(unsigned number) {

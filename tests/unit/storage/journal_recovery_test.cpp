@@ -44,8 +44,7 @@ struct RecoveryFixture : JournalFixture {
 
 }  // namespace
 
-// --- torn tails
-// -----------------------------------------------------------------------------------------------------
+// --- torn tails ----------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: a torn last entry is cut on recovery") {
     write_durably({"alpha", "beta"});
@@ -208,8 +207,7 @@ TEST_CASE_FIXTURE(
     }
 }
 
-// --- damage
-// ---------------------------------------------------------------------------------------------------------
+// --- damage --------------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(RecoveryFixture,
                   "storage/journal: a damaged body below a later durable_through is refused") {
@@ -351,8 +349,7 @@ TEST_CASE_FIXTURE(RecoveryFixture, "storage/journal: verify reads the same and c
           ErrorCode::data_corrupt);
 }
 
-// --- files
-// ----------------------------------------------------------------------------------------------------------
+// --- files ---------------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(
     RecoveryFixture,

@@ -106,8 +106,7 @@ TEST_CASE_FIXTURE(JournalFixture,
     append_durably(std::string(journal->body_bytes_max(), 'm'));
 }
 
-// --- marks
-// ----------------------------------------------------------------------------------------------------------
+// --- marks ---------------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(
     JournalFixture,
@@ -140,8 +139,7 @@ TEST_CASE_FIXTURE(JournalFixture,
     CHECK(header_at(0, block(1)).previous_crc == header_at(0, 0).header_crc);
 }
 
-// --- recycling and growth
-// -------------------------------------------------------------------------------------------
+// --- recycling and growth ------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(
     JournalFixture,
@@ -243,8 +241,7 @@ TEST_CASE_FIXTURE(JournalFixture,
     CHECK(disk.list("/data").value().size() == 6);
 }
 
-// --- failure
-// --------------------------------------------------------------------------------------------------------
+// --- failure -------------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(JournalFixture, "storage/journal: a failed write freezes the journal for good") {
     must_open();

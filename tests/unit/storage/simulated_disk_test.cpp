@@ -182,8 +182,7 @@ TEST_CASE("storage/simulated_disk: small files and locks are durable and exclusi
     CHECK(disk.read_file("/gone").error().code == ErrorCode::data_missing);
 }
 
-// --- as RocksDB's file system
-// ---------------------------------------------------------------------------------------
+// --- as RocksDB's file system --------------------------------------------------------------------
 
 namespace {
 

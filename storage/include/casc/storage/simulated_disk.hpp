@@ -36,8 +36,7 @@ public:
     explicit SimulatedDisk(std::uint64_t seed);
     ~SimulatedDisk() override;
 
-    // --- commands
-    // -------------------------------------------------------------------------------------------------
+    // --- commands --------------------------------------------------------------------------------
 
     static constexpr std::uint64_t kForEver = ~std::uint64_t{0};
 
@@ -68,8 +67,7 @@ public:
     std::uint64_t flip_random_bit(const std::filesystem::path& path, std::uint64_t first,
                                   std::uint64_t last);
 
-    // --- looking inside
-    // -------------------------------------------------------------------------------------------
+    // --- looking inside --------------------------------------------------------------------------
 
     // A file as a reader would see it now; replace it without any of the failures above.
     [[nodiscard]] std::string content(const std::filesystem::path& path) const;
@@ -78,8 +76,7 @@ public:
     [[nodiscard]] std::uint64_t change_count() const;
     [[nodiscard]] std::uint64_t bytes_used() const;
 
-    // --- Disk
-    // -----------------------------------------------------------------------------------------------------
+    // --- Disk ------------------------------------------------------------------------------------
 
     [[nodiscard]] std::string name() const override { return "simulated"; }
     [[nodiscard]] Result<std::unique_ptr<WriteQueue>> make_write_queue(

@@ -114,15 +114,13 @@ public:
                                                              const StoreOptions& options);
     ~Store();
 
-    // --- state rows, read once at start
-    // ---------------------------------------------------------------------------
+    // --- state rows, read once at start ----------------------------------------------------------
 
     // Calls `row` for every row of `table` in key order. Only before the first append or put.
     void scan(StateTable table,
               const std::function<void(std::string_view key, std::string_view value)>& row);
 
-    // --- writing: everything below goes into the entry being filled
-    // -----------------------------------------------
+    // --- writing: everything below goes into the entry being filled ------------------------------
 
     // Copies `batch` (complete and already checked with wire::BatchView::parse and its checksum) to
     // the end of `log` and stamps base offset, arrival, epoch and time into the copy. On failure
@@ -173,8 +171,7 @@ public:
     // Set once the journal or RocksDB has failed: nothing is acknowledged any more until restart.
     [[nodiscard]] const std::optional<Error>& failure() const noexcept;
 
-    // --- reading
-    // --------------------------------------------------------------------------------------------------
+    // --- reading ---------------------------------------------------------------------------------
 
     [[nodiscard]] std::optional<LogState> log_state(LogId log) const;
     // Every log that exists, in LogId order; for start-up and for listings of one topic pass the
@@ -197,8 +194,7 @@ public:
     // goes; whole batches.
     [[nodiscard]] Result<Offset> start_for_bytes(LogId log, std::uint64_t bytes);
 
-    // --- maintenance
-    // ----------------------------------------------------------------------------------------------
+    // --- maintenance -----------------------------------------------------------------------------
 
     // Drops slices in which every log is below its low-water mark, rewrites those whose live share
     // is under a quarter. Runs on the checkpoint thread; cheap to call often.
