@@ -76,7 +76,8 @@ Result<ProducePath::Accepted> ProducePath::append(const Core::Place& place,
     CASC_TRY_VOID(core_.store.keep_together(batch.bytes().size() + rows_bytes));
     CASC_TRY(const storage::AppendTicket ticket,
              core_.store.append(place.log, place.topic->settings.retention_class(), batch.bytes(),
-                                core_.now));
+                                core_.now,
+                               seen_at_once ? storage::Urgency::soon : storage::Urgency::now));
     if (batch.header().producer_id != 0)
         CASC_TRY_VOID(core_.producers.remember(place.log, batch.header(), ticket, core_.now));
 
@@ -99,6 +100,7 @@ void ProducePath::acknowledge(const Responder& responder, Acks acks, const Accep
         };
         static_assert(
             DurableWaits::Callback::fits<decltype(answer)>);  // one per batch: no allocation
+        core_.store.hurry(accepted.sequence);
         return core_.waits.after(accepted.sequence, std::move(answer));
     }
     const bool durable = accepted.sequence <= core_.store.durable_through();

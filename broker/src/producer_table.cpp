@@ -134,7 +134,8 @@ Result<void> ProducerTable::remember(LogId log, const wire::BatchHeader& header,
                                  .put(header.event_count)
                                  .put(ticket.base.value())
                                  .put(now.value())
-                                 .view()));
+                                 .view(),
+                             storage::Urgency::soon));  // as urgent as its batch
     return {};
 }
 

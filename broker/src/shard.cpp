@@ -86,6 +86,7 @@ Result<void> Shard::run() {
             // Only now, when the store has just been asked: a descriptor stays readable until it
             // is, and watching it earlier would wake the loop for what it is about to see anyway.
             watch_store();
+            wake_for_submit();
             io_.run_one();  // sleeps
         }
     } catch (const std::exception& e) {
@@ -119,6 +120,16 @@ void Shard::watch_store() {
             asio::posix::stream_descriptor::wait_read,
             [&event](const boost::system::error_code&) { event.watched = false; });
     }
+}
+
+void Shard::wake_for_submit() {
+    const auto due = store_->submit_due();
+    if (!due || submit_timer_armed_) return;
+    submit_timer_armed_ = true;
+    submit_timer_.expires_after(
+        std::chrono::nanoseconds(std::max<std::int64_t>(0, (*due - mono_now()).value())));
+    submit_timer_.async_wait(
+        [this](const boost::system::error_code&) { submit_timer_armed_ = false; });
 }
 
 bool Shard::turn() {

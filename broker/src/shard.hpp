@@ -85,6 +85,7 @@ private:
     void resume_held_back();
     void check_failure();
     void watch_store();
+    void wake_for_submit();
     void schedule_tick();
     void tick();
     void close_idle(MonoNanos now);
@@ -115,6 +116,8 @@ private:
     };
     std::vector<StoreEvent> store_events_;
     boost::asio::steady_timer tick_timer_{io_};
+    boost::asio::steady_timer submit_timer_{io_};  // for Store::submit_due()
+    bool submit_timer_armed_ = false;
     std::unordered_map<std::uint64_t, Connection> connections_;
     std::uint64_t last_connection_ = 0;  // 0 is the number of those that are turned away
     IdleTimeouts idle_timeouts_;

@@ -17,14 +17,16 @@ void Store::scan(StateTable table,
 }
 
 Result<AppendTicket> Store::append(LogId log, RetentionClass retention,
-                                   std::span<const std::byte> batch, EpochNanos now) {
-    return impl_->append(log, retention, batch, now);
+                                   std::span<const std::byte> batch, EpochNanos now,
+                                   Urgency urgency) {
+    return impl_->append(log, retention, batch, now, urgency);
 }
-Result<JournalSequence> Store::put(StateTable table, std::string_view key, std::string_view value) {
-    return impl_->add_row(RecordKind::put, table, key, value);
+Result<JournalSequence> Store::put(StateTable table, std::string_view key, std::string_view value,
+                                   Urgency urgency) {
+    return impl_->add_row(RecordKind::put, table, key, value, urgency);
 }
 Result<JournalSequence> Store::erase(StateTable table, std::string_view key) {
-    return impl_->add_row(RecordKind::erase, table, key, {});
+    return impl_->add_row(RecordKind::erase, table, key, {}, Urgency::now);
 }
 Result<JournalSequence> Store::trim(LogId log, Offset start) {
     return impl_->trim(log, start);
@@ -43,6 +45,12 @@ JournalSequence Store::filling() const noexcept {
 }
 void Store::submit() {
     impl_->submit();
+}
+void Store::hurry(JournalSequence sequence) {
+    impl_->hurry(sequence);
+}
+std::optional<MonoNanos> Store::submit_due() const noexcept {
+    return impl_->submit_due();
 }
 
 JournalSequence Store::poll(std::vector<Advanced>& advanced, std::vector<ReadAnswer>& answers) {

@@ -3,6 +3,7 @@
 #include "store_impl.hpp"
 
 #include <casc/types/assert.hpp>
+#include <casc/types/clock.hpp>
 #include <casc/types/fail_point.hpp>
 
 #include <algorithm>
@@ -17,6 +18,7 @@ constexpr std::size_t kSpaceCheckBytes = 16_MiB;
 constexpr std::size_t kRowHeadroomBytes = 32_MiB;
 // So many finished entries waiting for a write slot mean that the disk is the slower side.
 constexpr std::size_t kSealedMax = 8;
+constexpr std::size_t kWorthAWriteBytes = 64_KiB;
 }  // namespace
 
 Store::Impl::Impl(Disk& disk, const StoreOptions& options)
@@ -71,7 +73,7 @@ void Store::Impl::open_entry(std::size_t bytes) {
     builder_.start(sequence, std::move(block));
 }
 
-Result<void> Store::Impl::make_room(std::size_t bytes) {
+Result<void> Store::Impl::make_room(std::size_t bytes, Urgency urgency) {
     if (bytes > journal_->body_bytes_max())
         return Error(ErrorCode::event_too_large,
                      "a journal entry cannot hold " + std::to_string(bytes) + " bytes");
@@ -80,7 +82,11 @@ Result<void> Store::Impl::make_room(std::size_t bytes) {
         expected_entry_bytes_ =
             options_.entry_bytes_max;  // entries are growing: the next block is a full one
     }
-    if (!builder_.started()) open_entry(bytes);
+    if (!builder_.started()) {
+        open_entry(bytes);
+        due_ = mono_now() + MonoNanos::distance(std::chrono::nanoseconds(kSoon).count());
+    }
+    if (urgency == Urgency::now) due_ = MonoNanos{};
     return {};
 }
 
@@ -100,7 +106,7 @@ Entry Store::Impl::finish_entry() {
 
 Result<void> Store::Impl::keep_together(std::size_t bytes) {
     if (failure_) return Error(ErrorCode::storage_failed, failure_->detail);
-    return make_room(bytes);
+    return make_room(bytes, Urgency::soon);
 }
 
 LogChange& Store::Impl::touch(LogId log) {
@@ -119,13 +125,14 @@ LogChange& Store::Impl::touch(LogId log) {
 // --- adding --------------------------------------------------------------------------------------
 
 Result<AppendTicket> Store::Impl::append(LogId log, RetentionClass retention,
-                                         std::span<const std::byte> batch, EpochNanos now) {
+                                         std::span<const std::byte> batch, EpochNanos now,
+                                         Urgency urgency) {
     CASC_ASSERT(batch.size() >= wire::kBatchOverheadBytes && batch.size() % kRecordAlignment == 0,
                 batch.size());
     CASC_ASSERT(log.value() != 0);  // its keys are the slices' own
     if (disk_full_ || bytes_to_space_check_ < batch.size()) check_space();
     CASC_TRY_VOID(accept(options_.unflushed_bytes_max));
-    CASC_TRY_VOID(make_room(record_bytes(0, batch.size())));
+    CASC_TRY_VOID(make_room(record_bytes(0, batch.size()), urgency));
     CASC_FAIL_POINT("store.append");
 
     LogChange& change = touch(log);
@@ -151,12 +158,13 @@ Result<AppendTicket> Store::Impl::append(LogId log, RetentionClass retention,
 }
 
 Result<JournalSequence> Store::Impl::add_row(RecordKind kind, StateTable table,
-                                             std::string_view key, std::string_view value) {
+                                             std::string_view key, std::string_view value,
+                                             Urgency urgency) {
     if (key.size() > kStateKeyBytesMax)
         return Error(ErrorCode::invalid_request, "a state key is too long");
     if (disk_full_) check_space();
     CASC_TRY_VOID(accept(options_.unflushed_bytes_max + kRowHeadroomBytes));
-    CASC_TRY_VOID(make_room(record_bytes(key.size(), value.size())));
+    CASC_TRY_VOID(make_room(record_bytes(key.size(), value.size()), urgency));
     builder_.add(kind, static_cast<std::uint8_t>(table), LogId{}, key, value);
     return builder_.sequence();
 }
@@ -167,7 +175,7 @@ Result<JournalSequence> Store::Impl::change_log(RecordKind kind, LogId log, cons
     if (failure_) return Error(ErrorCode::storage_failed, failure_->detail);
     const bool erased = kind == RecordKind::erase_log;
     const std::string_view value = erased ? std::string_view{} : row_bytes(number);
-    CASC_TRY_VOID(make_room(record_bytes(0, value.size())));
+    CASC_TRY_VOID(make_room(record_bytes(0, value.size()), Urgency::now));
     LogChange& change = touch(log);
     change.erased = erased;
     builder_.add(kind, 0, log, {}, value);
@@ -215,7 +223,19 @@ void Store::Impl::submit() {
         write(std::move(entry));
     }
     if (!sealed_.empty() || !builder_.started() || builder_.empty()) return;
-    if (journal_->can_submit(builder_.body_bytes())) write(finish_entry());
+    // A large write is due at once: waiting would not make it any cheaper by the byte.
+    const bool due = due_ == MonoNanos{} || builder_.body_bytes() >= kWorthAWriteBytes ||
+                     mono_now() >= due_;
+    if (due && journal_->can_submit(builder_.body_bytes())) write(finish_entry());
+}
+
+void Store::Impl::hurry(JournalSequence sequence) {
+    if (builder_.started() && sequence >= builder_.sequence()) due_ = MonoNanos{};
+}
+
+std::optional<MonoNanos> Store::Impl::submit_due() const noexcept {
+    if (failure_ || !builder_.started() || builder_.empty() || due_ == MonoNanos{}) return {};
+    return due_;
 }
 
 void Store::Impl::write(Entry entry) {

@@ -41,15 +41,19 @@ public:
 
     // store_append.cpp
     [[nodiscard]] Result<AppendTicket> append(LogId log, RetentionClass retention,
-                                              std::span<const std::byte> batch, EpochNanos now);
+                                              std::span<const std::byte> batch, EpochNanos now,
+                                              Urgency urgency);
     [[nodiscard]] Result<JournalSequence> add_row(RecordKind kind, StateTable table,
-                                                  std::string_view key, std::string_view value);
+                                                  std::string_view key, std::string_view value,
+                                                  Urgency urgency);
     [[nodiscard]] Result<JournalSequence> trim(LogId log, Offset start);
     [[nodiscard]] Result<JournalSequence> erase_log(LogId log);
     [[nodiscard]] Result<JournalSequence> reserve(LogId log, Offset ceiling);
     [[nodiscard]] Result<void> keep_together(std::size_t bytes);
     [[nodiscard]] JournalSequence filling() const noexcept;
     void submit();
+    void hurry(JournalSequence sequence);
+    [[nodiscard]] std::optional<MonoNanos> submit_due() const noexcept;
 
     // store_poll.cpp
     JournalSequence poll(std::vector<Advanced>& advanced, std::vector<ReadAnswer>& answers);
@@ -116,7 +120,7 @@ private:
 
     // Writing.
     [[nodiscard]] Result<void> accept(std::size_t bytes_limit) const;
-    [[nodiscard]] Result<void> make_room(std::size_t bytes);
+    [[nodiscard]] Result<void> make_room(std::size_t bytes, Urgency urgency);
     void open_entry(std::size_t bytes);
     void seal();
     [[nodiscard]] Entry finish_entry();
@@ -136,6 +140,7 @@ private:
     void take_answers();
     void answer_empty(PendingRead read);
     void send_waiting();
+    void send_orders();
     void order(CheckpointOrder order);
     void ask_for_room();
     void wait_for_news();
@@ -172,11 +177,14 @@ private:
     // Entries on their way: filling -> sealed -> in flight (journal) -> durable (waiting for room
     // in the ring).
     EntryBuilder builder_;
+    MonoNanos due_{};  // when the entry being filled is to be written
     std::size_t expected_entry_bytes_ = 0;
     std::deque<Entry> sealed_;
     std::deque<Entry> in_flight_;
     boost::unordered_flat_map<LogId, ActiveLog, std::hash<LogId>> active_;
     std::deque<CheckpointOrder> waiting_orders_;
+    std::size_t waiting_entry_bytes_ = 0;  // of the entries among them
+    bool order_waits_ = false;             // there is another kind among them
     JournalSequence durable_;
     MonoNanos last_completion_{};
 

@@ -85,6 +85,7 @@ void Store::Impl::complete(Entry entry) {
         if (is_new) advanced_.push_back({change.log, Offset(change.row.end)});
         advanced_[listed->second].durable_end = Offset(change.row.end);
     }
+    waiting_entry_bytes_ += entry.memory_bytes();
     waiting_orders_.push_back({.kind = CheckpointOrder::Kind::entry, .entry = std::move(entry)});
 }
 
@@ -92,15 +93,27 @@ void Store::Impl::complete(Entry entry) {
 
 void Store::Impl::order(CheckpointOrder order) {
     waiting_orders_.push_back(std::move(order));
+    order_waits_ = true;
     send_waiting();
 }
 
+// Entries go over some at a time: the thread has nothing to do for a single one, and each wake-up
+// costs the shard more than the entry did.
 void Store::Impl::send_waiting() {
+    const std::size_t worth_waking = std::min<std::size_t>(1_MiB, options_.checkpoint_bytes / 8);
+    if (order_waits_ || waiting_entry_bytes_ >= worth_waking) send_orders();
+    while (!waiting_reads_.empty() &&
+           reader_thread_->try_send(std::move(waiting_reads_.front())))
+        waiting_reads_.pop_front();
+}
+
+void Store::Impl::send_orders() {
     while (!waiting_orders_.empty() &&
            checkpoint_thread_->try_send(std::move(waiting_orders_.front())))
         waiting_orders_.pop_front();
-    while (!waiting_reads_.empty() && reader_thread_->try_send(std::move(waiting_reads_.front())))
-        waiting_reads_.pop_front();
+    if (!waiting_orders_.empty()) return;  // the ring is full: again after the next news
+    waiting_entry_bytes_ = 0;
+    order_waits_ = false;
 }
 
 void Store::Impl::take_news() {
@@ -150,6 +163,7 @@ void Store::Impl::ask_for_room() {
     if (!memory_short && journal_->usage().segments_free > 0) return;
     checkpoint_asked_ = true;
     waiting_orders_.push_back({.kind = CheckpointOrder::Kind::checkpoint});
+    order_waits_ = true;
 }
 
 void Store::Impl::post_reclaim() {
@@ -236,6 +250,7 @@ Result<void> Store::Impl::drain() {
     for (;;) {
         if (builder_.started() && builder_.empty())
             seal();  // room was made for records that never came
+        hurry(filling());
         submit();
         collect();
         if (failure_) return *failure_;

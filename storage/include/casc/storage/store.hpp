@@ -22,6 +22,7 @@
 #include <casc/types/result.hpp>
 #include <casc/types/vocabulary.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -72,6 +73,12 @@ struct LogState {
     EpochNanos last_append;
     std::uint32_t epoch = 0;
 };
+
+// When a record's journal entry is written. `soon`: within kSoon, or together with whatever has to
+// be written sooner: for events that are seen and acknowledged from memory, so that a thousand of
+// them cost the device a few writes and not a thousand.
+enum class Urgency { now, soon };
+inline constexpr std::chrono::microseconds kSoon{1000};
 
 struct AppendTicket {
     Offset base;
@@ -126,11 +133,13 @@ public:
     // the end of `log` and stamps base offset, arrival, epoch and time into the copy. On failure
     // nothing was added. Fails with: storage_failed, disk_full, overloaded.
     [[nodiscard]] Result<AppendTicket> append(LogId log, RetentionClass retention,
-                                              std::span<const std::byte> batch, EpochNanos now);
+                                              std::span<const std::byte> batch, EpochNanos now,
+                                              Urgency urgency = Urgency::now);
 
     // Absolute, idempotent changes of a state row. Return the sequence they become durable with.
     [[nodiscard]] Result<JournalSequence> put(StateTable table, std::string_view key,
-                                              std::string_view value);
+                                              std::string_view value,
+                                              Urgency urgency = Urgency::now);
     [[nodiscard]] Result<JournalSequence> erase(StateTable table, std::string_view key);
 
     // Moves the low-water mark of `log` up to `start`; the space comes back when whole slices are
@@ -150,10 +159,13 @@ public:
     // The sequence that whatever is appended or put next will be part of.
     [[nodiscard]] JournalSequence filling() const noexcept;
 
-    // Starts the write of the entry being filled when there is something in it and a slot is free.
-    // Called after each turn of the event loop, so entries grow with load and nothing waits for a
-    // timer.
+    // Starts the write of the entry being filled when there is something in it, it is due, and a
+    // slot is free. Called after each turn of the event loop, so entries grow with load.
     void submit();
+    // Somebody waits for `sequence`: if it is still being filled, it is due now.
+    void hurry(JournalSequence sequence);
+    // When submit() must be called at the latest; none: nothing waits for a time.
+    [[nodiscard]] std::optional<MonoNanos> submit_due() const noexcept;
 
     // Takes completions of the journal, the checkpoint thread and the reader thread. Returns
     // durable_through(); `advanced` gets the logs whose durable end moved, `answers` the cold reads
