@@ -3,6 +3,7 @@
 #include <casc/broker/broker.hpp>
 #include <casc/broker/logging.hpp>
 #include <casc/storage/disk.hpp>
+#include <casc/types/thread.hpp>
 
 #include <future>
 #include <pthread.h>
@@ -49,6 +50,7 @@ public:
         outcome = finished.get_future();
         thread = std::thread([this, finished = std::move(finished)]() mutable {
             pthread_setname_np(pthread_self(), "casc-shard");
+            run_promptly();
             finished.set_value(shard->run());
         });
     }

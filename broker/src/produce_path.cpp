@@ -77,7 +77,7 @@ Result<ProducePath::Accepted> ProducePath::append(const Core::Place& place,
     CASC_TRY(const storage::AppendTicket ticket,
              core_.store.append(place.log, place.topic->settings.retention_class(), batch.bytes(),
                                 core_.now,
-                               seen_at_once ? storage::Urgency::soon : storage::Urgency::now));
+                                seen_at_once ? storage::Urgency::soon : storage::Urgency::now));
     if (batch.header().producer_id != 0)
         CASC_TRY_VOID(core_.producers.remember(place.log, batch.header(), ticket, core_.now));
 

@@ -4,6 +4,7 @@
 #include "retention.hpp"
 
 #include <casc/types/clock.hpp>
+#include <casc/types/thread.hpp>
 
 #include <pthread.h>
 
@@ -29,6 +30,9 @@ CheckpointThread::~CheckpointThread() {
 
 void CheckpointThread::run() {
     pthread_setname_np(pthread_self(), "casc-checkpoint");
+    // It has tens of milliseconds of work at a time, and nobody waits for it: when it falls behind,
+    // producers are held back and it has the processor to itself.
+    run_in_the_background();
     auto& orders = orders_.consumer;
     while (orders.state() != ring::RingState::closed) {
         const std::size_t obeyed =

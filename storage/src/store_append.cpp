@@ -224,8 +224,8 @@ void Store::Impl::submit() {
     }
     if (!sealed_.empty() || !builder_.started() || builder_.empty()) return;
     // A large write is due at once: waiting would not make it any cheaper by the byte.
-    const bool due = due_ == MonoNanos{} || builder_.body_bytes() >= kWorthAWriteBytes ||
-                     mono_now() >= due_;
+    const bool due =
+        due_ == MonoNanos{} || builder_.body_bytes() >= kWorthAWriteBytes || mono_now() >= due_;
     if (due && journal_->can_submit(builder_.body_bytes())) write(finish_entry());
 }
 

@@ -102,8 +102,7 @@ void Store::Impl::order(CheckpointOrder order) {
 void Store::Impl::send_waiting() {
     const std::size_t worth_waking = std::min<std::size_t>(1_MiB, options_.checkpoint_bytes / 8);
     if (order_waits_ || waiting_entry_bytes_ >= worth_waking) send_orders();
-    while (!waiting_reads_.empty() &&
-           reader_thread_->try_send(std::move(waiting_reads_.front())))
+    while (!waiting_reads_.empty() && reader_thread_->try_send(std::move(waiting_reads_.front())))
         waiting_reads_.pop_front();
 }
 

@@ -142,6 +142,10 @@ Result<std::unique_ptr<Rocks>> Rocks::open(Disk& disk, const std::filesystem::pa
     rocks->dead_rows_ = std::make_shared<DeadRowTest>();
 
     rocks->options_ = database_options(rocks->env_.get(), rocks->direct_io_);
+    // Its own threads flush and close files; see CheckpointThread.
+    for (const auto pool : {rocksdb::Env::HIGH, rocksdb::Env::LOW})
+        static_cast<void>(
+            rocks->env_->LowerThreadPoolCPUPriority(pool, rocksdb::CpuPriority::kLow));
     if (simulated) rocks->options_.info_log = std::make_shared<SilentLogger>();
     rocks->options_.create_if_missing = mode == Mode::create;
     rocks->options_.listeners.push_back(rocks->listener_);

@@ -17,7 +17,7 @@ template <class Request>
     Core& core, const Request& request, std::optional<milliseconds> deadline = {}) {
     using Rpc = wire::Rpc<Request>;
     using Answer = Result<typename Rpc::ReplyMessage>;
-    if (core.on_io_thread())
+    if (core.has_turn())
         return Error(ErrorCode::invalid_request, "a waiting call from the client's own callback");
     const auto promise = std::make_shared<std::promise<Answer>>();
     auto answer = promise->get_future();

@@ -15,6 +15,10 @@ Client::~Client() {
     close();
 }
 
+bool Client::in_callback() const noexcept {
+    return core_->has_turn();
+}
+
 void Client::close() {
     core_->close();
 }

@@ -117,7 +117,7 @@ void ConsumerImpl::when_ready(std::function<void()> done) {
 Result<void> ConsumerImpl::close() {
     if (std::exchange(closed_, true)) return {};
     Result<void> outcome;
-    if (connection_ != 0 && !core_->is_closed() && !core_->on_io_thread()) {
+    if (connection_ != 0 && !core_->is_closed() && !core_->has_turn()) {
         if (options_.auto_commit && !options_.group.empty())
             outcome = commit_now(uncommitted(), {});
         if (member_) {

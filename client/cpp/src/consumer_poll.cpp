@@ -28,6 +28,7 @@ Result<EventBatch> ConsumerImpl::poll(std::size_t max_events, milliseconds timeo
 
 void ConsumerImpl::wait_for_news(Steady::time_point until) {
     const auto wake = std::min(until, join_at_);
+    if (wake > Steady::now() && core_->drive([&] { return inbox_.ready(); }, wake)) return;
     const auto limit =
         std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(wake - Steady::now()));
     waker_->wait([&] { return inbox_.ready(); }, limit);

@@ -40,52 +40,13 @@ Core::~Core() {
     wakeups_.release();  // the descriptor is the waker's
 }
 
-// ---- the loop -----------------------------------------------------------------------------------
-
-void Core::run() {
-    ::pthread_setname_np(::pthread_self(), "casc-client");
-    start_deadline_ = std::chrono::steady_clock::now() + options_.connect_timeout;
-    connect_now();
-    while (!stopping_) {
-        std::size_t done = context_.poll();
-        if (drain_participants()) ++done;
-        if (link_) link_->flush();
-        if (done == 0) sleep_until_work();
-    }
-    stop_everything();
-}
-
-void Core::sleep_until_work() {
-    if (!wakeups_awaited_) wait_for_wakeups();
-    waker_->arm();
-    bool ready = false;
-    for (const auto& participant : participants_)
-        ready = ready || participant->ready();
-    if (!ready) context_.run_one();
-    waker_->disarm();
-}
-
-void Core::wait_for_wakeups() {
-    // Awaited again only before the next sleep, when disarm() has emptied the descriptor.
-    wakeups_awaited_ = true;
-    wakeups_.async_wait(asio::posix::stream_descriptor::wait_read,
-                        [this](const boost::system::error_code&) { wakeups_awaited_ = false; });
-}
-
-bool Core::drain_participants() {
-    bool any = false;
-    // By index: draining may run a callback that attaches another.
-    for (std::size_t i = 0; i < participants_.size(); ++i)
-        any = participants_[i]->drain() || any;
-    return any;
-}
-
 // ---- from other threads -------------------------------------------------------------------------
 
 bool Core::post(std::function<void()> work) {
     const std::lock_guard lock(close_mutex_);
     if (is_closed()) return false;
     asio::post(context_, std::move(work));
+    tell_posted();
     return true;
 }
 
@@ -115,7 +76,7 @@ void Core::attach(std::shared_ptr<Participant> participant) {
 
 void Core::detach(const std::shared_ptr<Participant>& participant) {
     const auto remove = [this, participant] { std::erase(participants_, participant); };
-    if (on_io_thread()) return remove();
+    if (has_turn()) return remove();
     const auto done = std::make_shared<std::promise<void>>();
     auto future = done->get_future();
     if (post([remove, done] {
@@ -130,10 +91,11 @@ void Core::close() {
         const std::lock_guard lock(close_mutex_);
         if (!is_closed()) {
             asio::post(context_, [this] { stopping_ = true; });
+            tell_posted();
             closed_.store(true, std::memory_order_release);
         }
     }
-    CASC_ASSERT(!on_io_thread());
+    CASC_ASSERT(!has_turn());
     if (thread_.joinable()) thread_.join();
 }
 

@@ -1,6 +1,12 @@
 #pragma once
-// client/src/core.hpp: the client's one I/O thread: it keeps a connection, carries requests, and
-// serves the producers and consumers that hang on it.
+// client/src/core.hpp: the client's I/O: it keeps a connection, carries requests, and serves the
+// producers and consumers that hang on it.
+//
+// One thread at a time has the turn: it alone touches what is said to be the I/O thread's. Mostly
+// that is the client's own thread. But a wake-up of another thread costs more than the I/O it is
+// woken for, so a consumer that waits in poll() takes the turn and sleeps on the socket itself
+// (drive()), and a producer without linger takes it for the moment of a send (Turn). While they do,
+// the I/O thread stays away from the turn, watching for what nobody else would see.
 
 #include "backoff.hpp"
 #include "calls.hpp"
@@ -13,6 +19,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <future>
 #include <mutex>
@@ -62,9 +69,38 @@ public:
     void detach(const std::shared_ptr<Participant>& participant);
     void close();
 
-    [[nodiscard]] bool on_io_thread() const noexcept {
-        return std::this_thread::get_id() == thread_.get_id();
+    // ---- the turn (core_turn.cpp) ----
+    // Whether the calling thread has it, so is inside a callback or a turn of its own.
+    [[nodiscard]] bool has_turn() const noexcept {
+        return turn_of_.load(std::memory_order_relaxed) == std::this_thread::get_id();
     }
+    // The turn, for as long as this lives; then what there is to do is done and written. Empty when
+    // another thread has it, which will see to everything in our place.
+    class Turn {
+    public:
+        Turn() = default;
+        explicit Turn(Core& core) : core_(core.try_begin_turn() ? &core : nullptr) {}
+        Turn(const Turn&) = delete;
+        Turn& operator=(const Turn&) = delete;
+        ~Turn() {
+            if (core_ != nullptr) core_->end_turn();
+        }
+
+    private:
+        Core* core_ = nullptr;
+    };
+    // Does the client's I/O in the calling thread until `enough()` or `until`. False, at once: this
+    // thread or another consumer's does it already, or the client is closed; wait for the news.
+    template <class Enough>
+    [[nodiscard]] bool drive(Enough&& enough, SteadyTime until) {
+        if (!begin_driving()) return false;
+        while (!enough() && !stopping_ && std::chrono::steady_clock::now() < until) {
+            if (!turn() && !enough()) sleep_until_work(until);
+        }
+        end_driving();
+        return true;
+    }
+
     [[nodiscard]] bool is_closed() const noexcept {
         return closed_.load(std::memory_order_acquire);
     }
@@ -105,7 +141,20 @@ private:
     static constexpr std::size_t kRequestsMax = 4096;
 
     void run();
-    void sleep_until_work();
+    [[nodiscard]] bool try_begin_turn();
+    void begin_turn();
+    void end_turn();
+    void leave_turn() noexcept;
+    bool turn();
+    [[nodiscard]] bool begin_driving();
+    void end_driving();
+    void wait_for_driver();
+    void watch_from_outside();
+    void tell_posted();
+    [[nodiscard]] bool has_news();
+    void arm() noexcept;
+    void disarm() noexcept;
+    void sleep_until_work(std::optional<SteadyTime> until);
     void wait_for_wakeups();
     bool drain_participants();
     void stop_everything();
@@ -139,12 +188,23 @@ private:
     wire::fb::HelloReplyT broker_;
     std::atomic<std::size_t> requests_{0};  // given to request() and not yet answered
 
+    // The turn. Whoever has locked turn_ is the I/O thread for what is below.
+    std::mutex turn_;
+    std::atomic<std::thread::id> turn_of_{};
+    std::atomic<bool> driving_{false};     // a consumer has the turn, or is about to
+    std::atomic<bool> posted_{false};      // since the last turn
+    std::atomic<std::int64_t> shared_{0};  // until then (steady ns) others take turns, too
+    std::mutex driver_mutex_;              // of driver_left_; the I/O thread waits there
+    std::condition_variable driver_left_;
+    std::atomic<bool> io_waits_{false};
+
     // Owned by the I/O thread. The context comes first: everything below uses it and goes before
     // it.
     asio::io_context context_{1};
     asio::executor_work_guard<asio::io_context::executor_type> work_;
     asio::posix::stream_descriptor wakeups_;
     bool wakeups_awaited_ = false;
+    bool armed_ = false;
     bool stopping_ = false;
     std::shared_ptr<ReceiveBufferPool> buffers_;
     std::shared_ptr<Link> link_;   // the connection, or the attempt at one

@@ -77,6 +77,9 @@ public:
     [[nodiscard]] bool is_open() const noexcept { return phase_ == Phase::open; }
     [[nodiscard]] const Endpoint& endpoint() const noexcept { return endpoint_; }
     [[nodiscard]] const wire::fb::HelloReplyT& broker() const noexcept { return broker_; }
+    // For those who watch the socket from outside the context.
+    [[nodiscard]] int descriptor() { return socket_.native_handle(); }
+    [[nodiscard]] bool waits_to_write() const noexcept { return waiting_writable_; }
     // Bytes that wait to be written: what a sender looks at to keep the queue short.
     [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return unwritten_bytes_; }
 

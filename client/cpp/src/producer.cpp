@@ -61,7 +61,7 @@ Producer& Producer::operator=(Producer&& other) noexcept {
 }
 
 Result<void> Producer::try_send(const Event& event, DeliveryCallback done) {
-    auto accepted = impl_->accumulator().add(event, done);
+    auto accepted = impl_->add(event, done);
     if (!accepted) [[unlikely]]
         return no_room(*impl_, std::move(accepted).error());
     return {};
@@ -69,10 +69,10 @@ Result<void> Producer::try_send(const Event& event, DeliveryCallback done) {
 
 Result<void> Producer::send(const Event& event, DeliveryCallback done,
                             std::optional<milliseconds> deadline) {
-    auto accepted = impl_->accumulator().add(event, done);
+    auto accepted = impl_->add(event, done);
     if (accepted || accepted.error().code != ErrorCode::queue_full) [[likely]]
         return accepted;
-    if (impl_->core().on_io_thread()) return accepted;  // room comes from this very thread
+    if (impl_->core().has_turn()) return accepted;  // room comes from this very thread
     const auto until =
         std::chrono::steady_clock::now() + deadline.value_or(impl_->options().delivery_timeout);
     impl_->bound().wait(until, [&] {
@@ -100,6 +100,8 @@ void Producer::flush_async(std::function<void(Result<void>)> done) {
 }
 
 Result<void> Producer::flush(std::optional<milliseconds> deadline) {
+    if (impl_->core().has_turn())
+        return Error(ErrorCode::invalid_request, "a waiting flush from the client's own callback");
     const auto waiter = std::make_shared<Waiter>();
     flush_async([waiter](Result<void> outcome) { waiter->promise.set_value(std::move(outcome)); });
     const auto limit = deadline.value_or(impl_->options().delivery_timeout + milliseconds(1000));

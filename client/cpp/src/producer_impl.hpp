@@ -31,6 +31,14 @@ public:
     [[nodiscard]] const ProducerOptions& options() const noexcept { return options_; }
     [[nodiscard]] const Topic& topic() const noexcept { return topic_; }
 
+    // Accumulator::add(). Without linger the event is also sent by the calling thread, if nobody
+    // else has the turn.
+    [[nodiscard]] Result<void> add(const Event& event, DeliveryCallback& done) {
+        if (options_.linger.count() != 0) return accumulator_.add(event, done);
+        const Core::Turn turn(*core_);  // before: so that nobody is woken for the event
+        return accumulator_.add(event, done);
+    }
+
     // ---- I/O thread ----
     // Calls `done` when everything accepted so far is settled.
     void flush(std::function<void(Result<void>)> done);

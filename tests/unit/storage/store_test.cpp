@@ -1,5 +1,7 @@
 #include "store_fixture.hpp"
 
+#include <casc/types/clock.hpp>
+
 namespace casc::storage {
 
 TEST_CASE_FIXTURE(StoreFixture, "storage/store: what was appended is read back from memory") {
@@ -26,6 +28,53 @@ TEST_CASE_FIXTURE(StoreFixture,
     REQUIRE(advanced.size() == 1);
     CHECK(advanced[0].log == log_of(1));
     CHECK(advanced[0].durable_end == Offset(3));
+}
+
+TEST_CASE_FIXTURE(StoreFixture,
+                  "storage/store: what may wait is written within its time, or with what may not") {
+    must_open();
+    const auto append_soon = [&] {
+        return *store->append(log_of(1), RetentionClass::unlimited, batch_of({"patient"}), ++now,
+                              Urgency::soon);
+    };
+    const auto settles_at_once = [&](const AppendTicket& ticket) {
+        const auto entries = store->stats().entries;
+        store->submit();
+        const bool written = store->stats().entries != entries;
+        if (written) settle(ticket);
+        return written;
+    };
+
+    // Alone it waits, and says until when.
+    const auto alone = append_soon();
+    REQUIRE(store->submit_due());
+    const MonoNanos due = *store->submit_due();
+    CHECK((due - mono_now()).value() <= std::chrono::nanoseconds(kSoon).count());
+    while (mono_now() < due) {
+    }
+    CHECK(settles_at_once(alone));
+    CHECK_FALSE(store->submit_due());
+
+    // Somebody begins to wait for it.
+    const auto waited_for = append_soon();
+    store->hurry(waited_for.sequence);
+    CHECK_FALSE(store->submit_due());
+    CHECK(settles_at_once(waited_for));
+
+    // Something that may not wait comes into the same entry.
+    const auto carried = append_soon();
+    const auto urgent = append(log_of(2), {"urgent"});
+    CHECK(urgent.sequence == carried.sequence);
+    CHECK(settles_at_once(carried));
+
+    // It becomes large enough to be worth a write.
+    auto large = append_soon();
+    for (int i = 0; i < 3; ++i)
+        large = *store->append(log_of(1), RetentionClass::unlimited,
+                               batch_of({std::string(29'000, 'x')}), ++now, Urgency::soon);
+    CHECK(settles_at_once(large));
+    drain();
+    CHECK(read(log_of(1)).size() == 7);
 }
 
 TEST_CASE_FIXTURE(StoreFixture, "storage/store: events outlive an orderly shutdown") {

@@ -24,6 +24,10 @@ class Core;
 // at a time. It owns one I/O thread, "casc-client", which connects again (over the list of
 // endpoints, with backoff and jitter) for as long as the client lives.
 //
+// Callbacks run on the I/O thread, or inside the poll() of a consumer or the send() of a producer
+// without linger, which do the I/O themselves to save a wake-up; never two at a time. They must not
+// block, nor wait for a lock that is held over such a call.
+//
 // Thread:   any. call() and close() must not be used from a callback (they would wait for
 // themselves). Lifetime: producers and consumers made from it may outlive it; they then fail with
 // `cancelled`.
@@ -72,6 +76,8 @@ public:
     [[nodiscard]] const std::shared_ptr<Core>& core() const noexcept { return core_; }
 
 private:
+    [[nodiscard]] bool in_callback() const noexcept;
+
     const std::shared_ptr<Core> core_;
 };
 
@@ -91,6 +97,8 @@ template <class Request>
 Result<typename wire::Rpc<Request>::ReplyMessage> Client::call(
     const Request& request, std::optional<milliseconds> deadline) {
     using Answer = Result<typename wire::Rpc<Request>::ReplyMessage>;
+    if (in_callback())
+        return Error(ErrorCode::invalid_request, "a waiting call from the client's own callback");
     std::promise<Answer> promise;
     auto answer = promise.get_future();
     call_async(request, deadline, [promise = std::move(promise)](Answer reply) mutable {

@@ -64,7 +64,7 @@ struct ProducerOptions {
     milliseconds close_linger{5000};  // how long the destructor waits for what is on its way
     // Told about every batch, whatever callbacks its events have: the first event's delivery and
     // the count, or why none of them was delivered (then `first` says only partition and lane).
-    // Runs on the client's I/O thread; must not block.
+    // Runs where callbacks run, see Client; must not block.
     std::function<void(const Delivery& first, std::uint32_t count, const Result<void>& outcome)>
         on_batch;
 };

@@ -41,7 +41,7 @@ struct Event {
     EpochNanos deliver_at{};
 };
 
-// Runs on the client's I/O thread, exactly once per accepted event; must not block.
+// Runs where callbacks run (see Client), exactly once per accepted event; must not block.
 using DeliveryCallback = std::function<void(Result<Delivery>)>;
 
 // Gathers events into batches, one being filled per partition and lane, and keeps several batches

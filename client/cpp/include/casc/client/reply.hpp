@@ -15,7 +15,7 @@ struct Reply {
     std::span<const std::byte> attachments;  // batches, for the few answers that have some
 };
 
-// Runs on the client's I/O thread and must not block.
+// Runs where callbacks run (see Client) and must not block.
 using ReplyCallback = std::function<void(Result<Reply>)>;
 
 }  // namespace casc::client

@@ -1,0 +1,197 @@
+// The part of Core that decides which thread does the I/O.
+#include "core.hpp"
+
+#include <poll.h>
+#include <pthread.h>
+
+namespace casc::client {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// So long after another thread's last turn the I/O thread expects the next one.
+constexpr std::chrono::milliseconds kShared{10};
+// Timers are this late at most while the I/O thread watches from outside.
+constexpr int kLookAgainMs = 2;
+// A turn that another thread takes by the way ends after so many rounds, whatever comes in.
+constexpr int kRoundsMax = 8;
+
+std::int64_t nanoseconds_of(Clock::time_point time) {
+    return time.time_since_epoch().count();
+}
+
+}  // namespace
+
+// ---- the I/O thread -----------------------------------------------------------------------------
+
+void Core::run() {
+    ::pthread_setname_np(::pthread_self(), "casc-client");
+    turn_.lock();
+    begin_turn();
+    start_deadline_ = Clock::now() + options_.connect_timeout;
+    connect_now();
+    while (!stopping_) {
+        if (turn()) continue;
+        if (driving_.load(std::memory_order_seq_cst)) {
+            leave_turn();
+            wait_for_driver();
+        } else if (link() != nullptr &&
+                   nanoseconds_of(Clock::now()) < shared_.load(std::memory_order_relaxed)) {
+            watch_from_outside();
+        } else {
+            sleep_until_work({});
+            continue;
+        }
+        turn_.lock();
+        begin_turn();
+    }
+    stop_everything();
+    leave_turn();
+}
+
+void Core::wait_for_driver() {
+    std::unique_lock lock(driver_mutex_);
+    io_waits_.store(true, std::memory_order_seq_cst);  // pairs with end_driving()
+    driver_left_.wait(lock, [this] { return !driving_.load(std::memory_order_seq_cst); });
+    io_waits_.store(false, std::memory_order_relaxed);
+}
+
+// Leaves the turn to others and sleeps until something happens that they may not see. The socket is
+// watched for answers only: pushes are for a consumer, who will ask for them.
+void Core::watch_from_outside() {
+    std::array<pollfd, 2> sources{pollfd{waker_->fd(), POLLIN, 0}, pollfd{-1, POLLIN, 0}};
+    if (calls_.size() != 0) sources[1].fd = link_->descriptor();
+    if (link_->waits_to_write()) {
+        sources[1].fd = link_->descriptor();
+        sources[1].events = POLLIN | POLLOUT;
+    }
+    arm();
+    if (has_news()) return leave_turn();
+    leave_turn();
+    static_cast<void>(::poll(sources.data(), sources.size(), kLookAgainMs));
+}
+
+// ---- a turn -------------------------------------------------------------------------------------
+
+// One round; true when there was something to do.
+bool Core::turn() {
+    posted_.store(false, std::memory_order_seq_cst);
+    std::size_t done = context_.poll();
+    if (drain_participants()) ++done;
+    if (link_) link_->flush();
+    return done != 0;
+}
+
+void Core::begin_turn() {
+    turn_of_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    disarm();
+}
+
+void Core::leave_turn() noexcept {
+    turn_of_.store({}, std::memory_order_relaxed);
+    turn_.unlock();
+}
+
+bool Core::try_begin_turn() {
+    if (is_closed() || has_turn()) return false;
+    // Also when it fails: so the I/O thread learns that it had better keep away.
+    shared_.store(nanoseconds_of(Clock::now() + kShared), std::memory_order_relaxed);
+    if (!turn_.try_lock()) return false;
+    begin_turn();
+    return true;
+}
+
+// The waker stays armed while nobody has the turn: the I/O thread sleeps on it.
+void Core::end_turn() {
+    for (int round = 0;; ++round) {
+        while (turn() && round < kRoundsMax)
+            ++round;
+        arm();
+        if (!has_news()) break;
+        if (round >= kRoundsMax) {
+            waker_->wake();
+            break;
+        }
+        disarm();
+    }
+    leave_turn();
+}
+
+// ---- a consumer that waits ----------------------------------------------------------------------
+
+bool Core::begin_driving() {
+    if (is_closed() || has_turn() || driving_.exchange(true, std::memory_order_seq_cst))
+        return false;
+    if (!turn_.try_lock()) {
+        waker_->wake();  // the I/O thread sleeps with the turn, and finds driving_ set
+        turn_.lock();
+    }
+    begin_turn();
+    return true;
+}
+
+void Core::end_driving() {
+    shared_.store(nanoseconds_of(Clock::now() + kShared), std::memory_order_relaxed);
+    end_turn();
+    driving_.store(false, std::memory_order_seq_cst);
+    if (!io_waits_.load(std::memory_order_seq_cst)) return;  // pairs with wait_for_driver()
+    const std::lock_guard lock(driver_mutex_);
+    driver_left_.notify_one();
+}
+
+// ---- sleeping -----------------------------------------------------------------------------------
+
+// Asked with the waker armed: what comes after it wakes whoever sleeps.
+bool Core::has_news() {
+    if (posted_.load(std::memory_order_seq_cst)) return true;
+    for (const auto& participant : participants_)
+        if (participant->ready()) return true;
+    return false;
+}
+
+void Core::arm() noexcept {
+    if (!std::exchange(armed_, true)) waker_->arm();
+}
+
+void Core::disarm() noexcept {
+    if (std::exchange(armed_, false)) waker_->disarm();
+}
+
+// With the turn, on all that the context knows.
+void Core::sleep_until_work(std::optional<SteadyTime> until) {
+    if (!wakeups_awaited_) wait_for_wakeups();
+    arm();
+    // Only the I/O thread has no end; it lets a consumer drive instead.
+    const bool give_way = !until && driving_.load(std::memory_order_seq_cst);
+    if (!give_way && !has_news()) {
+        if (until) {
+            context_.run_one_until(*until);
+        } else {
+            context_.run_one();
+        }
+    }
+    disarm();
+}
+
+void Core::wait_for_wakeups() {
+    // Awaited again only before the next sleep, when disarm() has emptied the descriptor.
+    wakeups_awaited_ = true;
+    wakeups_.async_wait(asio::posix::stream_descriptor::wait_read,
+                        [this](const boost::system::error_code&) { wakeups_awaited_ = false; });
+}
+
+bool Core::drain_participants() {
+    bool any = false;
+    // By index: draining may run a callback that attaches another.
+    for (std::size_t i = 0; i < participants_.size(); ++i)
+        any = participants_[i]->drain() || any;
+    return any;
+}
+
+// What was posted is in the context; this wakes whoever sleeps, on the waker or in the context.
+void Core::tell_posted() {
+    posted_.store(true, std::memory_order_seq_cst);
+    waker_->wake();
+}
+
+}  // namespace casc::client
