@@ -11,7 +11,6 @@ namespace {
 using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
 using rocksdb::IOStatus;
-using rocksdb::Slice;
 
 // Shared by the file system and every file it has opened.
 class FailStop {
@@ -43,19 +42,20 @@ public:
     FailStopFile(std::unique_ptr<rocksdb::FSWritableFile> file, std::shared_ptr<FailStop> state)
         : FSWritableFileOwnerWrapper(std::move(file)), state_(std::move(state)) {}
 
-    IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
+    IOStatus Append(const rocksdb::Slice& data, const IOOptions& options,
+                    IODebugContext* debug) override {
         return state_->change([&] { return target()->Append(data, options, debug); });
     }
-    IOStatus Append(const Slice& data, const IOOptions& options,
+    IOStatus Append(const rocksdb::Slice& data, const IOOptions& options,
                     const rocksdb::DataVerificationInfo& info, IODebugContext* debug) override {
         return state_->change([&] { return target()->Append(data, options, info, debug); });
     }
-    IOStatus PositionedAppend(const Slice& data, uint64_t offset, const IOOptions& options,
+    IOStatus PositionedAppend(const rocksdb::Slice& data, uint64_t offset, const IOOptions& options,
                               IODebugContext* debug) override {
         return state_->change(
             [&] { return target()->PositionedAppend(data, offset, options, debug); });
     }
-    IOStatus PositionedAppend(const Slice& data, uint64_t offset, const IOOptions& options,
+    IOStatus PositionedAppend(const rocksdb::Slice& data, uint64_t offset, const IOOptions& options,
                               const rocksdb::DataVerificationInfo& info,
                               IODebugContext* debug) override {
         return state_->change(

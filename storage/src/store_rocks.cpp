@@ -1,6 +1,7 @@
 #include "store_rocks.hpp"
 
 #include "fail_stop_file_system.hpp"
+#include "read_ahead_file_system.hpp"
 
 #include <rocksdb/cache.h>
 #include <rocksdb/compaction_filter.h>
@@ -137,7 +138,8 @@ Result<std::unique_ptr<Rocks>> Rocks::open(Disk& disk, const std::filesystem::pa
     const auto simulated =
         std::static_pointer_cast<rocksdb::FileSystem>(disk.rocksdb_file_system());
     rocks->env_ = rocksdb::NewCompositeEnv(make_fail_stop_file_system(
-        simulated ? simulated : rocksdb::FileSystem::Default(), directory));
+        simulated ? simulated : make_read_ahead_file_system(rocksdb::FileSystem::Default()),
+        directory));
     rocks->listener_ = std::make_shared<ErrorListener>();
     rocks->dead_rows_ = std::make_shared<DeadRowTest>();
 

@@ -66,10 +66,7 @@ TEST_CASE(
     check_history(history);
     for (const std::string& violation : group.violations())
         MESSAGE(violation);
-    // Seen to fail once in a short run, of an event handed out again three offsets below a
-    // committed position; until that is understood only the long run insists.
-    if (std::getenv("CASC_TEST_MINUTES") != nullptr) CHECK(group.violations().empty());
-    WARN(group.violations().empty());
+    CHECK(group.violations().empty());
     CHECK(group.commits() > 0);
     std::uint64_t missed = 0;
     history.for_each_acknowledged([&](const SentEvent& event) {

@@ -82,9 +82,28 @@ void ConsumerImpl::assigned(wire::fb::AssignmentT& assignment) {
         for (const Partition& mine : owned_)
             if (!named_now.contains(mine)) gone.push_back(mine);
         if (!gone.empty()) lose(gone);
+        for (const auto& partition : assignment.assign)
+            if (owned_.contains({TopicId(partition->topic_id), PartitionId(partition->partition)}))
+                catch_up(*partition);
     }
     if (!revoked.empty()) let_go(revoked);
     if (!fresh.empty()) take_over(fresh);
+    if (!subscription_.is_on(connection_)) subscription_.begin(connection_);
+}
+
+// A partition that was ours before the connection was lost and is ours again. If somebody else had
+// it meanwhile and committed beyond our position, we go on from there. Where the group is where we
+// left it, our own position counts: it may be ahead of it, or sought by the user.
+void ConsumerImpl::catch_up(const wire::fb::AssignedPartitionT& partition) {
+    for (const auto& position : partition.positions) {
+        if (position->lane >= kLaneCount) continue;
+        const LogId log(TopicId(partition.topic_id), PartitionId(partition.partition),
+                        static_cast<Lane>(position->lane));
+        Source* source = subscription_.find(log);
+        if (source == nullptr || source->committed == position->offset) continue;
+        source->committed = position->offset;
+        if (position->offset > source->position) subscription_.move(log, position->offset);
+    }
 }
 
 void ConsumerImpl::removed_from_group(const Error&) {

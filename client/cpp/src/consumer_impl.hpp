@@ -64,6 +64,7 @@ private:
     void removed_from_group(const Error& why);
     void take_over(const std::vector<wire::fb::AssignedPartitionT*>& partitions);
     void let_go(const std::vector<Partition>& partitions);
+    void catch_up(const wire::fb::AssignedPartitionT& partition);
     void lose(const std::vector<Partition>& partitions);
     [[nodiscard]] Result<Positions> starting_positions(const std::vector<LogId>& logs);
     [[nodiscard]] std::vector<TopicPartition> named(const std::vector<Partition>& partitions) const;

@@ -75,8 +75,9 @@ void ConsumerImpl::handle(Notice& notice) {
             begun_ = nullptr;
             begun_decompressor_ = kNone;
             joining_ = member_ = false;
-            subscription_.begin(connection_);
-            if (!wanted_topics_.empty()) join();
+            // A member reads on when it knows what is still its own, see assigned().
+            if (wanted_topics_.empty()) return subscription_.begin(connection_);
+            join();
             return;
         case Notice::Kind::disconnected:
             connection_ = 0;

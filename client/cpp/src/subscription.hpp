@@ -42,6 +42,10 @@ public:
 
     // Null when it is not read.
     [[nodiscard]] Source* find(LogId log) noexcept;
+    // Whether begin() was called for this connection.
+    [[nodiscard]] bool is_on(std::uint32_t connection) const noexcept {
+        return connection_ == connection;
+    }
     [[nodiscard]] const std::map<LogId, Source>& sources() const noexcept { return sources_; }
     // Whether a delivery is from where the source reads now.
     [[nodiscard]] bool wants(const InboxItem& item) noexcept;
