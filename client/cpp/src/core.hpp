@@ -78,7 +78,6 @@ public:
     // another thread has it, which will see to everything in our place.
     class Turn {
     public:
-        Turn() = default;
         explicit Turn(Core& core) : core_(core.try_begin_turn() ? &core : nullptr) {}
         Turn(const Turn&) = delete;
         Turn& operator=(const Turn&) = delete;
@@ -87,7 +86,7 @@ public:
         }
 
     private:
-        Core* core_ = nullptr;
+        Core* const core_;
     };
     // Does the client's I/O in the calling thread until `enough()` or `until`. False, at once: this
     // thread or another consumer's does it already, or the client is closed; wait for the news.

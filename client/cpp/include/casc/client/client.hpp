@@ -49,7 +49,7 @@ public:
     [[nodiscard]] Result<typename wire::Rpc<Request>::ReplyMessage> call(
         const Request& request, std::optional<milliseconds> deadline = {});
 
-    // The same without waiting: `done(Result<ReplyMessage>)` runs on the I/O thread, exactly once.
+    // The same without waiting: `done(Result<ReplyMessage>)` runs where callbacks run, once.
     template <class Request, class Done>
     void call_async(const Request& request, std::optional<milliseconds> deadline, Done done);
 

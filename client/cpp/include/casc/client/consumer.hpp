@@ -90,7 +90,7 @@ public:
     [[nodiscard]] Result<void> commit(std::optional<milliseconds> deadline = {});
     [[nodiscard]] Result<void> commit(const std::vector<Place>& next_offsets,
                                       std::optional<milliseconds> deadline = {});
-    // `done` runs on the client's I/O thread.
+    // `done` runs where callbacks run, see Client.
     void commit_async(std::function<void(Result<void>)> done = {});
 
     // Goes on reading from another place; what was pushed already is dropped. Fails with:
@@ -112,7 +112,7 @@ public:
     // Given by the broker; empty until joined.
     [[nodiscard]] const std::string& member_id() const;
 
-    // `done` runs once, on the I/O thread or at once, when poll() has something to do.
+    // `done` runs once, where callbacks run or at once, when poll() has something to do.
     void when_ready(std::function<void()> done);
 
     // Commits (with auto_commit), leaves the group and stops reading. Fails as commit() does; it is

@@ -81,7 +81,7 @@ public:
     // Sends what waits for its linger and waits until everything accepted so far is delivered or
     // has failed (each event's callback says which). Fails with: timeout.
     [[nodiscard]] Result<void> flush(std::optional<milliseconds> deadline = {});
-    // The same without waiting; `done` runs on the I/O thread.
+    // The same without waiting; `done` runs where callbacks run, see Client.
     void flush_async(std::function<void(Result<void>)> done);
 
     // Takes no more events, flushes for at most `linger` (default: options.close_linger) and fails
