@@ -18,11 +18,9 @@ using detail::SimulatedFileRef;
 using detail::SimulatedState;
 using StateRef = std::shared_ptr<SimulatedState>;
 
-Result<std::size_t> read_blocks(const SimulatedState& state, std::uint64_t boot,
-                                const SimulatedFileRef& file, std::uint64_t position,
-                                std::span<std::byte> into) {
+Result<std::size_t> read_blocks(const SimulatedState& state, const SimulatedFileRef& file,
+                                std::uint64_t position, std::span<std::byte> into) {
     const auto guard = state.lock();
-    CASC_TRY_VOID(state.check_boot_locked(boot));
     if (position >= file->content.size()) return std::size_t{0};
     const auto bytes = std::min<std::size_t>(into.size(), file->content.size() - position);
     std::memcpy(into.data(), file->content.data() + position, bytes);
@@ -31,20 +29,18 @@ Result<std::size_t> read_blocks(const SimulatedState& state, std::uint64_t boot,
 
 class SimulatedReadableFile final : public ReadableFile {
 public:
-    SimulatedReadableFile(StateRef state, std::uint64_t boot, SimulatedFileRef file)
+    SimulatedReadableFile(StateRef state, SimulatedFileRef file)
         : state_(std::move(state)),
-          boot_(boot),
           file_(std::move(file)),
           bytes_(file_->content.size()) {}
 
     Result<std::size_t> read(std::uint64_t position, std::span<std::byte> into) override {
-        return read_blocks(*state_, boot_, file_, position, into);
+        return read_blocks(*state_, file_, position, into);
     }
     std::uint64_t size() const override { return bytes_; }
 
 private:
     const StateRef state_;
-    const std::uint64_t boot_;
     const SimulatedFileRef file_;
     const std::uint64_t bytes_;
 };
@@ -101,7 +97,7 @@ public:
         queue_.push(file_, path_, position, data, token);
     }
     Result<std::size_t> read(std::uint64_t position, std::span<std::byte> into) override {
-        return read_blocks(*state_, boot_, file_, position, into);
+        return read_blocks(*state_, file_, position, into);
     }
     std::uint64_t size() const override { return bytes_; }
     Result<void> sync() override {
@@ -302,7 +298,7 @@ Result<std::unique_ptr<ReadableFile>> SimulatedDisk::open_to_read(
     CASC_TRY_VOID(state_->check_boot_locked(state_->boot_locked()));
     CASC_TRY(auto file, state_->find_or_fail_locked(SimulatedState::normal(path.string())));
     return std::unique_ptr<ReadableFile>(
-        std::make_unique<SimulatedReadableFile>(state_, state_->boot_locked(), std::move(file)));
+        std::make_unique<SimulatedReadableFile>(state_, std::move(file)));
 }
 
 Result<void> SimulatedDisk::fill_file(const std::filesystem::path& path, std::uint64_t bytes) {

@@ -270,6 +270,7 @@ Result<void> SimulatedState::check_boot_locked(std::uint64_t boot) const {
 }
 
 void SimulatedState::power_off_locked() {
+    part_from_handles_locked();
     crash_writes_locked();
     crash_names_locked();
     crash_tails_locked();
@@ -279,6 +280,29 @@ void SimulatedState::power_off_locked() {
     writes_before_cut_ = ~std::uint64_t{0};
     ++boot_;
     ++changes_;
+}
+
+// From here on the names and the writes in flight have files of their own, and the handles that are
+// open keep the old ones, to be read as they were.
+void SimulatedState::part_from_handles_locked() {
+    std::map<const SimulatedFile*, SimulatedFileRef> copies;
+    const auto part = [&copies](SimulatedFileRef& file) {
+        if (file == nullptr) return;
+        auto& copy = copies[file.get()];
+        if (copy == nullptr) copy = std::make_shared<SimulatedFile>(*file);
+        file = copy;
+    };
+    for (auto* const names : {&names_, &durable_names_})
+        for (auto& [name, file] : *names)
+            part(file);
+    for (auto& change : unsynced_)
+        for (auto& [name, file] : change.names)
+            part(file);
+    for (const auto& queue : queues_) {
+        if (const auto writes = queue.lock())
+            for (auto& write : *writes)
+                part(write.file);
+    }
 }
 
 // Each block on its own: kept, lost, or some of its sectors kept.

@@ -57,7 +57,8 @@ public:
     void cut_power_after_locked(std::uint64_t writes) { writes_before_cut_ = writes; }
     // Counts one write; false: the power goes now, before it.
     [[nodiscard]] bool spend_power_locked();
-    // Handles remember the boot they belong to and fail in any other.
+    // Handles remember the boot they belong to. In any other they change nothing; what they read is
+    // what they would have read before, as long as they are open.
     [[nodiscard]] std::uint64_t boot_locked() const { return boot_; }
     [[nodiscard]] Result<void> check_boot_locked(std::uint64_t boot) const;
 
@@ -135,6 +136,7 @@ private:
     [[nodiscard]] Result<void> spend_or_cut_locked();
     [[nodiscard]] Result<void> check_write_locked(const std::string& path);
     [[nodiscard]] Result<void> take_room_locked(const std::string& path, std::uint64_t bytes);
+    void part_from_handles_locked();
     void crash_writes_locked();
     void crash_names_locked();
     void crash_tails_locked();

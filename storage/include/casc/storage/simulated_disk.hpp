@@ -40,11 +40,13 @@ public:
 
     static constexpr std::uint64_t kForEver = ~std::uint64_t{0};
 
-    // A power cut and the boot after it. Files, queues and file systems from before are dead: their
-    // operations fail, their incomplete writes complete with an error. Everything opened from now
-    // on sees what survived.
+    // A power cut and the boot after it. Files, queues and file systems from before are dead: they
+    // open, write and sync nothing any more, and their incomplete writes complete with an error.
+    // Only files that are open can still be read, and are as they were: no process lives to see a
+    // read fail because of a power cut, and RocksDB asserts that some do not (the last block of a
+    // file that it ingests). Everything opened from now on sees what survived.
     void crash();
-    // The same in two steps: in between every operation fails.
+    // The same in two steps: in between nothing can be opened or written.
     void power_off();
     void power_on();
 
