@@ -148,7 +148,7 @@ constexpr std::array kKeys{
               {1000, kNoBound, true},
               Reload::yes,
               CASC_MEMBER(topics.retention_ms),
-              "How long events are kept."},
+              "How long events are kept, at the least; at the most a hundredth of it longer."},
     ConfigKey{"topics.retention_bytes",
               KeyKind::bytes,
               {1 * kMiB, kNoBound, true},

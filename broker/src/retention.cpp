@@ -100,8 +100,11 @@ Result<bool> Retention::trim_by_age(const Topic& topic, LogId log, EpochNanos no
     const Offset start = std::min(found.offset, core_.visibility.visible_end(topic, log));
     const bool moves = start > state->start;
     if (moves) CASC_TRY_VOID(core_.store.trim(log, start));
-    // Something is left: look again when it is due, but not more often than once a second.
-    if (start < state->end) schedule(topic, log, std::max(found.time, after(oldest_kept, 1000)));
+    // Something is left: look again when it is due. Finding what is due may read from the disk, so
+    // not more often than a hundred times per retention time, nor than once a second.
+    const std::int64_t pause_ms = std::max<std::int64_t>(1000, topic.settings.retention_ms / 100);
+    if (start < state->end)
+        schedule(topic, log, std::max(found.time, after(oldest_kept, pause_ms)));
     return moves;
 }
 

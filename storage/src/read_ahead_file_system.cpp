@@ -3,7 +3,8 @@
 #include <casc/types/units.hpp>
 
 #include <algorithm>
-#include <atomic>
+#include <array>
+#include <mutex>
 
 namespace casc::storage {
 
@@ -13,12 +14,53 @@ using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 
-// Reads of at least so much come from a reader that goes through the file; look-ups read a block.
-constexpr std::uint64_t kLargeReadBytes = 128_KiB;
-// How far ahead: 2 ms of a fast device, and little beside the 64 MiB of a file.
-constexpr std::uint64_t kAheadBytes = 4_MiB;
+// How far ahead at most: 2 ms of a fast device, and little beside the 64 MiB of a file.
+constexpr std::uint64_t kAheadBytesMax = 4_MiB;
+// So many times what a reader has read in one go, so that a short run reads little for nothing.
+constexpr std::uint64_t kAheadFactor = 4;
 // The kernel takes only as much of one request as one request of the device can be.
 constexpr std::uint64_t kRequestBytes = 256_KiB;
+
+struct ByteRange {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+};
+
+// Tells readers that go through a file from look-ups, several of each at a time.
+// Thread: any.
+class Runs {
+public:
+    // What the kernel should be asked for before [begin, end) is read; empty: nothing.
+    [[nodiscard]] ByteRange next(std::uint64_t begin, std::uint64_t end) {
+        const std::lock_guard lock(mutex_);
+        const auto found = std::find_if(runs_.begin(), runs_.end(),
+                                        [&](const Run& run) { return run.end == begin; });
+        if (found == runs_.end()) {
+            oldest_ = (oldest_ + 1) % runs_.size();
+            runs_[oldest_] = {end, end, end - begin};
+            return {};
+        }
+        Run& run = *found;
+        run.end = end;
+        run.bytes += end - begin;
+        const std::uint64_t until = end + std::min(kAheadBytesMax, run.bytes * kAheadFactor);
+        // Its own bytes too when they were not asked for: they would else wait behind the others.
+        const ByteRange wanted{std::max(run.asked_until, begin), until};
+        if (wanted.begin + kRequestBytes > wanted.end && run.asked_until >= end) return {};
+        run.asked_until = until;
+        return wanted;
+    }
+
+private:
+    struct Run {
+        std::uint64_t end = ~std::uint64_t{0};
+        std::uint64_t asked_until = 0;
+        std::uint64_t bytes = 0;
+    };
+    std::mutex mutex_;  // held for a few comparisons per block read
+    std::array<Run, 8> runs_;
+    std::size_t oldest_ = 0;
+};
 
 class ReadAheadFile final : public rocksdb::FSRandomAccessFileOwnerWrapper {
 public:
@@ -27,26 +69,18 @@ public:
 
     IOStatus Read(uint64_t offset, size_t bytes, const IOOptions& options, rocksdb::Slice* result,
                   char* scratch, IODebugContext* debug) const override {
-        if (bytes >= kLargeReadBytes) look_ahead(offset, offset + bytes, options, debug);
+        const ByteRange wanted = runs_.next(offset, offset + bytes);
+        // A hint: that it cannot be taken changes nothing for the read.
+        for (std::uint64_t at = wanted.begin; at < wanted.end; at += kRequestBytes)
+            if (!target()
+                     ->Prefetch(at, std::min(kRequestBytes, wanted.end - at), options, debug)
+                     .ok())
+                break;
         return target()->Read(offset, bytes, options, result, scratch, debug);
     }
 
 private:
-    // Several readers may be in the file: each spoils the other's guess and nothing else.
-    void look_ahead(std::uint64_t begin, std::uint64_t end, const IOOptions& options,
-                    IODebugContext* debug) const {
-        const bool continues = last_end_.exchange(end, std::memory_order_relaxed) == begin;
-        if (!continues) return;
-        std::uint64_t from = std::max(end, asked_until_.load(std::memory_order_relaxed));
-        if (from > end + kAheadBytes) from = end;  // of another reader, further on
-        const std::uint64_t until = end + kAheadBytes;
-        for (; from + kRequestBytes <= until; from += kRequestBytes)
-            if (!target()->Prefetch(from, kRequestBytes, options, debug).ok()) break;
-        asked_until_.store(from, std::memory_order_relaxed);
-    }
-
-    mutable std::atomic<std::uint64_t> last_end_{0};
-    mutable std::atomic<std::uint64_t> asked_until_{0};
+    mutable Runs runs_;
 };
 
 class ReadAheadFileSystem final : public rocksdb::FileSystemWrapper {

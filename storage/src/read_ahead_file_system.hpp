@@ -3,9 +3,9 @@
 // next part in memory.
 //
 // RocksDB reads ahead into a buffer, but waits for each fill of it, so that the device idles while
-// the batches are copied and the processor idles while they are read. Here a large read that
-// continues the one before it asks the kernel for what comes next before it is carried out; the
-// kernel reads that meanwhile.
+// the batches are copied and the processor idles while they are read. Here a read that continues
+// an earlier one asks the kernel for what comes next before it is carried out; the kernel reads
+// that meanwhile. How much grows with how much has been read in one go.
 
 #include <rocksdb/file_system.h>
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace casc::storage {
 
@@ -41,36 +42,57 @@ private:
 };
 
 Result<std::vector<BatchRef>> Reader::read(const ReadRequest& request) {
-    Answer answer(answers_, request.bytes_max);
     bool is_new = false;
     CASC_TRY(Place place, take_place(request, is_new));
-    CASC_TRY_VOID(fill(place, request, answer));
-    if (answer.empty() && !is_new) {
+    if (place.prepared.empty()) CASC_TRY_VOID(fill(place, request));
+    if (place.prepared.empty() && !is_new) {
         // The end of what there was when the place was taken; look again.
         CASC_TRY(place, look_up(request.log, request.from.value()));
-        CASC_TRY_VOID(fill(place, request, answer));
+        CASC_TRY_VOID(fill(place, request));
     }
-    if (!answer.empty()) {
-        places_.push_front(std::move(place));
-        if (places_.size() > kPlacesMax) places_.pop_back();
-    }
-    return std::move(answer.batches);
+    std::vector<BatchRef> answer = std::move(place.prepared);
+    if (answer.empty()) return answer;
+    place.from = place.next;
+    // Whoever comes a second time goes on reading.
+    if (!is_new)
+        expected_ = {request.token, place.log, Offset(place.from), request.until,
+                     request.bytes_max};
+    places_.push_front(std::move(place));
+    if (places_.size() > kPlacesMax) places_.pop_back();
+    return answer;
+}
+
+bool Reader::prepare() {
+    if (!expected_) return false;
+    const ReadRequest request = *std::exchange(expected_, std::nullopt);
+    const auto at = find_place(request.log, request.from.value());
+    if (at == places_.end()) return false;
+    // What fails here fails again when it is asked for, and is reported then.
+    if (!fill(*at, request)) places_.erase(at);
+    return true;
+}
+
+std::list<Reader::Place>::iterator Reader::find_place(LogId log, std::uint64_t from) {
+    return std::find_if(places_.begin(), places_.end(),
+                        [&](const Place& place) { return place.log == log && place.from == from; });
 }
 
 Result<Reader::Place> Reader::take_place(const ReadRequest& request, bool& is_new) {
-    const auto at = std::find_if(places_.begin(), places_.end(), [&](const Place& place) {
-        return place.log == request.log && place.next == request.from.value();
-    });
+    const auto at = find_place(request.log, request.from.value());
     is_new = at == places_.end();
     if (is_new) return look_up(request.log, request.from.value());
     Place place = std::move(*at);
     places_.erase(at);
+    const bool fits = place.prepared.empty() || (place.next <= request.until.value() &&
+                                                 place.prepared_bytes_max == request.bytes_max);
+    if (!fits) return look_up(request.log, request.from.value());
     return place;
 }
 
 Result<Reader::Place> Reader::look_up(LogId log, std::uint64_t from) const {
     Place place;
     place.log = log;
+    place.from = from;
     place.next = from;
     CASC_TRY(place.parts, slices_of_log(rocks_, log));
     while (place.part < place.parts.size() && place.parts[place.part].row.end <= from)
@@ -82,22 +104,27 @@ bool Reader::open_part(Place& place) const {
     SliceRef slice = slices_.find(place.parts[place.part].slice);
     if (slice == nullptr)
         return false;  // dropped since: everything in it is below the log's low-water mark
-    const std::uint64_t per_file = place.parts[place.part].row.bytes / kFilesPerSlice;
-    const std::uint64_t readahead =
-        per_file < kReadaheadBytesMin ? 0 : std::min(per_file, std::uint64_t{kReadaheadBytesMax});
     place.cursor = std::make_unique<SliceCursor>(rocks_, std::move(slice), place.log,
-                                                 static_cast<std::size_t>(readahead));
+                                                 SliceCursor::Purpose::replay);
     place.cursor->seek(place.next);
     return true;
 }
 
-Result<void> Reader::fill(Place& place, const ReadRequest& request, Answer& answer) {
+Result<void> Reader::fill(Place& place, const ReadRequest& request) {
+    Answer answer(answers_, request.bytes_max);
+    CASC_TRY_VOID(collect(place, request.until.value(), answer));
+    place.prepared = std::move(answer.batches);
+    place.prepared_bytes_max = request.bytes_max;
+    return {};
+}
+
+Result<void> Reader::collect(Place& place, std::uint64_t until, Answer& answer) const {
     for (; place.part < place.parts.size(); ++place.part, place.cursor.reset()) {
         const SlicePart& part = place.parts[place.part];
-        if (part.row.first >= request.until.value()) return {};
+        if (part.row.first >= until) return {};
         if (place.cursor == nullptr && !open_part(place)) continue;
         for (; place.cursor->valid(); place.cursor->next()) {
-            if (place.cursor->base() >= request.until.value()) return {};
+            if (place.cursor->base() >= until) return {};
             CASC_TRY(const auto batch, place.cursor->batch());
             if (!answer.add(batch, part.row.bytes)) return {};
             place.next = place.cursor->base() + peek_header(batch).event_count;

@@ -5,11 +5,13 @@
 #include "store_pools.hpp"
 
 #include <list>
+#include <optional>
 
 namespace casc::storage {
 
 // Follows a log through its slices and keeps its place for a while, so that a reader that asks
-// again where its last answer ended does not look anything up again.
+// again where its last answer ended does not look anything up again, and may find its next answer
+// prepared.
 //
 // Thread:   reader.
 // Lifetime: `rocks`, `slices` and every answer's pool outlive it.
@@ -23,6 +25,10 @@ public:
     // data_corrupt or io_failed.
     [[nodiscard]] Result<std::vector<BatchRef>> read(const ReadRequest& request);
 
+    // Reads what the last request's reader will ask for next, when there is nothing else to do: the
+    // reader thread works while the shard sends. False when there is nothing to expect.
+    [[nodiscard]] bool prepare();
+
     // Lets every slice go that has been dropped, so that its files can be deleted.
     void forget_dropped();
 
@@ -30,7 +36,10 @@ private:
     // A place in a log. Parts and iterator show the database as it was when they were made.
     struct Place {
         LogId log;
-        std::uint64_t next = 0;
+        std::uint64_t from = 0;  // where the next request for it starts
+        std::uint64_t next = 0;  // behind what is prepared
+        std::vector<BatchRef> prepared;
+        std::size_t prepared_bytes_max = 0;
         std::vector<SlicePart> parts;
         std::size_t part = 0;
         std::unique_ptr<SliceCursor> cursor;  // null: before the start of `part`
@@ -39,23 +48,20 @@ private:
 
     // So many catch-up readers at once are served without looking up.
     static constexpr std::size_t kPlacesMax = 8;
-    // Per file, and a slice has about sixteen, each of which is read ahead as soon as the place is
-    // taken: 128 MiB for eight readers of full slices. A log with little in the slice gets its
-    // share only, or none: reading ahead in sixteen files for a few KiB in each would read a
-    // hundred times what is asked for.
-    static constexpr std::size_t kReadaheadBytesMax = 1_MiB;
-    static constexpr std::size_t kReadaheadBytesMin = 64_KiB;
-    static constexpr std::size_t kFilesPerSlice = 16;
 
+    [[nodiscard]] std::list<Place>::iterator find_place(LogId log, std::uint64_t from);
     [[nodiscard]] Result<Place> take_place(const ReadRequest& request, bool& is_new);
     [[nodiscard]] Result<Place> look_up(LogId log, std::uint64_t from) const;
-    [[nodiscard]] Result<void> fill(Place& place, const ReadRequest& request, Answer& answer);
+    // Prepares an answer to `request`.
+    [[nodiscard]] Result<void> fill(Place& place, const ReadRequest& request);
+    [[nodiscard]] Result<void> collect(Place& place, std::uint64_t until, Answer& answer) const;
     [[nodiscard]] bool open_part(Place& place) const;
 
     const Rocks& rocks_;
     const SliceSet& slices_;
     SizedPools& answers_;
     std::list<Place> places_;  // most recently used first
+    std::optional<ReadRequest> expected_;
 };
 
 }  // namespace casc::storage

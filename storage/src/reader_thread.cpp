@@ -30,7 +30,8 @@ void ReaderThread::run() {
                     order.request.token);
     };
     while (orders.state() != ring::RingState::closed) {
-        if (orders.drain(obey, 1) == 0) waker_->wait([&] { return orders.ready(); });
+        if (orders.drain(obey, 1) == 0 && !reader_.prepare())
+            waker_->wait([&] { return orders.ready(); });
     }
 }
 

@@ -30,9 +30,7 @@ Result<std::size_t> read_blocks(const SimulatedState& state, const SimulatedFile
 class SimulatedReadableFile final : public ReadableFile {
 public:
     SimulatedReadableFile(StateRef state, SimulatedFileRef file)
-        : state_(std::move(state)),
-          file_(std::move(file)),
-          bytes_(file_->content.size()) {}
+        : state_(std::move(state)), file_(std::move(file)), bytes_(file_->content.size()) {}
 
     Result<std::size_t> read(std::uint64_t position, std::span<std::byte> into) override {
         return read_blocks(*state_, file_, position, into);

@@ -29,7 +29,7 @@ Result<std::vector<SlicePart>> slices_of_log(const Rocks& rocks, LogId log) {
     return parts;
 }
 
-SliceCursor::SliceCursor(const Rocks& rocks, SliceRef slice, LogId log, std::size_t readahead_bytes)
+SliceCursor::SliceCursor(const Rocks& rocks, SliceRef slice, LogId log, Purpose purpose)
     : slice_(std::move(slice)),
       log_(log),
       lower_key_(batch_key(log.value(), 0)),
@@ -39,8 +39,8 @@ SliceCursor::SliceCursor(const Rocks& rocks, SliceRef slice, LogId log, std::siz
     auto options = Rocks::read_options();
     options.iterate_lower_bound = &lower_;
     options.iterate_upper_bound = &upper_;
-    options.readahead_size = readahead_bytes;
-    options.fill_cache = readahead_bytes == 0;  // a replay must not push out what others look up
+    // A replay must not push out what others look up.
+    options.fill_cache = purpose == Purpose::look_up;
     iterator_.reset(rocks.db().NewIterator(options, slice_->handle));
 }
 

@@ -18,8 +18,9 @@ struct SlicePart {
 // Thread: one at a time. Lifetime: must be gone before the database; keeps its slice.
 class SliceCursor {
 public:
-    // `readahead_bytes` 0: for a look-up of a few batches.
-    SliceCursor(const Rocks& rocks, SliceRef slice, LogId log, std::size_t readahead_bytes);
+    enum class Purpose : std::uint8_t { look_up, replay };
+
+    SliceCursor(const Rocks& rocks, SliceRef slice, LogId log, Purpose purpose);
     SliceCursor(const SliceCursor&) = delete;
     SliceCursor& operator=(const SliceCursor&) = delete;
 

@@ -94,9 +94,13 @@ Result<TimeLookup> Store::Impl::find_time(LogId log, EpochNanos time) {
         CASC_TRY(const auto parts, slices_of_log(*rocks_, log));
         for (const SlicePart& part : parts) {
             if (part.row.last_time < time.value() || part.row.end <= row.start) continue;
+            // Known without reading an event; and what retention mostly hears: nothing is due.
+            if (part.row.first_time >= time.value())
+                return TimeLookup{Offset(std::max(part.row.first, row.start)),
+                                  EpochNanos(part.row.first_time)};
             SliceRef slice = slices_->find(part.slice);
             if (slice == nullptr) continue;
-            SliceCursor cursor(*rocks_, std::move(slice), log, 0);
+            SliceCursor cursor(*rocks_, std::move(slice), log, SliceCursor::Purpose::look_up);
             CASC_TRY(auto found, find_time_in(cursor, part.row, time));
             if (!found) continue;
             found->offset = std::max(found->offset, Offset(row.start));
@@ -142,7 +146,7 @@ Result<std::uint64_t> start_in_slice(const Rocks& rocks, const SliceRef& slice, 
             high = middle;
         }
     }
-    SliceCursor cursor(rocks, slice, log, 0);
+    SliceCursor cursor(rocks, slice, log, SliceCursor::Purpose::look_up);
     cursor.seek(low);
     if (cursor.valid() && cursor.base() < low) cursor.next();
     CASC_TRY_VOID(cursor.status());

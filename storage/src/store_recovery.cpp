@@ -180,7 +180,6 @@ Result<void> Store::Impl::load_logs() {
     const std::string prefix(1, static_cast<char>(OwnTable::log));
     auto options = Rocks::read_options();
     options.fill_cache = false;
-    options.readahead_size = 2_MiB;
     const std::unique_ptr<rocksdb::Iterator> rows(
         rocks_->db().NewIterator(options, rocks_->state()));
     for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix); rows->Next()) {

@@ -74,6 +74,9 @@ rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cac
     table.block_cache = cache;
     table.format_version = 5;
     table.checksum = rocksdb::kXXH3;
+    // The kernel reads ahead (read_ahead_file_system): RocksDB's own way copies every byte once
+    // more, and reads ahead in each file of a slice as soon as an iterator looks into it.
+    table.max_auto_readahead_size = 0;
     return table;
 }
 

@@ -99,7 +99,6 @@ void Verifier::check_slice(const SliceRef& slice) {
                               "/" + std::to_string(slice->id.number);
     auto options = Rocks::read_options();
     options.fill_cache = false;
-    options.readahead_size = 2_MiB;
     const std::unique_ptr<rocksdb::Iterator> rows(rocks_->db().NewIterator(options, slice->handle));
     std::uint64_t log = 0;
     std::uint64_t end = 0;

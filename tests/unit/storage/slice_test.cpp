@@ -1,4 +1,5 @@
 #include "checkpoint.hpp"
+#include "reader.hpp"
 #include "slice_directory.hpp"
 #include "store_fixture.hpp"
 
@@ -102,7 +103,8 @@ TEST_CASE_FIXTURE(SliceFixture,
     store(log_of(1), RetentionClass::hour, 10, 0);
     store(log_of(1), RetentionClass::hour, 11, 0);
     store(log_of(2), RetentionClass::hour, 0, 0);
-    SliceCursor cursor(*rocks, slices->current(RetentionClass::hour), log_of(1), 0);
+    SliceCursor cursor(*rocks, slices->current(RetentionClass::hour), log_of(1),
+                       SliceCursor::Purpose::look_up);
     cursor.seek(0);
     REQUIRE(cursor.valid());
     CHECK(cursor.base() == 10);
@@ -114,6 +116,87 @@ TEST_CASE_FIXTURE(SliceFixture,
     cursor.seek(12);
     CHECK(!cursor.valid());
     CHECK(cursor.status());
+}
+
+// --- a reader ------------------------------------------------------------------------------------
+
+namespace {
+
+struct ReaderFixture : SliceFixture {
+    ReaderFixture() {
+        for (std::uint64_t offset = 0; offset < 6; ++offset)
+            store(log_of(1), RetentionClass::hour, offset, 0);
+    }
+    // The offsets of the batches in the answer; one batch each unless there is room for more.
+    std::vector<std::uint64_t> read(std::uint64_t from, std::uint64_t until,
+                                    std::size_t bytes_max = 1) {
+        const auto answer = reader.read({.token = 1,
+                                         .log = log_of(1),
+                                         .from = Offset(from),
+                                         .until = Offset(until),
+                                         .bytes_max = bytes_max});
+        REQUIRE(answer.has_value());
+        std::vector<std::uint64_t> offsets;
+        for (const BatchRef& batch : *answer)
+            offsets.push_back(peek_stamp(batch.bytes).base_offset);
+        return offsets;
+    }
+    using Offsets = std::vector<std::uint64_t>;
+
+    SizedPools answers{64_KiB, 1_MiB};
+    Reader reader{*rocks, *slices, answers};
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(ReaderFixture, "storage/slice: a reader that goes on is read ahead of, once") {
+    CHECK(read(0, 6) == Offsets{0});
+    CHECK_FALSE(reader.prepare());  // it may have wanted no more than that
+    CHECK(read(1, 6) == Offsets{1});
+    CHECK(reader.prepare());
+    CHECK_FALSE(reader.prepare());
+    CHECK(read(2, 6) == Offsets{2});
+    CHECK(reader.prepare());
+    CHECK(read(3, 6) == Offsets{3});
+}
+
+TEST_CASE_FIXTURE(
+    ReaderFixture,
+    "storage/slice: what was prepared is not given to a request that it does not fit") {
+    const auto prepare_the_third = [&] {
+        CHECK(read(0, 6) == Offsets{0});
+        CHECK(read(1, 6) == Offsets{1});
+        CHECK(reader.prepare());
+    };
+    SUBCASE("that ends before it") {
+        prepare_the_third();
+        CHECK(read(2, 2).empty());
+        CHECK(read(2, 6) == Offsets{2});
+    }
+    SUBCASE("that has room for more") {
+        prepare_the_third();
+        CHECK(read(2, 6, 64_KiB) == Offsets{2, 3, 4, 5});
+    }
+    SUBCASE("from elsewhere") {
+        prepare_the_third();
+        CHECK(read(4, 6) == Offsets{4});
+        CHECK(read(2, 6) == Offsets{2});
+    }
+    SUBCASE("of a slice that is gone since") {
+        prepare_the_third();
+        REQUIRE(slices->drop(slices->current(RetentionClass::hour)));
+        reader.forget_dropped();
+        CHECK(read(2, 6).empty());
+    }
+}
+
+TEST_CASE_FIXTURE(ReaderFixture,
+                  "storage/slice: a reader that was prepared for the end sees what came after it") {
+    CHECK(read(4, 8) == Offsets{4});
+    CHECK(read(5, 8) == Offsets{5});
+    CHECK(reader.prepare());  // nothing there
+    store(log_of(1), RetentionClass::hour, 6, 0);
+    CHECK(read(6, 8) == Offsets{6});
 }
 
 }  // namespace casc::storage
