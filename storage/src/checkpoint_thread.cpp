@@ -11,10 +11,12 @@
 namespace casc::storage {
 
 CheckpointThread::CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, SliceSet& slices,
-                                   std::size_t checkpoint_bytes, std::shared_ptr<ring::Waker> shard)
+                                   SizedPools& entry_pools, std::size_t checkpoint_bytes,
+                                   std::shared_ptr<ring::Waker> shard)
     : checkpointer_(checkpointer),
       rocks_(rocks),
       slices_(slices),
+      entry_pools_(entry_pools),
       checkpoint_bytes_(checkpoint_bytes),
       waker_(std::make_shared<ring::Waker>()),
       orders_(ring::make_ring<CheckpointOrder>(kOrdersMax, waker_)),
@@ -37,7 +39,9 @@ void CheckpointThread::run() {
     while (orders.state() != ring::RingState::closed) {
         const std::size_t obeyed =
             orders.drain([this](CheckpointOrder&& order) { obey(std::move(order)); }, 1);
-        if (obeyed == 0) waker_->wait([&] { return orders.ready(); });
+        if (obeyed != 0) continue;
+        entry_pools_.restock();
+        waker_->wait([&] { return orders.ready(); });
     }
 }
 

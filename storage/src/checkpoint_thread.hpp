@@ -3,6 +3,7 @@
 // to it.
 
 #include "checkpoint.hpp"
+#include "store_pools.hpp"
 
 #include <casc/ring/ring.hpp>
 
@@ -31,16 +32,17 @@ struct CheckpointNews {
 // The only writer of RocksDB while the store runs.
 //
 // Thread:   constructed, send() and receive() by the shard; the rest runs on the thread it starts.
-// Lifetime: `checkpointer`, `rocks` and `slices` must outlive it. After a failure it answers every
-// order with it.
+// Lifetime: the references must outlive it. After a failure it answers every order with it.
 class CheckpointThread {
 public:
     // Never more than this many orders are under way, so that neither ring can be found full by the
     // thread.
     static constexpr std::size_t kOrdersMax = 1024;
 
+    // `entry_pools` are what the shard fills entries from: the thread restocks them by the way.
     CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, SliceSet& slices,
-                     std::size_t checkpoint_bytes, std::shared_ptr<ring::Waker> shard);
+                     SizedPools& entry_pools, std::size_t checkpoint_bytes,
+                     std::shared_ptr<ring::Waker> shard);
     ~CheckpointThread();
     CheckpointThread(const CheckpointThread&) = delete;
     CheckpointThread& operator=(const CheckpointThread&) = delete;
@@ -69,6 +71,7 @@ private:
     Checkpointer& checkpointer_;
     Rocks& rocks_;
     SliceSet& slices_;
+    SizedPools& entry_pools_;
     const std::size_t checkpoint_bytes_;
     std::shared_ptr<ring::Waker> waker_;
     ring::Ring<CheckpointOrder> orders_;

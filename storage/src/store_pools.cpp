@@ -20,4 +20,11 @@ BlockRef SizedPools::take(std::size_t bytes) {
     return pools_.back()->take(align_up(bytes, kBlockAlignment));
 }
 
+void SizedPools::restock() {
+    // Twice what the checkpoint thread is handed at a time, and half of a block is not used.
+    constexpr std::size_t stock_bytes = 4_MiB;
+    for (const auto& pool : pools_)
+        pool->restock(stock_bytes);
+}
+
 }  // namespace casc::storage

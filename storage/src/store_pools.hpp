@@ -19,6 +19,8 @@ public:
     SizedPools(std::size_t largest, std::size_t kept_bytes_max);
 
     [[nodiscard]] BlockRef take(std::size_t bytes);
+    // A few MiB of each size that is in use.
+    void restock();
     [[nodiscard]] std::size_t largest() const { return sizes_.back(); }
 
 private:

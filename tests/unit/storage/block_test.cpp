@@ -1,3 +1,4 @@
+#include <casc/ring/ring.hpp>
 #include <casc/storage/block.hpp>
 
 #include <doctest/doctest.h>
@@ -50,6 +51,28 @@ TEST_CASE("storage/block: no more than kept_bytes_max is kept") {
     CHECK(pool.bytes_in_use() == 0);
 }
 
+TEST_CASE("storage/block: blocks are made ahead for who takes them, and for nobody else") {
+    BlockPool pool(4096, 1 << 20);
+    pool.restock(2 * 4096);
+    CHECK(pool.blocks_ready() == 0);
+    const auto first = pool.take(1);  // none was ready: this one was made for it
+    pool.restock(2 * 4096);
+    CHECK(pool.blocks_ready() == 2);
+    const auto second = pool.take(1);
+    CHECK(pool.blocks_ready() == 1);
+    pool.restock(2 * 4096);
+    pool.restock(8 * 4096);  // none was taken since
+    CHECK(pool.blocks_ready() == 2);
+    CHECK(pool.bytes_in_use() == 2 * 4096);
+}
+
+TEST_CASE("storage/block: no more blocks are made ahead than may be kept") {
+    BlockPool pool(4096, 8192);
+    static_cast<void>(pool.take(1));
+    pool.restock(1 << 20);
+    CHECK(pool.blocks_ready() == 2);
+}
+
 TEST_CASE("storage/block: moving and assigning references neither leaks nor frees twice") {
     BlockPool pool(4096, 1 << 20);
     auto a = pool.take(1);
@@ -62,22 +85,44 @@ TEST_CASE("storage/block: moving and assigning references neither leaks nor free
     CHECK(pool.bytes_in_use() == 4096);
 }
 
-TEST_CASE("storage/block: blocks handed between threads come back whole") {
-    BlockPool pool(4096, 1 << 20);
-    std::vector<std::thread> threads;
+TEST_CASE("storage/block: blocks given back by other threads come back whole") {
+    BlockPool pool(4096, 16 * 4096);
     std::atomic<int> wrong{0};
-    for (int t = 0; t < 4; ++t)
-        threads.emplace_back([&pool, &wrong, t] {
-            for (int i = 0; i < 5000; ++i) {
-                const auto block = pool.take(1);
-                std::memset(block.bytes().data(), t, 64);
-                const auto other = block;
-                for (const auto byte : other.bytes().first(64))
-                    wrong += byte != static_cast<std::byte>(t);
-            }
+    std::atomic<bool> done{false};
+    std::vector<casc::ring::Ring<BlockRef>> rings;
+    for (int t = 0; t < 3; ++t)
+        rings.push_back(casc::ring::make_ring<BlockRef>(64));
+    std::vector<std::thread> threads;
+    for (auto& ring : rings)
+        threads.emplace_back([&consumer = ring.consumer, &wrong] {
+            const auto check = [&](BlockRef&& block) {
+                const BlockRef own = std::move(block);
+                const auto bytes = own.bytes().first(64);
+                for (const auto byte : bytes)
+                    wrong += byte != bytes[0];
+            };
+            while (consumer.state() != casc::ring::RingState::closed)
+                static_cast<void>(consumer.drain(check));
         });
+    threads.emplace_back([&] {
+        while (!done)
+            pool.restock(8 * 4096);
+    });
+    for (int i = 0; i < 20000; ++i) {
+        auto block = pool.take(1);
+        std::memset(block.bytes().data(), i, 64);
+        for (std::size_t t = 0; t < rings.size(); ++t) {
+            auto shared = block;
+            while (!rings[t].producer.try_push(std::move(shared))) {
+            }
+        }
+    }
+    for (auto& ring : rings)
+        ring.producer.close();
+    done = true;
     for (auto& thread : threads)
         thread.join();
     CHECK(wrong == 0);
     CHECK(pool.bytes_in_use() == 0);
+    CHECK(pool.blocks_ready() <= 16);
 }

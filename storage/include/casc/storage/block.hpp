@@ -11,10 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <utility>
-#include <vector>
 
 namespace casc::storage {
 
@@ -31,6 +29,7 @@ struct Block {
     BlockPool* pool = nullptr;
     std::byte* data = nullptr;
     std::size_t capacity = 0;
+    Block* next = nullptr;  // of the pool's, while it lies there
 };
 
 class BlockRef {
@@ -66,7 +65,10 @@ struct BatchRef {
     std::span<const std::byte> bytes;
 };
 
-// Thread: any. Lifetime: must outlive every Block taken from it.
+// Thread:   take() one at a time, the pool's user; the rest any. Nobody ever waits for a lock: the
+//           user is a shard, and whoever gives back may be a thread in the background that does not
+//           get the processor for a while.
+// Lifetime: outlives its blocks.
 class BlockPool {
 public:
     // Blocks of `block_bytes` are kept for reuse, up to `kept_bytes_max`; larger requests get a
@@ -77,6 +79,12 @@ public:
     BlockPool& operator=(const BlockPool&) = delete;
 
     [[nodiscard]] BlockRef take(std::size_t bytes_min);
+    // Makes blocks until `bytes` of them lie ready, if any were taken since the last call: for a
+    // thread that has the time, so that the one which takes them finds their pages touched.
+    void restock(std::size_t bytes);
+    [[nodiscard]] std::size_t blocks_ready() const noexcept {
+        return ready_.load(std::memory_order_relaxed);
+    }
     [[nodiscard]] std::size_t bytes_in_use() const noexcept {
         return bytes_in_use_.load(std::memory_order_relaxed);
     }
@@ -84,13 +92,17 @@ public:
 private:
     friend class BlockRef;
     void give_back(Block* block) noexcept;
+    [[nodiscard]] bool keep(Block* block, std::size_t ready_max) noexcept;
 
     const std::size_t block_bytes_;
     const std::size_t kept_bytes_max_;
     std::atomic<std::size_t> bytes_in_use_{0};
-    std::mutex mutex_;  // taken once per block, that is once per journal entry; never held over a
-                        // system call
-    std::vector<Block*> free_;
+    std::atomic<std::size_t> ready_{0};  // blocks in both lists
+    std::atomic<bool> taken_{false};     // since the last restock()
+    // Pushed one by one, taken all at once, so that no comparison can be fooled by a block that has
+    // left and come back meanwhile.
+    std::atomic<Block*> returned_{nullptr};
+    Block* free_ = nullptr;  // the user's own
 };
 
 inline void BlockRef::release() noexcept {
