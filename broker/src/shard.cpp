@@ -13,6 +13,7 @@ namespace asio = boost::asio;
 
 constexpr auto kTick = 100ms;
 constexpr auto kHandlingMax = 500us;  // of one turn
+constexpr auto kPauseMin = 200us;     // of a producer: for less it is not worth waking up
 constexpr int kHandlersMax = 64;
 // How long clients may take to receive their last answers when the broker stops.
 constexpr auto kCloseLinger = 5s;
@@ -86,7 +87,7 @@ Result<void> Shard::run() {
             // Only now, when the store has just been asked: a descriptor stays readable until it
             // is, and watching it earlier would wake the loop for what it is about to see anyway.
             watch_store();
-            wake_for_submit();
+            plan_wake_ups();
             io_.run_one();  // sleeps
         }
     } catch (const std::exception& e) {
@@ -122,14 +123,21 @@ void Shard::watch_store() {
     }
 }
 
-void Shard::wake_for_submit() {
-    const auto due = store_->submit_due();
-    if (!due || submit_timer_armed_) return;
-    submit_timer_armed_ = true;
-    submit_timer_.expires_after(
-        std::chrono::nanoseconds(std::max<std::int64_t>(0, (*due - mono_now()).value())));
-    submit_timer_.async_wait(
-        [this](const boost::system::error_code&) { submit_timer_armed_ = false; });
+void Shard::WakeUp::in(std::chrono::nanoseconds time) {
+    if (std::exchange(armed, true)) return;
+    timer.expires_after(time);
+    timer.async_wait([this](const boost::system::error_code&) { armed = false; });
+}
+
+void Shard::plan_wake_ups() {
+    const auto from_now = [](MonoNanos at) {
+        return std::chrono::nanoseconds((at - mono_now()).value());
+    };
+    if (const auto due = store_->submit_due())
+        to_submit_.in(std::max(from_now(*due), std::chrono::nanoseconds(0)));
+    if (held_back_.empty()) return;
+    if (const auto at = store_->admits_at())
+        to_admit_.in(std::max(from_now(*at), std::chrono::nanoseconds(kPauseMin)));
 }
 
 bool Shard::turn() {

@@ -85,7 +85,7 @@ private:
     void resume_held_back();
     void check_failure();
     void watch_store();
-    void wake_for_submit();
+    void plan_wake_ups();
     void schedule_tick();
     void tick();
     void close_idle(MonoNanos now);
@@ -116,8 +116,14 @@ private:
     };
     std::vector<StoreEvent> store_events_;
     boost::asio::steady_timer tick_timer_{io_};
-    boost::asio::steady_timer submit_timer_{io_};  // for Store::submit_due()
-    bool submit_timer_armed_ = false;
+    // Ends a sleep of the loop; one time at once.
+    struct WakeUp {
+        boost::asio::steady_timer timer;
+        bool armed = false;
+        void in(std::chrono::nanoseconds time);
+    };
+    WakeUp to_submit_{boost::asio::steady_timer(io_)};  // for Store::submit_due()
+    WakeUp to_admit_{boost::asio::steady_timer(io_)};   // for Store::admits_at()
     std::unordered_map<std::uint64_t, Connection> connections_;
     std::uint64_t last_connection_ = 0;  // 0 is the number of those that are turned away
     IdleTimeouts idle_timeouts_;

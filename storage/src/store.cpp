@@ -65,6 +65,9 @@ JournalSequence Store::durable_through() const noexcept {
 bool Store::congested() const noexcept {
     return impl_->congested();
 }
+std::optional<MonoNanos> Store::admits_at() const noexcept {
+    return impl_->admits_at();
+}
 const std::optional<Error>& Store::failure() const noexcept {
     return impl_->failure();
 }

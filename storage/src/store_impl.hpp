@@ -5,6 +5,7 @@
 
 #include "checkpoint_thread.hpp"
 #include "entry_builder.hpp"
+#include "flush_pace.hpp"
 #include "reader_thread.hpp"
 #include "store_pools.hpp"
 #include "tail_cache.hpp"
@@ -60,6 +61,7 @@ public:
     [[nodiscard]] std::vector<int> event_fds() const;
     [[nodiscard]] Result<void> drain();
     [[nodiscard]] bool congested() const noexcept;
+    [[nodiscard]] std::optional<MonoNanos> admits_at() const noexcept;
     void post_read(const ReadRequest& request);
     void post_reclaim();
     void post_backup(const std::filesystem::path& target,
@@ -130,6 +132,9 @@ private:
     [[nodiscard]] Result<JournalSequence> change_log(RecordKind kind, LogId log, const LogRow& row,
                                                      std::uint64_t number);
     void check_space();
+    [[nodiscard]] std::size_t unflushed_limit() const noexcept {
+        return options_.unflushed_bytes_max / 4 * 3;
+    }
 
     // Completions.
     void collect();
@@ -191,6 +196,7 @@ private:
     // Entries that are not checkpointed, oldest first, and what they cost in memory.
     std::deque<std::pair<JournalSequence, std::size_t>> unflushed_;
     std::size_t unflushed_bytes_ = 0;
+    FlushPace pace_{options_.checkpoint_bytes, unflushed_limit()};
     JournalSequence flushed_through_;
     bool checkpoint_asked_ = false;  // an order to checkpoint is under way
     bool reclaim_asked_ = false;

@@ -142,13 +142,14 @@ void Store::Impl::take_news() {
         }
         if (!news->result) fail(news->result.error());
     }
-    bool stored = false;
+    std::size_t stored = 0;
     while (!unflushed_.empty() && unflushed_.front().first <= flushed_through_) {
-        unflushed_bytes_ -= unflushed_.front().second;
+        stored += unflushed_.front().second;
         unflushed_.pop_front();
-        stored = true;
     }
-    if (!stored) return;
+    if (stored == 0) return;
+    unflushed_bytes_ -= stored;
+    pace_.flushed(stored, unflushed_bytes_, mono_now());
     journal_->recycle_through(flushed_through_);
     tail_.evict(options_.tail_cache_bytes, flushed_through_);
     check_space();
@@ -158,7 +159,7 @@ void Store::Impl::take_news() {
 // checkpoint by size.
 void Store::Impl::ask_for_room() {
     if (checkpoint_asked_ || failure_ || flushed_through_ >= durable_ || unflushed_.empty()) return;
-    const bool memory_short = unflushed_bytes_ >= options_.unflushed_bytes_max / 4 * 3;
+    const bool memory_short = unflushed_bytes_ >= unflushed_limit();
     if (!memory_short && journal_->usage().segments_free > 0) return;
     checkpoint_asked_ = true;
     waiting_orders_.push_back({.kind = CheckpointOrder::Kind::checkpoint});

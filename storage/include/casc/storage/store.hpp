@@ -177,9 +177,12 @@ public:
 
     [[nodiscard]] JournalSequence durable_through() const noexcept;
 
-    // True while appends would grow memory past its bound, or never succeed again: stop reading
-    // from producers. A full disk is not among it, append() says so.
+    // True while appends come faster than they can be flushed or would never succeed again: stop
+    // reading from producers. A full disk is not among it, append() says so.
     [[nodiscard]] bool congested() const noexcept;
+    // When the passing of time alone ends that: ask congested() again then. Nothing: only poll()
+    // can.
+    [[nodiscard]] std::optional<MonoNanos> admits_at() const noexcept;
     // Set once the journal or RocksDB has failed: nothing is acknowledged any more until restart.
     [[nodiscard]] const std::optional<Error>& failure() const noexcept;
 
