@@ -75,6 +75,7 @@ public:
     }
 
     void complain(std::string problem) { problems_.push_back(std::move(problem)); }
+    [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
 
     Result<LoadedConfig> finish() && {
         // Settings that are wrong one by one would only add noise to the checks of all together.
@@ -113,10 +114,42 @@ public:
         : loader_(loader), name_(file.string()) {}
 
     void read() {
-        const std::optional<std::string> text = contents();
+        std::optional<std::string> text = contents();
         if (!text) return;
+        if (text->starts_with(kByteOrderMark)) text->erase(0, kByteOrderMark.size());
+        // Letters beyond ASCII have their place in quotes and comments. Anywhere else toml++ 3.3
+        // reaches __builtin_unreachable() on them, so it is shown none before a trial without them
+        // has found nothing wrong: then they are where they may be.
+        const std::string masked = without_non_ascii(*text);
+        if (masked != *text) {
+            Loader trial;
+            FileReader(trial, name_).parse(masked);
+            if (!trial.problems().empty()) {
+                for (const std::string& problem : trial.problems())
+                    loader_.complain(problem);
+                loader_.complain(name_ + ": letters that are not ASCII belong in quotes or " +
+                                 "comments; here each of their bytes is shown as " +
+                                 std::string(1, kMask));
+                return;
+            }
+        }
+        parse(*text);
+    }
+
+private:
+    // Part of no key and of no value without quotes, but of dates, which no key takes.
+    static constexpr char kMask = 'Z';
+    static constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+    static std::string without_non_ascii(std::string text) {
+        for (char& byte : text)
+            if (static_cast<unsigned char>(byte) >= 0x80) byte = kMask;
+        return text;
+    }
+
+    void parse(const std::string& text) {
         try {
-            read_root(toml::parse(*text, std::string_view(name_)));
+            read_root(toml::parse(text, std::string_view(name_)));
         } catch (const toml::parse_error& e) {
             loader_.complain(place_of(e.source().begin) + ": " + std::string(e.description()));
         } catch (const TomlAssertion&) {
@@ -125,7 +158,6 @@ public:
         }
     }
 
-private:
     std::optional<std::string> contents() {
         std::error_code error;
         const auto size = std::filesystem::file_size(name_, error);

@@ -65,4 +65,10 @@ std::string prometheus_label(std::string_view name, std::string_view value) {
     return out += '"';
 }
 
+MetricFamily single_metric(std::string name, std::string help, std::string type, double value) {
+    MetricFamily family{name, std::move(help), std::move(type), {}};
+    family.samples.push_back({std::move(name), "", value});
+    return family;
+}
+
 }  // namespace casc::broker

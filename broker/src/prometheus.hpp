@@ -15,6 +15,10 @@ inline constexpr std::string_view kPrometheusContentType =
 // One block per family: # HELP, # TYPE, then its samples. A family without samples is left out.
 [[nodiscard]] std::string render_prometheus(const std::vector<MetricFamily>& families);
 
+// A family of one sample without labels.
+[[nodiscard]] MetricFamily single_metric(std::string name, std::string help, std::string type,
+                                         double value);
+
 // name="value" with the value escaped, for MetricSample::labels.
 [[nodiscard]] std::string prometheus_label(std::string_view name, std::string_view value);
 

@@ -13,11 +13,6 @@ namespace casc::broker {
 
 namespace {
 
-MetricFamily single(std::string name, std::string help, std::string type, double value) {
-    std::vector<MetricSample> samples{{name, "", value}};
-    return {std::move(name), std::move(help), std::move(type), std::move(samples)};
-}
-
 // The fields of /proc/self/stat behind the program's name, which may hold spaces; field 3 ("state")
 // is the first.
 struct ProcessStat {
@@ -82,16 +77,18 @@ std::vector<MetricFamily> process_metrics() {
     const auto ticks_per_second = static_cast<double>(sysconf(_SC_CLK_TCK));
     const auto page_bytes = static_cast<double>(sysconf(_SC_PAGESIZE));
     return {
-        single("process_cpu_seconds_total", "User and system CPU time spent.", "counter",
-               stat.cpu_ticks / ticks_per_second),
-        single("process_resident_memory_bytes", "Resident memory size.", "gauge",
-               stat.resident_pages * page_bytes),
-        single("process_virtual_memory_bytes", "Virtual memory size.", "gauge", stat.virtual_bytes),
-        single("process_threads", "Threads of the process.", "gauge", stat.threads),
-        single("process_open_fds", "Open file descriptors.", "gauge", open_descriptors()),
-        single("process_max_fds", "Limit of open file descriptors.", "gauge", descriptor_limit()),
-        single("process_start_time_seconds", "Start time of the process since the epoch.", "gauge",
-               boot_time_seconds() + stat.start_ticks / ticks_per_second),
+        single_metric("process_cpu_seconds_total", "User and system CPU time spent.", "counter",
+                      stat.cpu_ticks / ticks_per_second),
+        single_metric("process_resident_memory_bytes", "Resident memory size.", "gauge",
+                      stat.resident_pages * page_bytes),
+        single_metric("process_virtual_memory_bytes", "Virtual memory size.", "gauge",
+                      stat.virtual_bytes),
+        single_metric("process_threads", "Threads of the process.", "gauge", stat.threads),
+        single_metric("process_open_fds", "Open file descriptors.", "gauge", open_descriptors()),
+        single_metric("process_max_fds", "Limit of open file descriptors.", "gauge",
+                      descriptor_limit()),
+        single_metric("process_start_time_seconds", "Start time of the process since the epoch.",
+                      "gauge", boot_time_seconds() + stat.start_ticks / ticks_per_second),
     };
 }
 

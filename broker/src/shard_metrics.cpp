@@ -1,16 +1,11 @@
 // What /metrics and `casc-admin node info` show. Names follow Prometheus: one unit per metric,
 // counters end in _total.
 
+#include "prometheus.hpp"
 #include "shard.hpp"
 
 namespace casc::broker {
 namespace {
-
-MetricFamily single(std::string name, std::string type, std::string help, double value) {
-    MetricFamily family{name, std::move(help), std::move(type), {}};
-    family.samples.push_back({std::move(name), "", value});
-    return family;
-}
 
 MetricFamily by_lane(const std::string& name, std::string help,
                      const std::array<Counters::PerLane, kLaneCount>& lanes,
@@ -29,10 +24,11 @@ std::vector<MetricFamily> Shard::metrics() const {
     const Counters& count = core_.counters;
     const storage::Store::Stats stats = store_->stats();
     const auto gauge = [](std::string name, std::string help, auto value) {
-        return single(std::move(name), "gauge", std::move(help), static_cast<double>(value));
+        return single_metric(std::move(name), std::move(help), "gauge", static_cast<double>(value));
     };
     const auto counter = [](std::string name, std::string help, auto value) {
-        return single(std::move(name), "counter", std::move(help), static_cast<double>(value));
+        return single_metric(std::move(name), std::move(help), "counter",
+                             static_cast<double>(value));
     };
     std::size_t members = 0;
     groups_.for_each([&](const Group& group) { members += group.members().size(); });

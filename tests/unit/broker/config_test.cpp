@@ -202,6 +202,36 @@ TEST_CASE_FIXTURE(ConfigFixture, "broker/config: bad TOML is reported with its p
     CHECK(problem().starts_with("casc.toml:2:15: "));
 }
 
+// toml++ was shown such letters and reached code that it had declared unreachable.
+TEST_CASE_FIXTURE(ConfigFixture,
+                  "broker/config: letters beyond ASCII are taken in quotes and comments only") {
+    const std::string hint =
+        "\ncasc.toml: letters that are not ASCII belong in quotes or comments; here each of their "
+        "bytes is shown as Z";
+    SUBCASE("in a value without quotes") {
+        file("[limits]\nconnections = \u00E9\n");
+        CHECK(problem().starts_with("casc.toml:2:"));
+        CHECK(problem().ends_with(hint));
+    }
+    SUBCASE("in a key") {
+        file("[limits]\nconn\u00E9ctions = 5\n");
+        CHECK(problem().starts_with("casc.toml:2:1: unknown key 'limits.connZZctions'"));
+        CHECK(problem().ends_with(hint));
+    }
+    SUBCASE("in a string that is never closed") {
+        file("a = \"\n\u00E9\n");
+        CHECK(problem().starts_with("casc.toml:1:"));
+    }
+    SUBCASE("in what looks like a string and is none") {  // found by the fuzzer
+        file("a = 19=79-'=a05Z\u00C9\n");
+        CHECK(problem().starts_with("casc.toml:1:"));
+    }
+    SUBCASE("in quotes and comments") {
+        file("\uFEFF[node]  # für uns\ndata_directory = \"/srv/Früchte\"\n");
+        CHECK(load().config.node.data_directory == "/srv/Früchte");
+    }
+}
+
 TEST_CASE_FIXTURE(ConfigFixture, "broker/config: every mistake is reported, not only the first") {
     file(
         "[limits]\nconnections = 0\nframe_bytes = \"64M\"\n[log]\nlevel = "
