@@ -56,6 +56,22 @@ std::uint64_t Slice::file_bytes() const {
     return bytes;
 }
 
+std::string Slice::file_names() const {
+    constexpr std::size_t names_max = 32;
+    rocksdb::ColumnFamilyMetaData family;
+    rocks_.db().GetColumnFamilyMetaData(handle, &family);
+    std::string names;
+    std::size_t count = 0;
+    for (const auto& level : family.levels) {
+        for (const auto& file : level.files) {
+            if (++count > names_max) return names + " and more";
+            if (!names.empty()) names += ", ";
+            names += file.name.substr(file.name.find_first_not_of('/'));
+        }
+    }
+    return names;
+}
+
 Result<std::unique_ptr<SliceSet>> SliceSet::adopt(Rocks& rocks, std::vector<Rocks::Opened> opened) {
     auto set = std::make_unique<SliceSet>(rocks);
     std::optional<Error> bad;

@@ -24,6 +24,8 @@ public:
 
     // Bytes of its SST files.
     [[nodiscard]] std::uint64_t file_bytes() const;
+    // "000140.sst, 000141.sst": for whoever has to find the one that RocksDB could not read.
+    [[nodiscard]] std::string file_names() const;
 
     const SliceId id;
     const EpochNanos created;

@@ -142,7 +142,8 @@ Result<Store::Impl::Applied> Store::Impl::load_applied() {
         const auto status =
             rocks_->db().Get(Rocks::read_options(), slice->handle, slice_applied_key(), &value);
         if (status.IsNotFound()) continue;
-        CASC_TRY_ROCKS(status, "reading the applied sequence of a slice");
+        CASC_TRY_ROCKS(status,
+                       "reading the applied sequence of a slice, in one of " + slice->file_names());
         CASC_TRY(const auto sequence, sequence_row(value, "the applied sequence of a slice"));
         known[index] = true;
         if (sequence <= applied.by_class[index]) continue;
@@ -172,7 +173,8 @@ Result<void> Store::Impl::read_directory(const SliceRef& slice, rocksdb::WriteBa
         const LogId log(read_big_endian(text_of(at->key()), 8));
         rows.Put(rocks_->state(), directory_key(log, slice->id), at->value());
     }
-    CASC_TRY_ROCKS(at->status(), "reading the directory of a slice");
+    CASC_TRY_ROCKS(at->status(),
+                   "reading the directory of a slice, in one of " + slice->file_names());
     return {};
 }
 
