@@ -178,7 +178,12 @@ private:
         std::vector<pollfd> sources;
         for (const int fd : store_->event_fds())
             sources.push_back({fd, POLLIN, 0});
-        ::poll(sources.data(), sources.size(), 100);
+        std::int64_t ns = 100'000'000;
+        // As a broker's loop does: a store that is congested may be so for a moment only.
+        if (const auto at = store_->admits_at())
+            ns = std::clamp<std::int64_t>((*at - mono_now()).value(), 0, ns);
+        const timespec limit{.tv_sec = 0, .tv_nsec = ns};
+        ::ppoll(sources.data(), sources.size(), &limit, nullptr);
     }
 
     storage::LogState need_log() const {
