@@ -42,16 +42,18 @@ Result<void> Store::Impl::accept(std::size_t bytes_limit) const {
 // Not when the disk is full: that may last, so producers are told (and ask again) instead of being
 // left unread, and it is their asking that finds out when there is room again.
 bool Store::Impl::congested() const noexcept {
-    if (failure_ || sealed_.size() >= kSealedMax || unflushed_bytes_ >= unflushed_limit())
-        return true;
+    if (is_full()) return true;
     const auto admitted = pace_.admits_at(unflushed_bytes_);
     return admitted && *admitted > mono_now();
 }
 
 std::optional<MonoNanos> Store::Impl::admits_at() const noexcept {
-    if (failure_ || sealed_.size() >= kSealedMax || unflushed_bytes_ >= unflushed_limit())
-        return std::nullopt;
+    if (is_full()) return std::nullopt;
     return pace_.admits_at(unflushed_bytes_);
+}
+
+bool Store::Impl::is_full() const noexcept {
+    return failure_ || sealed_.size() >= kSealedMax || unflushed_bytes_ >= unflushed_limit();
 }
 
 void Store::Impl::check_space() {

@@ -132,6 +132,7 @@ private:
     [[nodiscard]] Result<JournalSequence> change_log(RecordKind kind, LogId log, const LogRow& row,
                                                      std::uint64_t number);
     void check_space();
+    [[nodiscard]] bool is_full() const noexcept;  // until poll() has news, if ever
     [[nodiscard]] std::size_t unflushed_limit() const noexcept {
         return options_.unflushed_bytes_max / 4 * 3;
     }
