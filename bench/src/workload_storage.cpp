@@ -156,6 +156,7 @@ private:
         answers_.clear();
         advanced_.clear();
         const JournalSequence durable = store_->poll(advanced_, answers_);
+        store_->submit();  // what waited for the writes that have completed
         if (store_->failure())
             throw std::runtime_error("the store has failed: " + store_->failure()->message());
         const auto now = Clock::now();
@@ -179,10 +180,8 @@ private:
         for (const int fd : store_->event_fds())
             sources.push_back({fd, POLLIN, 0});
         std::int64_t ns = 100'000'000;
-        // As a broker's loop does: a store that is congested may be so for a moment only; not for
-        // so short a one that every row becomes a journal entry of its own.
         if (const auto at = store_->admits_at())
-            ns = std::clamp<std::int64_t>((*at - mono_now()).value(), 500'000, ns);
+            ns = std::clamp<std::int64_t>((*at - mono_now()).value(), 0, ns);
         const timespec limit{.tv_sec = 0, .tv_nsec = ns};
         ::ppoll(sources.data(), sources.size(), &limit, nullptr);
     }

@@ -13,7 +13,6 @@ namespace asio = boost::asio;
 
 constexpr auto kTick = 100ms;
 constexpr auto kHandlingMax = 500us;  // of one turn
-constexpr auto kPauseMin = 200us;     // of a producer: for less it is not worth waking up
 constexpr int kHandlersMax = 64;
 // How long clients may take to receive their last answers when the broker stops.
 constexpr auto kCloseLinger = 5s;
@@ -137,7 +136,7 @@ void Shard::plan_wake_ups() {
         to_submit_.in(std::max(from_now(*due), std::chrono::nanoseconds(0)));
     if (held_back_.empty()) return;
     if (const auto at = store_->admits_at())
-        to_admit_.in(std::max(from_now(*at), std::chrono::nanoseconds(kPauseMin)));
+        to_admit_.in(std::max(from_now(*at), std::chrono::nanoseconds(0)));
 }
 
 bool Shard::turn() {

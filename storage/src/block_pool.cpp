@@ -1,3 +1,5 @@
+#include "huge_memory.hpp"
+
 #include <casc/storage/block.hpp>
 #include <casc/types/assert.hpp>
 #include <casc/types/units.hpp>
@@ -11,23 +13,17 @@ namespace casc::storage {
 
 namespace {
 
+// Smaller blocks are no more than a few pieces for a device anyway.
+constexpr std::size_t kHugeBlockBytes = 512_KiB;
+
 // Every page is written once here and never again for the first time while an entry is waiting: on
 // hosts that take free pages back a first touch costs about 10 us per 4 KiB.
-Block* make_block(BlockPool* pool, std::size_t capacity) {
-    auto* data = static_cast<std::byte*>(std::aligned_alloc(kBlockAlignment, capacity));
+std::shared_ptr<std::byte> make_memory(std::size_t bytes) {
+    auto* const data = static_cast<std::byte*>(std::aligned_alloc(kBlockAlignment, bytes));
     if (data == nullptr) throw std::bad_alloc();
-    for (std::size_t page = 0; page < capacity; page += kBlockAlignment)
+    for (std::size_t page = 0; page < bytes; page += kBlockAlignment)
         data[page] = std::byte{0};
-    auto* block = new Block;
-    block->pool = pool;
-    block->data = data;
-    block->capacity = capacity;
-    return block;
-}
-
-void destroy_block(Block* block) noexcept {
-    std::free(block->data);
-    delete block;
+    return {data, [](std::byte* memory) { std::free(memory); }};
 }
 
 }  // namespace
@@ -41,7 +37,7 @@ BlockPool::~BlockPool() {
     CASC_ASSERT(bytes_in_use() == 0, bytes_in_use());
     for (Block* list : {free_, returned_.load(std::memory_order_acquire)})
         while (list != nullptr)
-            destroy_block(std::exchange(list, list->next));
+            delete std::exchange(list, list->next);
 }
 
 BlockRef BlockPool::take(std::size_t bytes_min) {
@@ -55,16 +51,39 @@ BlockRef BlockPool::take(std::size_t bytes_min) {
             ready_.fetch_sub(1, std::memory_order_relaxed);
         }
     }
-    if (block == nullptr)
-        block = make_block(this, align_up(std::max(bytes_min, block_bytes_), kBlockAlignment));
+    if (block == nullptr) block = make_block(std::max(bytes_min, block_bytes_));
     bytes_in_use_.fetch_add(block->capacity, std::memory_order_relaxed);
     return BlockRef(block);
+}
+
+// The blocks of a huge page are made together.
+Block* BlockPool::make_block(std::size_t bytes) {
+    const std::size_t capacity = align_up(bytes, kBlockAlignment);
+    // Not for one that would leave much of its last page to nobody.
+    const bool is_huge = capacity >= kHugeBlockBytes &&
+                         (kHugePageBytes % capacity == 0 ||
+                          align_up(capacity, kHugePageBytes) - capacity <= capacity / 8);
+    const auto memory = is_huge ? make_huge_memory(capacity) : make_memory(capacity);
+    const auto block_at = [&](std::size_t offset) {
+        auto* const block = new Block;
+        block->pool = this;
+        block->memory = memory;
+        block->data = memory.get() + offset;
+        block->capacity = capacity;
+        return block;
+    };
+    for (std::size_t at = capacity;
+         is_huge && capacity == block_bytes_ && at + capacity <= kHugePageBytes; at += capacity) {
+        if (Block* const other = block_at(at); !keep(other, kept_bytes_max_ / block_bytes_))
+            delete other;
+    }
+    return block_at(0);
 }
 
 void BlockPool::give_back(Block* block) noexcept {
     bytes_in_use_.fetch_sub(block->capacity, std::memory_order_relaxed);
     if (block->capacity != block_bytes_ || !keep(block, kept_bytes_max_ / block_bytes_))
-        destroy_block(block);
+        delete block;
 }
 
 // False when `ready_max` blocks lie ready already.
@@ -85,8 +104,12 @@ void BlockPool::restock(std::size_t bytes) {
     if (!taken_.exchange(false, std::memory_order_relaxed)) return;
     const std::size_t wanted = std::min(bytes, kept_bytes_max_) / block_bytes_;
     while (blocks_ready() < wanted) {
-        Block* const block = make_block(this, block_bytes_);
-        if (!keep(block, wanted)) return destroy_block(block);
+        Block* const block = make_block(block_bytes_);
+        // One more than wanted, when the last two have come in one huge page.
+        if (!keep(block, wanted + 1)) {
+            delete block;
+            return;
+        }
     }
 }
 

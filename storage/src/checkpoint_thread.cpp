@@ -7,6 +7,7 @@
 #include <casc/types/thread.hpp>
 
 #include <pthread.h>
+#include <utility>
 
 namespace casc::storage {
 
@@ -46,6 +47,17 @@ void CheckpointThread::run() {
 }
 
 void CheckpointThread::obey(CheckpointOrder&& order) {
+    began_ = mono_now();
+    carry_out(std::move(order));
+    note_work();
+}
+
+void CheckpointThread::note_work() {
+    const MonoNanos now = mono_now();
+    worked_ += std::chrono::nanoseconds((now - std::exchange(began_, now)).value());
+}
+
+void CheckpointThread::carry_out(CheckpointOrder&& order) {
     if (order.kind == CheckpointOrder::Kind::entry) {
         if (failure_) return;
         checkpointer_.add(std::move(order.entry));
@@ -101,8 +113,12 @@ void CheckpointThread::checkpoint() {
 }
 
 void CheckpointThread::tell(CheckpointNews::Kind kind, Result<std::uint64_t> result) {
-    const bool told = news_.producer.try_push(CheckpointNews{
-        .kind = kind, .flushed_through = checkpointer_.applied(), .result = std::move(result)});
+    note_work();
+    const bool told =
+        news_.producer.try_push(CheckpointNews{.kind = kind,
+                                               .flushed_through = checkpointer_.applied(),
+                                               .result = std::move(result),
+                                               .took = std::exchange(worked_, {})});
     // Closed: the store is being destroyed and listens no more.
     CASC_ASSERT(told || news_.producer.state() == ring::RingState::closed, static_cast<int>(kind));
 }

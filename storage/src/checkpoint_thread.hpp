@@ -8,6 +8,7 @@
 #include <casc/ring/ring.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 namespace casc::storage {
@@ -27,6 +28,7 @@ struct CheckpointNews {
     Kind kind = Kind::flushed;
     JournalSequence flushed_through{};
     Result<std::uint64_t> result{0};  // bytes of a backup; the failure of anything
+    std::chrono::nanoseconds took{};  // the work since the last news, waiting left out
 };
 
 // The only writer of RocksDB while the store runs.
@@ -64,6 +66,8 @@ public:
 private:
     void run();
     void obey(CheckpointOrder&& order);
+    void carry_out(CheckpointOrder&& order);
+    void note_work();
     void checkpoint();
     void tell(CheckpointNews::Kind kind, Result<std::uint64_t> result = 0);
     [[nodiscard]] Result<std::uint64_t> answer(CheckpointOrder& order);
@@ -79,6 +83,8 @@ private:
     Counters counters_;
     // Owned by the thread.
     std::optional<Error> failure_;
+    MonoNanos began_{};                  // the work that is not in `worked_` yet
+    std::chrono::nanoseconds worked_{};  // since the last news
     std::thread thread_;
 };
 

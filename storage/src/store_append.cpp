@@ -26,9 +26,9 @@ Store::Impl::Impl(Disk& disk, const StoreOptions& options)
       options_(options),
       paths_(options.directory),
       // What one checkpoint lets go comes back at once and is wanted again at once.
-      entry_pools_(align_up(kEntryHeaderBytes + options.entry_bytes_max, kBlockAlignment),
+      entry_pools_(align_up(options.entry_bytes_max, kBlockAlignment),
                    2 * options.checkpoint_bytes),
-      answer_pools_(1_MiB + 64_KiB, 32_MiB) {}
+      answer_pools_(1_MiB, 32_MiB) {}
 
 // --- what may be added ---------------------------------------------------------------------------
 
@@ -42,14 +42,16 @@ Result<void> Store::Impl::accept(std::size_t bytes_limit) const {
 // Not when the disk is full: that may last, so producers are told (and ask again) instead of being
 // left unread, and it is their asking that finds out when there is room again.
 bool Store::Impl::congested() const noexcept {
-    if (is_full()) return true;
-    const auto admitted = pace_.admits_at(unflushed_bytes_);
-    return admitted && *admitted > mono_now();
+    return is_full() || admits_at().has_value();
 }
 
 std::optional<MonoNanos> Store::Impl::admits_at() const noexcept {
     if (is_full()) return std::nullopt;
-    return pace_.admits_at(unflushed_bytes_);
+    // What fits into the open block takes no more room; unless the journal is behind, and it is
+    // about to become one of many.
+    if (builder_.started() && sealed_.empty()) return std::nullopt;
+    const MonoNanos at = pace_.admits_at();
+    return at > mono_now() ? std::optional(at) : std::nullopt;
 }
 
 bool Store::Impl::is_full() const noexcept {
@@ -72,12 +74,13 @@ JournalSequence Store::Impl::filling() const noexcept {
 
 void Store::Impl::open_entry(std::size_t bytes) {
     const std::size_t expected =
-        std::min(kEntryHeaderBytes + expected_entry_bytes_, entry_pools_.largest());
+        std::min(kEntryHeaderBytes + expected_entry_bytes_, options_.entry_bytes_max);
     BlockRef block = entry_pools_.take(std::max(kEntryHeaderBytes + bytes, expected));
     const std::size_t memory_bytes = block.bytes().size();
     const JournalSequence sequence = filling();
     unflushed_.emplace_back(sequence, memory_bytes);
     unflushed_bytes_ += memory_bytes;
+    pace_.admitted(memory_bytes, unflushed_bytes_, mono_now());
     tail_.begin_entry(sequence, block);
     tail_.evict(options_.tail_cache_bytes, flushed_through_);
     builder_.start(sequence, std::move(block));
@@ -87,7 +90,9 @@ Result<void> Store::Impl::make_room(std::size_t bytes, Urgency urgency) {
     if (bytes > journal_->body_bytes_max())
         return Error(ErrorCode::event_too_large,
                      "a journal entry cannot hold " + std::to_string(bytes) + " bytes");
-    if (builder_.started() && !builder_.has_room(bytes)) {
+    const bool fits = builder_.started() && builder_.has_room(bytes) &&
+                      builder_.body_bytes() + bytes <= journal_->body_bytes_max();
+    if (builder_.started() && !fits) {
         seal();
         expected_entry_bytes_ =
             options_.entry_bytes_max;  // entries are growing: the next block is a full one
@@ -245,6 +250,8 @@ void Store::Impl::hurry(JournalSequence sequence) {
 
 std::optional<MonoNanos> Store::Impl::submit_due() const noexcept {
     if (failure_ || !builder_.started() || builder_.empty() || due_ == MonoNanos{}) return {};
+    // Behind others, or without a write slot: a completion is what it waits for.
+    if (!sealed_.empty() || !journal_->can_submit(builder_.body_bytes())) return {};
     return due_;
 }
 

@@ -143,6 +143,7 @@ private:
     void mark_when_idle();
     void complete(Entry entry);
     void take_news();
+    void forget_flushed(const CheckpointNews& news);
     void take_answers();
     void answer_empty(PendingRead read);
     void send_waiting();

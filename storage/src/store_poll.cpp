@@ -116,8 +116,10 @@ void Store::Impl::send_orders() {
 }
 
 void Store::Impl::take_news() {
+    const std::size_t unflushed_before = unflushed_bytes_;
     while (auto news = checkpoint_thread_->receive()) {
         flushed_through_ = std::max(flushed_through_, news->flushed_through);
+        forget_flushed(*news);
         switch (news->kind) {
             case CheckpointNews::Kind::flushed:
                 break;
@@ -142,6 +144,13 @@ void Store::Impl::take_news() {
         }
         if (!news->result) fail(news->result.error());
     }
+    if (unflushed_bytes_ == unflushed_before) return;
+    journal_->recycle_through(flushed_through_);
+    tail_.evict(options_.tail_cache_bytes, flushed_through_);
+    check_space();
+}
+
+void Store::Impl::forget_flushed(const CheckpointNews& news) {
     std::size_t stored = 0;
     while (!unflushed_.empty() && unflushed_.front().first <= flushed_through_) {
         stored += unflushed_.front().second;
@@ -149,10 +158,7 @@ void Store::Impl::take_news() {
     }
     if (stored == 0) return;
     unflushed_bytes_ -= stored;
-    pace_.flushed(stored, unflushed_bytes_, mono_now());
-    journal_->recycle_through(flushed_through_);
-    tail_.evict(options_.tail_cache_bytes, flushed_through_);
-    check_space();
+    pace_.flushed(stored, news.took, unflushed_bytes_);
 }
 
 // The journal can be short of segments, or memory of room, before enough is durable for a

@@ -14,18 +14,17 @@ namespace casc::storage {
 // Thread: any. Lifetime: must outlive every block.
 class SizedPools {
 public:
-    // Blocks of 4, 16 and 128 KiB and of `largest`; of each up to `kept_bytes_max` are kept for
-    // reuse.
-    SizedPools(std::size_t largest, std::size_t kept_bytes_max);
+    // Blocks of 4, 16 and 128 KiB, of `usual_max` and of twice that, for what is just a little
+    // larger; of each up to `kept_bytes_max` are kept for reuse.
+    SizedPools(std::size_t usual_max, std::size_t kept_bytes_max);
 
     [[nodiscard]] BlockRef take(std::size_t bytes);
     // A few MiB of each size that is in use.
     void restock();
-    [[nodiscard]] std::size_t largest() const { return sizes_.back(); }
 
 private:
-    std::array<std::size_t, 4> sizes_;
-    std::array<std::unique_ptr<BlockPool>, 4> pools_;
+    std::array<std::size_t, 5> sizes_;
+    std::array<std::unique_ptr<BlockPool>, 5> pools_;
 };
 
 }  // namespace casc::storage

@@ -206,11 +206,13 @@ Result<void> Store::Impl::examine_journal() {
     if (found.entries > 0 && found.first <= flushed_through_.next() &&
         found.last >= flushed_through_)
         return {};
-    return Error(ErrorCode::data_missing,
-                 "the journal in '" + paths_.journal.string() +
-                     "' does not continue where RocksDB ends (entry " +
-                     std::to_string(flushed_through_.value()) +
-                     "): segments are missing or damaged where they begin, restore them");
+    return Error(
+        ErrorCode::data_missing,
+        "the journal in '" + paths_.journal.string() +
+            "' does not continue where RocksDB ends (entry " +
+            std::to_string(flushed_through_.value()) +
+            "): segments are missing or damaged where they begin, or RocksDB's MANIFEST has lost "
+            "what it knew; restore them");
 }
 
 Result<void> Store::Impl::replay() {

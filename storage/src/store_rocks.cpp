@@ -74,8 +74,8 @@ rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cac
     table.block_cache = cache;
     table.format_version = 5;
     table.checksum = rocksdb::kXXH3;
-    // The kernel reads ahead (read_ahead_file_system): RocksDB's own way copies every byte once
-    // more, and reads ahead in each file of a slice as soon as an iterator looks into it.
+    // Our file system reads ahead (read_ahead_file_system): RocksDB's own way waits for every fill
+    // of its buffer, and reads ahead in each file of a slice as soon as an iterator looks into it.
     table.max_auto_readahead_size = 0;
     return table;
 }
@@ -140,8 +140,11 @@ Result<std::unique_ptr<Rocks>> Rocks::open(Disk& disk, const std::filesystem::pa
         disk.name() == "io_uring";  // the other implementations stand in where O_DIRECT is missing
     const auto simulated =
         std::static_pointer_cast<rocksdb::FileSystem>(disk.rocksdb_file_system());
+    const auto first_reads =
+        rocks->direct_io_ ? FirstReads::direct : FirstReads::through_page_cache;
     rocks->env_ = rocksdb::NewCompositeEnv(make_fail_stop_file_system(
-        simulated ? simulated : make_read_ahead_file_system(rocksdb::FileSystem::Default()),
+        simulated ? simulated
+                  : make_read_ahead_file_system(rocksdb::FileSystem::Default(), first_reads),
         directory));
     rocks->listener_ = std::make_shared<ErrorListener>();
     rocks->dead_rows_ = std::make_shared<DeadRowTest>();

@@ -51,7 +51,9 @@ bool says_corrupt(const Error& error) {
 
 // CURRENT is one name: with another bit it names a file that does not exist.
 bool refuses(const Target& target, const Error& error) {
-    if (target.part == "CURRENT" && error.code == ErrorCode::data_missing)
+    // A MANIFEST whose last record is damaged shows an older database, which is before the journal.
+    if ((target.part == "CURRENT" || target.part == "MANIFEST") &&
+        error.code == ErrorCode::data_missing)
         return error.detail.find("MANIFEST") != std::string::npos;
     // Without its first entry a segment is not known to be one of the chain: what it had is
     // missing.

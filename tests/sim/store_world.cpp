@@ -4,6 +4,7 @@
 #include <casc/wire/batch_builder.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <poll.h>
 
@@ -168,6 +169,14 @@ void World::settle_and_prove() {
     settle();
     static_cast<void>(append(any_log(), 10, 1));
     settle();
+    // The mark that a store writes when nothing has come for a while. There is none when one was
+    // written already and the append was refused: that is waited for no longer than a second.
+    const JournalSequence unproven = store_->filling();
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    while (alive() && store_->filling() == unproven && std::chrono::steady_clock::now() < patience)
+        wait_for_news();
+    while (alive() && store_->durable_through().value() + 1 < store_->filling().value())
+        wait_for_news();
 }
 
 // --- the workload --------------------------------------------------------------------------------

@@ -53,8 +53,8 @@ public:
     void stop();
     // Everything stored, and stopped in order.
     void stop_orderly();
-    // Everything appended is durable, and a later entry proves it (so that losing it is damage, not
-    // a torn tail).
+    // Everything appended is durable, and a later entry proves it, the last one too (so that losing
+    // it is damage, not a torn tail).
     void settle_and_prove();
 
     // --- judging ---------------------------------------------------------------------------------

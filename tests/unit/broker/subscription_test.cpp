@@ -109,6 +109,9 @@ struct SubscriptionFixture {
             const std::size_t bytes = peer.read_some(asio::buffer(chunk), error);
             if (error) break;
             unread.insert(unread.end(), chunk, chunk + bytes);
+            // A session whose socket was full waits to hear that there is room again.
+            io.restart();
+            io.poll();
             session->flush();
         }
         std::vector<Delivered> list;

@@ -73,6 +73,36 @@ TEST_CASE("storage/block: no more blocks are made ahead than may be kept") {
     CHECK(pool.blocks_ready() == 2);
 }
 
+TEST_CASE("storage/block: large blocks share huge pages, and each is used again by itself") {
+    constexpr std::size_t kMiB = 1 << 20;
+    BlockPool pool(kMiB, 8 * kMiB);
+    auto first = pool.take(kMiB);
+    CHECK(pool.blocks_ready() == 1);
+    auto second = pool.take(kMiB);
+    CHECK(pool.blocks_ready() == 0);
+    CHECK(reinterpret_cast<std::uintptr_t>(first.bytes().data()) % (2 * kMiB) == 0);
+    CHECK(second.bytes().data() == first.bytes().data() + kMiB);
+    std::memset(first.bytes().data(), 1, kMiB);
+    std::memset(second.bytes().data(), 2, kMiB);
+    first = {};
+    CHECK(second.bytes().front() == std::byte{2});
+    first = pool.take(1);
+    CHECK(first.bytes().data() + kMiB == second.bytes().data());
+    CHECK(pool.bytes_in_use() == 2 * kMiB);
+}
+
+TEST_CASE("storage/block: a huge page lives as long as one of its blocks") {
+    constexpr std::size_t kMiB = 1 << 20;
+    BlockPool pool(kMiB, 0);  // keeps nothing
+    auto first = pool.take(kMiB);
+    CHECK(pool.blocks_ready() == 0);
+    std::memset(first.bytes().data(), 1, kMiB);
+    auto larger = pool.take(kMiB + 1);
+    CHECK(larger.bytes().size() >= kMiB + 1);
+    larger = {};
+    CHECK(first.bytes().back() == std::byte{1});
+}
+
 TEST_CASE("storage/block: moving and assigning references neither leaks nor frees twice") {
     BlockPool pool(4096, 1 << 20);
     auto a = pool.take(1);

@@ -1,3 +1,5 @@
+// How producers are held to the speed of the checkpoints.
+
 #include "flush_pace.hpp"
 
 #include <casc/types/units.hpp>
@@ -8,19 +10,21 @@ namespace casc::storage {
 
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::size_t kCheckpoint = 64_MiB;
 constexpr std::size_t kLimit = 192_MiB;
-constexpr std::size_t kBase = kLimit - kCheckpoint / 2 * 3;
+constexpr std::size_t kRest = (kCheckpoint + kLimit) / 2;
+constexpr MonoNanos kNow(1'000'000'000);
 
-MonoNanos ms(std::int64_t count) {
-    return MonoNanos(count * 1'000'000);
-}
-
-// Checkpoints every 100 ms, with enough left for the next one.
+// Checkpoints flush a MiB in a millisecond.
 struct PaceFixture {
-    PaceFixture() {
-        for (int i = 0; i < 3; ++i)
-            pace.flushed(kCheckpoint, kCheckpoint, ms(100 * i));
+    PaceFixture() { pace.flushed(kCheckpoint, 64ms, kLimit); }
+    // How long nobody else is admitted after a MiB that fills the store to `unflushed`.
+    std::int64_t pause_ns(std::size_t unflushed) {
+        FlushPace fresh = pace;
+        fresh.admitted(1_MiB, unflushed, kNow);
+        return std::max<std::int64_t>(0, (fresh.admits_at() - kNow).value());
     }
     FlushPace pace{kCheckpoint, kLimit};
 };
@@ -29,33 +33,66 @@ struct PaceFixture {
 
 TEST_CASE("storage/flush_pace: nobody is held back before the speed of a checkpoint is known") {
     FlushPace pace(kCheckpoint, kLimit);
-    CHECK_FALSE(pace.admits_at(kLimit));
-    pace.flushed(kCheckpoint, kCheckpoint, ms(100));
-    CHECK_FALSE(pace.admits_at(kLimit));  // since when it took is not known
+    pace.admitted(1_MiB, kLimit, kNow);
+    CHECK(pace.admits_at() < kNow);
 }
 
-TEST_CASE_FIXTURE(PaceFixture,
-                  "storage/flush_pace: what may be unflushed grows as fast as checkpoints flush") {
-    CHECK_FALSE(pace.admits_at(kBase));
-    CHECK(pace.admits_at(kBase + kCheckpoint / 2) == ms(250));
-    CHECK(pace.admits_at(kBase + kCheckpoint) == ms(300));
-    pace.flushed(kCheckpoint, kCheckpoint, ms(300));
-    CHECK(pace.admits_at(kBase + kCheckpoint) == ms(400));
+TEST_CASE_FIXTURE(PaceFixture, "storage/flush_pace: a short burst is not held back") {
+    CHECK(pause_ns(1_MiB) == 0);
+    CHECK(pause_ns(kCheckpoint) == 0);
+}
+
+TEST_CASE_FIXTURE(PaceFixture, "storage/flush_pace: the fuller the store, the longer the pause") {
+    std::int64_t last = 0;
+    for (std::size_t unflushed = kCheckpoint + 1_MiB; unflushed <= kLimit; unflushed += 1_MiB) {
+        const std::int64_t pause = pause_ns(unflushed);
+        CHECK(pause >= last);
+        last = pause;
+    }
+    CHECK(pause_ns(kCheckpoint + 1_MiB) < 600'000);
+    CHECK(pause_ns(kLimit) == 4'000'000);
+}
+
+TEST_CASE_FIXTURE(PaceFixture, "storage/flush_pace: somewhere in between as much comes as goes") {
+    CHECK(pause_ns(kRest) == 1'000'000);
+}
+
+TEST_CASE_FIXTURE(PaceFixture, "storage/flush_pace: pauses add up") {
+    pace.admitted(1_MiB, kRest, kNow);
+    pace.admitted(1_MiB, kRest, kNow);
+    CHECK((pace.admits_at() - kNow).value() == 2'000'000);
 }
 
 TEST_CASE_FIXTURE(PaceFixture, "storage/flush_pace: a slower disk slows producers down") {
-    pace.flushed(kCheckpoint, kCheckpoint, ms(400));
-    const auto at = pace.admits_at(kBase + kCheckpoint);
-    REQUIRE(at);
-    CHECK(*at > ms(500));
-    CHECK(*at < ms(600));  // one slow checkpoint is not believed at once
+    const std::int64_t before = pause_ns(kLimit);
+    pace.flushed(kCheckpoint, 128ms, kLimit);
+    CHECK(pause_ns(kLimit) > before);
+    CHECK(pause_ns(kLimit) < 2 * before);  // one slow checkpoint is not believed at once
+    for (int i = 0; i < 50; ++i)
+        pace.flushed(kCheckpoint, 128ms, kLimit);
+    CHECK(pause_ns(kLimit) > 2 * before - 10'000);
 }
 
-TEST_CASE_FIXTURE(PaceFixture,
-                  "storage/flush_pace: the time in which there was nothing to flush says nothing") {
-    pace.flushed(kCheckpoint, kCheckpoint - 1, ms(300));
-    pace.flushed(kCheckpoint, kCheckpoint, ms(90'000));
-    CHECK(pace.admits_at(kBase + kCheckpoint) == ms(90'100));
+TEST_CASE_FIXTURE(PaceFixture, "storage/flush_pace: a checkpoint of next to nothing says nothing") {
+    const std::int64_t before = pause_ns(kLimit);
+    for (int i = 0; i < 20; ++i)
+        pace.flushed(4_KiB, 10ms, kLimit);
+    CHECK(pause_ns(kLimit) == before);
+}
+
+TEST_CASE_FIXTURE(PaceFixture, "storage/flush_pace: pauses end when there is room again") {
+    for (int i = 0; i < 1000; ++i)
+        pace.admitted(1_MiB, kLimit, kNow);
+    CHECK((pace.admits_at() - kNow).value() == 50'000'000);  // and are never long
+    pace.flushed(kCheckpoint, 64ms, kCheckpoint);
+    CHECK(pace.admits_at() < kNow);
+}
+
+TEST_CASE("storage/flush_pace: where a checkpoint is all that may wait, nobody is held back") {
+    FlushPace pace(kCheckpoint, kCheckpoint / 4 * 3);
+    pace.flushed(kCheckpoint / 4 * 3, 64ms, 0);
+    pace.admitted(1_MiB, kCheckpoint / 4 * 3, kNow);
+    CHECK(pace.admits_at() < kNow);
 }
 
 }  // namespace casc::storage

@@ -1,5 +1,6 @@
 // What is asked of the kernel before a stored file is read.
 
+#include "counting_file.hpp"
 #include "read_ahead_file_system.hpp"
 
 #include <casc/storage/simulated_disk.hpp>
@@ -57,8 +58,9 @@ struct ReadAheadFixture {
         noting = std::make_shared<NotingFileSystem>(
             std::static_pointer_cast<rocksdb::FileSystem>(disk.rocksdb_file_system()));
     }
-    void open(const rocksdb::FileOptions& options = {}) {
-        const auto ahead = make_read_ahead_file_system(noting);
+    void open(const rocksdb::FileOptions& options = {},
+              FirstReads first_reads = FirstReads::through_page_cache) {
+        const auto ahead = make_read_ahead_file_system(noting, first_reads);
         REQUIRE(ahead->NewRandomAccessFile("/file", options, &file, nullptr).ok());
     }
     // What was asked for before this read.
@@ -131,6 +133,97 @@ TEST_CASE_FIXTURE(ReadAheadFixture, "storage/read_ahead: direct reads are left a
     open(direct);
     CHECK(read(0, 256_KiB).empty());
     CHECK(read(256_KiB, 256_KiB).empty());
+}
+
+namespace {
+
+// Files made of nothing; direct reads and those through the page cache are counted apart.
+class TwoWaysFileSystem final : public rocksdb::FileSystemWrapper {
+public:
+    TwoWaysFileSystem() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+    const char* Name() const override { return "two ways"; }
+    IOStatus NewRandomAccessFile(const std::string&, const rocksdb::FileOptions& options,
+                                 std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
+                                 IODebugContext*) override {
+        if (options.use_direct_reads && no_direct) return IOStatus::NotSupported("as on a tmpfs");
+        *file = std::make_unique<CountingFile>(kBytes, options.use_direct_reads ? direct : cached);
+        return IOStatus::OK();
+    }
+    IOStatus GetFileSize(const std::string&, const IOOptions&, uint64_t* bytes,
+                         IODebugContext*) override {
+        *bytes = kBytes;
+        return IOStatus::OK();
+    }
+    static constexpr std::uint64_t kBytes = 40_MiB;
+    ReadsDone direct;
+    ReadsDone cached;
+    bool no_direct = false;
+};
+
+struct FirstReadsFixture {
+    FirstReadsFixture() {
+        const auto ahead = make_read_ahead_file_system(ways, FirstReads::direct);
+        REQUIRE(ahead->NewRandomAccessFile("/file", {}, &file, nullptr).ok());
+    }
+    void read(std::uint64_t begin, std::uint64_t bytes) {
+        std::string scratch(bytes, '\0');
+        rocksdb::Slice found;
+        REQUIRE(file->Read(begin, bytes, {}, &found, scratch.data(), nullptr).ok());
+        const std::uint64_t there =
+            std::min<std::uint64_t>(bytes, TwoWaysFileSystem::kBytes - begin);
+        CHECK((found.size() == there && is_counting(found.data(), begin, found.size())));
+    }
+    void read_everything() {
+        for (std::uint64_t at = 0; at < TwoWaysFileSystem::kBytes; at += 100'000)
+            read(at, 100'000);
+    }
+    const std::shared_ptr<TwoWaysFileSystem> ways = std::make_shared<TwoWaysFileSystem>();
+    std::unique_ptr<rocksdb::FSRandomAccessFile> file;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(FirstReadsFixture,
+                  "storage/read_ahead: who goes through a file reads past the page cache, in whole "
+                  "pieces") {
+    read_everything();
+    CHECK(ways->direct.count() == 40);
+    CHECK(ways->cached.count() <= 3);
+}
+
+TEST_CASE_FIXTURE(FirstReadsFixture,
+                  "storage/read_ahead: what is read again fills the page cache") {
+    read_everything();
+    const std::size_t direct = ways->direct.count();
+    read_everything();
+    // The buffers still hold most of the end.
+    CHECK(ways->direct.count() <= direct + 1);
+    CHECK(ways->cached.count() > 50);
+}
+
+TEST_CASE_FIXTURE(FirstReadsFixture, "storage/read_ahead: look-ups are the page cache's") {
+    for (std::uint64_t at = 0; at < TwoWaysFileSystem::kBytes - 1_MiB; at += 700'000)
+        read(at, 100'000);
+    CHECK(ways->direct.count() == 0);
+}
+
+TEST_CASE_FIXTURE(
+    FirstReadsFixture,
+    "storage/read_ahead: where direct reads are refused or fail, the page cache does") {
+    ways->no_direct = true;
+    read_everything();
+    ways->no_direct = false;
+    ways->direct.failing = true;
+    read_everything();
+    CHECK(ways->cached.count() >= 2 * 419);
+}
+
+TEST_CASE_FIXTURE(FirstReadsFixture, "storage/read_ahead: a file that is closed is let go of") {
+    read(0, 1_MiB);
+    read(1_MiB, 1_MiB);
+    CHECK(ways->direct.open == 1);
+    file.reset();
+    CHECK(ways->direct.open == 0);
 }
 
 }  // namespace casc::storage

@@ -28,6 +28,7 @@ struct Block {
     std::atomic<std::uint32_t> references{0};
     BlockPool* pool = nullptr;
     std::byte* data = nullptr;
+    std::shared_ptr<std::byte> memory;  // `data` is in it, perhaps with other blocks
     std::size_t capacity = 0;
     Block* next = nullptr;  // of the pool's, while it lies there
 };
@@ -91,6 +92,7 @@ public:
 
 private:
     friend class BlockRef;
+    [[nodiscard]] Block* make_block(std::size_t bytes);
     void give_back(Block* block) noexcept;
     [[nodiscard]] bool keep(Block* block, std::size_t ready_max) noexcept;
 

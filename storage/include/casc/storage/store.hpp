@@ -40,8 +40,9 @@ struct StoreOptions {
     JournalOptions journal;                 // its directory is set by the store
     std::size_t checkpoint_bytes = 64_MiB;  // unflushed batches that start a checkpoint
     std::size_t slice_bytes = 1_GiB;        // a slice is sealed when it has grown to this ...
-    std::size_t entry_bytes_max =
-        1_MiB;  // an entry is closed at this size unless one batch needs more
+    // An entry is closed at this size, its header counted, unless one batch needs more. Two in a
+    // huge page.
+    std::size_t entry_bytes_max = 1_MiB;
     std::size_t tail_cache_bytes = 256_MiB;     // batches kept in memory for readers at the tail
     std::size_t unflushed_bytes_max = 256_MiB;  // at this much, producers are held back
     std::size_t block_cache_bytes = 64_MiB;     // RocksDB's

@@ -50,7 +50,8 @@ struct ProducerOptions {
     bool idempotent = true;  // no duplicates and no reordering through retries
     std::string
         name;  // a producer with a name keeps its identity over restarts and fences older instances
-    std::size_t batch_bytes = 256_KiB;
+    // Four of them fill a journal entry of the broker.
+    std::size_t batch_bytes = 255_KiB;
     std::chrono::microseconds linger{1000};  // how long a batch that is not full may wait for more
     // Unacknowledged bytes over all partitions; beyond it try_send refuses and send waits. What is
     // in flight waits for its turn: at 500 MB/s 4 MiB are 8 ms of latency, and enough to keep the

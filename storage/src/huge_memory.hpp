@@ -1,0 +1,21 @@
+#pragma once
+// storage/src/huge_memory.hpp: memory that a device sees in few pieces.
+//
+// A direct write of 1 MiB from ordinary memory is up to 256 pieces, wherever its pages lie. Some
+// devices hold 256 pieces for all of their requests together (virtio-blk without indirect
+// descriptors), so that one such write keeps every other from the device; the others pay by the
+// piece. In huge pages it is one.
+
+#include <cstddef>
+#include <memory>
+
+namespace casc::storage {
+
+inline constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
+
+// Aligned to kHugePageBytes and a multiple of it long, in huge pages where the system has any,
+// every page touched: on hosts that take free memory back a first touch is dear. Throws
+// std::bad_alloc. Thread: any.
+[[nodiscard]] std::shared_ptr<std::byte> make_huge_memory(std::size_t bytes_min);
+
+}  // namespace casc::storage
