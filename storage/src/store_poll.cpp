@@ -67,11 +67,16 @@ void Store::Impl::take_durable() {
 // once: a client that waits for each answer before it sends the next event would pay for two
 // writes.
 void Store::Impl::mark_when_idle() {
-    if (builder_.started() || !sealed_.empty() || !in_flight_.empty() ||
-        !journal_->needs_closing_mark())
+    const bool filling = builder_.started() && !builder_.empty();
+    if (filling || !sealed_.empty() || !in_flight_.empty() || !journal_->needs_closing_mark())
         return;
     constexpr std::int64_t kIdleNs = 50'000'000;
-    if ((mono_now() - last_completion_).value() >= kIdleNs) journal_->submit_closing_mark();
+    if ((mono_now() - last_completion_).value() < kIdleNs) return;
+    // The open entry has its number already; it proves as much, also without any records.
+    if (builder_.started())
+        seal();
+    else
+        journal_->submit_closing_mark();
 }
 
 void Store::Impl::complete(Entry entry) {

@@ -196,6 +196,22 @@ TEST_CASE_FIXTURE(StoreFixture, "storage/store: what is kept together is durable
     CHECK(ticket.sequence == *row);
 }
 
+TEST_CASE_FIXTURE(
+    StoreFixture,
+    "storage/store: an idle store proves its newest entry, also with an open entry that is empty") {
+    must_open();
+    settle(append(log_of(1), {"a"}));
+    REQUIRE(store->keep_together(100));
+    const JournalSequence empty = store->filling();
+    while (store->durable_through() < empty) {  // for ever if nobody writes it
+        store->submit();
+        poll();
+    }
+    settle(append(log_of(1), {"b"}));
+    crash();
+    CHECK(read(log_of(1)) == Events{"a", "b"});
+}
+
 TEST_CASE_FIXTURE(StoreFixture, "storage/store: batches are found by the time of their append") {
     must_open();
     for (int i = 0; i < 60; ++i) {
