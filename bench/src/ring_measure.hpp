@@ -59,10 +59,15 @@ double time_both(Near&& near, Far&& far) {
 }
 
 template <class Item>
-Item numbered(std::uint64_t number) {
-    Item item;
+void number(Item& item, std::uint64_t number) {
     item.words.front() = number;
     item.words.back() = number;
+}
+
+template <class Item>
+Item numbered(std::uint64_t number) {
+    Item item;
+    detail::number(item, number);
     return item;
 }
 
@@ -77,8 +82,11 @@ RingSample measure_batched(Queue& queue, std::uint64_t item_count, std::size_t b
         for (std::uint64_t sent = 0; sent < item_count;) {
             const std::size_t wanted =
                 static_cast<std::size_t>(std::min<std::uint64_t>(batch_count, item_count - sent));
+            // In place. An item made beside its place and copied there is read back before it has
+            // left the store buffer, and the processor waits for every store in front of it, those
+            // into the queue included: that measured 41 M/s for any queue of 64-byte items.
             for (std::size_t i = 0; i < wanted; ++i)
-                batch[i] = detail::numbered<Item>(sent + i);
+                detail::number(batch[i], sent + i);
             for (std::size_t done = 0; done < wanted;)
                 done += queue.push_many(std::span(batch).subspan(done, wanted - done));
             sent += wanted;

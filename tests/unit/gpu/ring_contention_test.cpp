@@ -18,20 +18,28 @@ namespace {
 constexpr std::uint64_t kItemCount = 200'000;
 
 // Wider than a cache line, so that a torn read would show.
-struct Item {
-    explicit Item(std::uint64_t number = 0) {
+template <std::size_t kWords>
+struct WideItem {
+    explicit WideItem(std::uint64_t number = 0) {
         for (std::size_t i = 0; i < words.size(); ++i)
             words[i] = number * 0x9E3779B97F4A7C15ull + i;
     }
-    [[nodiscard]] bool is(std::uint64_t number) const { return words == Item(number).words; }
-    std::array<std::uint64_t, 12> words;
+    [[nodiscard]] bool is(std::uint64_t number) const { return words == WideItem(number).words; }
+    std::array<std::uint64_t, kWords> words;
 };
+using Item = WideItem<12>;
+using LineItem = WideItem<16>;  // whole lines: large batches of them go past the cache
+static_assert(!detail::kStreamable<Item>);
+#if defined(__x86_64__)
+static_assert(detail::kStreamable<LineItem>);
+#endif
 
 // A reader that sleeps whenever the ring is empty; counts what is wrong.
-std::uint64_t read_all(RingConsumer<Item>& rx, Waker& waker, std::uint64_t& wrong) {
+template <class T>
+std::uint64_t read_all(RingConsumer<T>& rx, Waker& waker, std::uint64_t& wrong) {
     std::uint64_t next = 0;
     while (rx.state() != RingState::closed) {
-        const auto check = [&](Item&& item) { wrong += item.is(next++) ? 0 : 1; };
+        const auto check = [&](T&& item) { wrong += item.is(next++) ? 0 : 1; };
         // Different budgets, so that runs end at different places.
         if (rx.drain(check, next % 7 + 1) == 0) waker.wait([&] { return rx.ready(); });
     }
@@ -60,15 +68,15 @@ TEST_CASE("gpu/ring: two threads see every item once, whole and in order") {
     }
 }
 
-TEST_CASE("gpu/ring: batches of all sizes arrive whole and in order") {
+TEST_CASE_TEMPLATE("gpu/ring: batches of all sizes arrive whole and in order", T, Item, LineItem) {
     const auto waker = std::make_shared<Waker>();
-    auto [tx, rx] = make_ring<Item>(64, waker);
+    auto [tx, rx] = make_ring<T>(64, waker);
     std::uint64_t wrong = 0;
     std::uint64_t read = 0;
     std::thread reader([&, &rx = rx] { read = read_all(rx, *waker, wrong); });
     std::uint64_t sent = 0;
     while (sent < kItemCount) {
-        std::vector<Item> batch;
+        std::vector<T> batch;
         for (std::uint64_t i = 0; i < sent % 90 + 1; ++i)
             batch.emplace_back(sent + i);
         for (std::size_t done = 0; done < batch.size();) {

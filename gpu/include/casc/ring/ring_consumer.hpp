@@ -36,7 +36,7 @@ public:
     // Takes the oldest item. False (nullopt) when there is none; state() says whether one can still
     // come.
     [[nodiscard]] bool try_pop(T& item) noexcept(std::is_nothrow_move_assignable_v<T>) {
-        if (available(1) == 0) return relax(), false;
+        if (available(1) == 0) return false;
         T* const slot = front();
         item = std::move(*slot);
         std::destroy_at(slot);
@@ -44,7 +44,7 @@ public:
         return true;
     }
     [[nodiscard]] std::optional<T> try_pop() noexcept {
-        if (available(1) == 0) return relax(), std::nullopt;
+        if (available(1) == 0) return std::nullopt;
         T* const slot = front();
         std::optional<T> item(std::move(*slot));
         std::destroy_at(slot);
@@ -134,14 +134,30 @@ private:
         auto& side = core_->consumer;
         const std::uint64_t head = next_slot();
         if (side.tail_seen - head >= wanted) return side.tail_seen - head;
-        if (!side.producer_left) refresh(head);
+        if (!side.producer_left) look(head);
         return side.tail_seen - head;
     }
 
-    // Who takes items one by one polls one ring. A breath between two looks leaves the producer its
-    // line for long enough to put more than one item there: 1.2 times the items per second, and
-    // shorter round trips. drain() does not pause: its caller may have other rings to look at.
-    static void relax() noexcept {
+    // A reader that has caught up with a stream of items would take the producer's line from it
+    // after every one or two. It leaves it there for a moment, so that the next look shows many;
+    // whose items come one at a time, as in a dialogue, finds nothing at its first look after one
+    // and never waits.
+    void look(std::uint64_t head) noexcept {
+        auto& side = core_->consumer;
+        const std::uint64_t known = side.tail_seen;
+        if (side.flowing && known == head)
+            for (int i = 0; i < kBreaths; ++i)
+                breathe();
+        refresh(head);
+        const bool found = side.tail_seen != known;
+        if (!found) breathe();
+        side.flowing = found && side.found;
+        side.found = found;
+    }
+
+    static constexpr int kBreaths = 16;  // 120 ns on the machine of docs/performance.md
+
+    static void breathe() noexcept {
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #elif defined(__aarch64__)

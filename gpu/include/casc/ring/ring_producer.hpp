@@ -2,6 +2,7 @@
 // casc/ring/ring_producer.hpp: the end of a ring that writes.
 
 #include <casc/ring/detail/ring_core.hpp>
+#include <casc/ring/detail/streaming.hpp>
 #include <casc/ring/ring_state.hpp>
 
 #include <algorithm>
@@ -133,6 +134,13 @@ private:
 
     void move_in(std::span<T> items, std::uint64_t tail) noexcept {
         const auto& window = core_->producer.window;
+        if constexpr (detail::kStreamable<T>) {
+            if (items.size_bytes() >= detail::kStreamBytesMin) {
+                for (std::size_t i = 0; i < items.size(); ++i)
+                    detail::stream(window.slot(tail + i), &items[i], sizeof(T));
+                return detail::streamed();
+            }
+        }
         for (std::size_t i = 0; i < items.size(); ++i) {
             std::construct_at(window.slot(tail + i), std::move(items[i]));
         }

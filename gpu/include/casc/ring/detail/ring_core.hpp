@@ -67,7 +67,7 @@ public:
                    0,
                    0,
                    false},
-          consumer{{slots_.first(), producer.window.mask}, 0, 0, false} {}
+          consumer{{slots_.first(), producer.window.mask}, 0, 0, false, false, false} {}
 
     ~RingCore() {
         const std::uint64_t end = position_of(published_tail.load(std::memory_order_acquire));
@@ -116,6 +116,8 @@ public:
         std::uint64_t head;       // the next slot to empty
         std::uint64_t tail_seen;  // the newest published_tail that this side has read
         bool producer_left;       // ... and whether its top bit was set
+        bool found;               // the newest look at published_tail showed new items
+        bool flowing;             // ... and the one before it, too
     } consumer;
 };
 
