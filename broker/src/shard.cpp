@@ -151,9 +151,11 @@ bool Shard::turn() {
             core_.watch.visible(advanced.log, core_.visibility.visible_end(*topic, advanced.log));
     for (storage::ReadAnswer& answer : answers_)
         core_.cold_reads.answer(answer);
-    core_.waits.release(held ? store_->filling() : durable);
+    // Events before acknowledgements: each is a system call and wakes somebody, and who gets the
+    // event is being waited for by more than one.
     const bool delivered = delivery_.run();
     const bool fetched = fetches_.run();
+    core_.waits.release(held ? store_->filling() : durable);
     if (!held) store_->submit();  // what the answers added (commits, for instance)
     const bool sent = !with_output_.empty();
     flush_sessions();
