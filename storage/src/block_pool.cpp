@@ -5,8 +5,6 @@
 #include <casc/types/units.hpp>
 
 #include <algorithm>
-#include <cstdlib>
-#include <new>
 #include <utility>
 
 namespace casc::storage {
@@ -15,16 +13,6 @@ namespace {
 
 // Smaller blocks are no more than a few pieces for a device anyway.
 constexpr std::size_t kHugeBlockBytes = 512_KiB;
-
-// Every page is written once here and never again for the first time while an entry is waiting: on
-// hosts that take free pages back a first touch costs about 10 us per 4 KiB.
-std::shared_ptr<std::byte> make_memory(std::size_t bytes) {
-    auto* const data = static_cast<std::byte*>(std::aligned_alloc(kBlockAlignment, bytes));
-    if (data == nullptr) throw std::bad_alloc();
-    for (std::size_t page = 0; page < bytes; page += kBlockAlignment)
-        data[page] = std::byte{0};
-    return {data, [](std::byte* memory) { std::free(memory); }};
-}
 
 }  // namespace
 
@@ -63,7 +51,7 @@ Block* BlockPool::make_block(std::size_t bytes) {
     const bool is_huge = capacity >= kHugeBlockBytes &&
                          (kHugePageBytes % capacity == 0 ||
                           align_up(capacity, kHugePageBytes) - capacity <= capacity / 8);
-    const auto memory = is_huge ? make_huge_memory(capacity) : make_memory(capacity);
+    const auto memory = is_huge ? make_huge_memory(capacity) : make_page_memory(capacity);
     const auto block_at = [&](std::size_t offset) {
         auto* const block = new Block;
         block->pool = this;

@@ -13,9 +13,12 @@ namespace casc::storage {
 
 inline constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 
-// Aligned to kHugePageBytes and a multiple of it long, in huge pages where the system has any,
-// every page touched: on hosts that take free memory back a first touch is dear. Throws
-// std::bad_alloc. Thread: any.
+// Aligned to kHugePageBytes and a multiple of it long, in huge pages where the system has any.
+// Every page is touched here and not first when somebody waits: on hosts that take free memory back
+// that costs about 10 us per 4 KiB. Throws std::bad_alloc. Thread: any.
 [[nodiscard]] std::shared_ptr<std::byte> make_huge_memory(std::size_t bytes_min);
+
+// The same in ordinary pages: aligned to kBlockAlignment and a multiple of it long.
+[[nodiscard]] std::shared_ptr<std::byte> make_page_memory(std::size_t bytes_min);
 
 }  // namespace casc::storage

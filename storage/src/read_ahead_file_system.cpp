@@ -78,11 +78,11 @@ ByteRange to_ask_for(Runs::Run& run, std::uint64_t begin, std::uint64_t run_byte
 // What the files of a file system share.
 struct Shared {
     Shared(std::shared_ptr<rocksdb::FileSystem> target_system, FirstReads how)
-        : target(std::move(target_system)), first_reads(how) {}
+        : target(std::move(target_system)),
+          pieces(how == FirstReads::direct ? std::make_unique<PieceCache>() : nullptr) {}
 
     const std::shared_ptr<rocksdb::FileSystem> target;
-    const FirstReads first_reads;
-    PieceCache pieces;
+    const std::unique_ptr<PieceCache> pieces;  // null: everything goes through the page cache
 
     // Null when it cannot be opened like that.
     [[nodiscard]] DirectFileRef open_direct(const std::string& path) const {
@@ -104,16 +104,16 @@ public:
           path_(std::move(path)),
           shared_(std::move(shared)) {}
     ~ReadAheadFile() override {
-        if (const auto direct = direct_.lock()) shared_->pieces.forget(*direct);
+        if (const auto direct = direct_.lock()) shared_->pieces->forget(*direct);
     }
 
     IOStatus Read(uint64_t offset, size_t bytes, const IOOptions& options, rocksdb::Slice* result,
                   char* scratch, IODebugContext* debug) const override {
         const Plan plan = plan_for(offset, offset + bytes);
         if (plan.direct) {
-            for (const std::uint64_t piece : plan.expected)
-                shared_->pieces.expect(plan.direct, piece);
-            if (const auto read = shared_->pieces.read(plan.direct, offset, bytes, scratch)) {
+            for (std::size_t i = 0; i < plan.expected_count; ++i)
+                shared_->pieces->expect(plan.direct, plan.expected[i]);
+            if (const auto read = shared_->pieces->read(plan.direct, offset, bytes, scratch)) {
                 *result = {scratch, *read};
                 return IOStatus::OK();
             }
@@ -129,8 +129,9 @@ public:
 
 private:
     struct Plan {
-        DirectFileRef direct;  // null: through the page cache
-        std::vector<std::uint64_t> expected;
+        DirectFileRef direct;                                 // null: through the page cache
+        std::array<std::uint64_t, kPiecesAheadMax> expected;  // pieces to come
+        std::size_t expected_count = 0;
         ByteRange asked;
     };
 
@@ -139,7 +140,7 @@ private:
         Runs::Run* const run = runs_.next(begin, end);
         Plan plan;
         if (run == nullptr) return plan;
-        const bool can_be_direct = shared_->first_reads == FirstReads::direct;
+        const bool can_be_direct = shared_->pieces != nullptr;
         if (can_be_direct && run->bytes > kDirectAfterBytes) plan_direct(plan, begin, *run);
         if (plan.direct) {
             run->asked_until = end;
@@ -158,14 +159,14 @@ private:
             std::min(kPiecesAheadMax, run.bytes * kAheadFactor / PieceCache::kPieceBytes);
         DirectFileRef direct = direct_.lock();
         // Read before and gone since: this time the page cache takes it up.
-        if (was_read(first) && !(direct && shared_->pieces.holds(*direct, first))) return;
+        if (was_read(first) && !(direct && shared_->pieces->holds(*direct, first))) return;
         if (!direct) direct_ = direct = shared_->open_direct(path_);
         if (!direct) return;
         if (read_.size() <= last) read_.resize(last + 1);
         std::fill(read_.begin() + static_cast<std::ptrdiff_t>(first),
                   read_.begin() + static_cast<std::ptrdiff_t>(last) + 1, true);
         for (std::uint64_t piece = last + 1; piece <= last + ahead; ++piece) {
-            if (!was_read(piece)) plan.expected.push_back(piece);
+            if (!was_read(piece)) plan.expected[plan.expected_count++] = piece;
         }
         plan.direct = std::move(direct);
     }

@@ -326,3 +326,83 @@ TEST_CASE(
     REQUIRE(all.size() == 1);
     CHECK(all[0].error == ErrorCode::unknown_topic);
 }
+
+namespace {
+
+// A topic of many partitions none of whose events is in memory.
+struct ColdFixture : SubscriptionFixture {
+    static constexpr std::uint32_t kPartitions = 40;
+
+    explicit ColdFixture(std::initializer_list<Lane> lanes) {
+        TopicSettings settings;
+        settings.partitions = kPartitions;
+        settings.event_bytes_max = 1_MiB;
+        const auto created = core.topics.create("many", settings, EpochNanos(1), 10);
+        REQUIRE(created);
+        for (std::uint32_t partition = 0; partition < kPartitions; ++partition)
+            for (const Lane lane : lanes) {
+                const LogId one{created->topic->id, PartitionId(partition), lane};
+                at.append(one, batch_of(1, lane));
+                logs.push_back(one);
+            }
+        at.settle();
+        at.restart();
+        after = std::make_unique<Core>(io, config, *at.store);
+        after->topics.load();
+        many = after->topics.find("many");
+        REQUIRE(many != nullptr);
+    }
+    ~ColdFixture() { subscription.reset(); }
+    void subscribe_to_all(DeliveryOrder order) {
+        subscription = std::make_unique<Subscription>(*after, *session, scheduler, 7, order, 1_MiB);
+        for (const LogId one : logs)
+            subscription->add_source(*many, one, Offset(0));
+    }
+    // Until the disk has answered everything that it was asked.
+    void run_until_answered() {
+        std::uint64_t answered = 0;
+        subscription->run();
+        while (answered < at.store->stats().cold_reads - before) {
+            std::vector<storage::Advanced> advanced;
+            at.store->submit();
+            at.store->poll(advanced, at.answers);
+            for (auto& answer : std::exchange(at.answers, {})) {
+                ++answered;
+                after->cold_reads.answer(answer);
+            }
+            subscription->run();
+            session->flush();
+        }
+        before += answered;
+    }
+
+    std::unique_ptr<Core> after;  // of the store as it is after its restart
+    const Topic* many = nullptr;
+    std::vector<LogId> logs;
+    std::uint64_t before = 0;  // reads that were asked for and answered
+};
+
+}  // namespace
+
+TEST_CASE("broker/subscription: many cold logs are not all read into memory at once") {
+    ColdFixture f{Lane::normal};
+    f.subscribe_to_all(DeliveryOrder::priority);
+    f.subscription->grant(kPlenty, 1);
+    f.run_until_answered();
+    CHECK(f.before <= 9);  // eight that are held, and the one whose event was sent
+    CHECK(f.delivered().size() == 1);
+    f.subscription->grant(kPlenty, kPlenty);
+    f.run_until_answered();
+    CHECK(f.delivered().size() == ColdFixture::kPartitions - 1);
+    CHECK(f.before == ColdFixture::kPartitions);
+}
+
+TEST_CASE(
+    "broker/subscription: lanes that wait for one another in order of arrival do not wait for ever "
+    "for the disk") {
+    ColdFixture f{Lane::normal, Lane::critical};
+    f.subscribe_to_all(DeliveryOrder::arrival);
+    f.subscription->grant(kPlenty, kPlenty);
+    f.run_until_answered();
+    CHECK(f.delivered().size() == 2 * ColdFixture::kPartitions);
+}
