@@ -3,14 +3,11 @@
 #include "stored_batch.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace casc::broker {
 namespace {
 
 constexpr std::uint64_t kNoBound = ~std::uint64_t{0};
-// Enough to keep the reader thread busy while answers are sent.
-constexpr std::size_t kDiskReadsMax = 8;
 
 }  // namespace
 
@@ -44,7 +41,6 @@ void Subscription::add_source(const Topic& topic, LogId log, Offset from) {
     source.next = from;
     source.visible_end = core_.visibility.visible_end(topic, log);
     source.fetched.clear();
-    end_disk_read(source);
     ++source.reading_token;
     source.state = State::idle;
     look_again(source);
@@ -54,7 +50,6 @@ void Subscription::remove_source(LogId log) {
     const auto found = sources_.find(log);
     if (found == sources_.end()) return;
     unready(*found->second);
-    end_disk_read(*found->second);
     core_.watch.remove(log, *this);
     sources_.erase(found);
 }
@@ -73,7 +68,6 @@ bool Subscription::may_send() const noexcept {
 
 void Subscription::run() {
     while (may_send()) {
-        start_disk_reads();
         Source* source = pick();
         if (source == nullptr) return;
         std::uint64_t arrival_bound = kNoBound;
@@ -118,7 +112,6 @@ Subscription::Source* Subscription::earliest_sibling(const LogId picked,
             // fill() may have ended the source; whether it waits for the disk is asked of what is
             // there now.
             if (!is_reading(picked, lane)) continue;
-            hurry_disk_read(picked, lane);
             // Nobody of this partition may overtake it. The others become ready again with its
             // answer.
             hold_back(picked);
@@ -139,23 +132,6 @@ Subscription::Source* Subscription::earliest_sibling(const LogId picked,
 bool Subscription::is_reading(LogId of_partition, Lane lane) const {
     const auto found = sources_.find(LogId(of_partition.topic(), of_partition.partition(), lane));
     return found != sources_.end() && found->second->state == State::reading;
-}
-
-// A lane that holds an answer waits for this one: were all answers held by such, nobody's turn
-// would come any more.
-void Subscription::hurry_disk_read(LogId of_partition, Lane lane) {
-    const auto source_of = [&](Lane one) {
-        const auto found =
-            sources_.find(LogId(of_partition.topic(), of_partition.partition(), one));
-        return found == sources_.end() ? nullptr : found->second.get();
-    };
-    Source* const waiting = source_of(lane);
-    if (waiting->holds_disk_read) return;
-    const bool awaited = std::ranges::any_of(kLanes, [&](Lane one) {
-        const Source* const sibling = source_of(one);
-        return sibling != nullptr && sibling->holds_disk_read;
-    });
-    if (awaited) start_disk_read(*waiting);
 }
 
 void Subscription::hold_back(LogId partition) {
@@ -183,7 +159,7 @@ bool Subscription::fill(Source& source) {
     sending_.clear();
     if (!core_.store.read_tail(source.log, source.next, source.visible_end, deliver_bytes_max_,
                                sending_)) {
-        read_from_disk(source);
+        start_cold_read(source);
         return false;
     }
     source.fetched.insert(source.fetched.end(), sending_.begin(), sending_.end());
@@ -191,36 +167,10 @@ bool Subscription::fill(Source& source) {
     return !source.fetched.empty();
 }
 
-void Subscription::read_from_disk(Source& source) {
+void Subscription::start_cold_read(Source& source) {
     unready(source);
     source.state = State::reading;
-    ++source.reading_token;
-    if (disk_reads_ < kDiskReadsMax && to_read_.empty()) return start_disk_read(source);
-    to_read_.emplace_back(source.log, source.reading_token);
-}
-
-void Subscription::start_disk_reads() {
-    while (disk_reads_ < kDiskReadsMax && !to_read_.empty()) {
-        const auto [log, token] = to_read_.front();
-        to_read_.pop_front();
-        const auto found = sources_.find(log);
-        // It may have been taken out, moved, or hurried.
-        if (found != sources_.end() && found->second->reading_token == token &&
-            !found->second->holds_disk_read)
-            start_disk_read(*found->second);
-    }
-}
-
-void Subscription::end_disk_read(Source& source) {
-    if (!std::exchange(source.holds_disk_read, false)) return;
-    --disk_reads_;
-    if (!to_read_.empty()) scheduler_.schedule(*this);
-}
-
-void Subscription::start_disk_read(Source& source) {
-    source.holds_disk_read = true;
-    ++disk_reads_;
-    const std::uint64_t token = source.reading_token;
+    const std::uint64_t token = ++source.reading_token;
     core_.cold_reads.post(
         source.log, source.next, source.visible_end, deliver_bytes_max_,
         [weak = std::weak_ptr(self_), log = source.log, token,
@@ -237,7 +187,6 @@ void Subscription::start_disk_read(Source& source) {
             // will report).
             if (batches->empty()) reading.next = until;
             reading.fetched.insert(reading.fetched.end(), batches->begin(), batches->end());
-            if (reading.fetched.empty()) self.end_disk_read(reading);
             // Siblings that were held back for this answer are looked at again.
             for (const Lane lane : kLanes) {
                 const auto sibling = self.sources_.find(LogId(log.topic(), log.partition(), lane));
@@ -264,7 +213,6 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
         sending_.push_back(batch);
         source.fetched.pop_front();
     }
-    if (source.fetched.empty()) end_disk_read(source);
     credit_bytes_ -= static_cast<std::int64_t>(bytes);
     credit_events_ -= events;
     const auto body = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
@@ -332,7 +280,6 @@ void Subscription::on_removed(LogId log) {
     if (found == sources_.end()) return;
     Source& source = *found->second;
     source.fetched.clear();
-    end_disk_read(source);
     source.visible_end = Offset(0);
     source.next = Offset(~std::uint64_t{0});  // out of every range
     ++source.reading_token;                   // what the disk may still answer is of no interest

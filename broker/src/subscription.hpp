@@ -2,9 +2,8 @@
 // One subscription of one connection: which logs it reads, how far it is, and how much it may be
 // sent.
 //
-// A source is idle (nothing to read), ready, or reading (waiting for the disk, or for its turn to
-// be read from it). ready sources are served by lane or by arrival; see pick(). Batches leave as
-// they are stored.
+// A source is idle (nothing to read), ready, or reading (waiting for the disk). ready sources are
+// served by lane or by arrival; see pick(). Batches leave as they are stored.
 
 #include "core.hpp"
 
@@ -64,7 +63,6 @@ private:
         std::uint64_t reading_token =
             0;  // tells the answer to a read that was given up from the current one
         std::deque<storage::BatchRef> fetched;  // read, not sent
-        bool holds_disk_read = false;           // one of disk_reads_
     };
 
     [[nodiscard]] bool may_send() const noexcept;
@@ -75,15 +73,10 @@ private:
     [[nodiscard]] Source* earliest_sibling(LogId picked, std::uint64_t& arrival_bound);
     [[nodiscard]] bool is_reading(LogId of_partition, Lane lane) const;
     void hold_back(LogId partition);
-    void hurry_disk_read(LogId of_partition, Lane lane);
     // Puts something into source.fetched. False: nothing there now (idle, reading, or dropped with
     // an error).
     [[nodiscard]] bool fill(Source& source);
-    // Reads it from the disk, at once or when fewer others are.
-    void read_from_disk(Source& source);
-    void start_disk_reads();
-    void start_disk_read(Source& source);
-    void end_disk_read(Source& source);
+    void start_cold_read(Source& source);
     void deliver(Source& source, std::uint64_t arrival_bound);
     void look_again(Source& source);  // ready when it is idle and has something to say
     void set_ready(Source& source);
@@ -102,10 +95,6 @@ private:
     std::map<LogId, std::unique_ptr<Source>> sources_;
     std::array<std::deque<Source*>, kLaneCount> ready_;  // round-robin inside a lane
     std::array<std::uint32_t, kLaneCount> passed_over_{};
-    // Sources that are read from the disk, or whose answer waits to be sent: as many answers lie in
-    // memory at most, however many cold logs there are.
-    std::size_t disk_reads_ = 0;
-    std::deque<std::pair<LogId, std::uint64_t>> to_read_;  // with their reading_token
     std::vector<storage::BatchRef> sending_;
     std::shared_ptr<Subscription*> self_;  // lets a late disk answer find out that this is gone
 };
