@@ -4,14 +4,13 @@
 // A line that the writer's core keeps must be asked back from it by the reader's core, and asked
 // back again, one lap later, by the writer's: two journeys between caches, each as long as the two
 // cores are far apart. A streaming store leaves the line in neither cache, so the reader gets it
-// from memory, where its prefetching works. For batches of 64 lines that is 1.3 times the items per
-// second when the cores share a cache and 3.5 times when they do not (docs/performance.md). A few
+// from memory, where its prefetching works. For batches of 64 lines that is 1.4 times the items per
+// second when the cores share a cache and 5 times when they do not (docs/performance.md). A few
 // lines are better off in the cache: the fence below waits until memory has them all.
 
 #include <casc/types/units.hpp>
 
 #include <cstddef>
-#include <cstring>
 #include <type_traits>
 
 #if defined(__x86_64__)
