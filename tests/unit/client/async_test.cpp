@@ -73,7 +73,7 @@ TEST_CASE_FIXTURE(ClientFixture, "client/async: a coroutine sends, flushes and p
 
 TEST_CASE_FIXTURE(ClientFixture, "client/async: a send waits for room without a thread") {
     std::atomic<bool> closed{true};
-    broker.on_request([&](const auto& r) {
+    const auto hooks = broker.on_request([&](const auto& r) {
         return r.api == wire::Api::init_producer && closed
                    ? Verdict{Verdict::refuse, ErrorCode::overloaded}
                    : Verdict{};

@@ -62,9 +62,24 @@ TEST_CASE("client: a Unix socket is an endpoint") {
     ::unlink(path.c_str());
 }
 
+// A hook that outlived its case wrote into the stack of whatever ran next.
+TEST_CASE("client/fixture: a hook of the fake broker ends with its scope") {
+    FakeBroker broker;
+    auto client = Client::connect(options_for(broker));
+    std::atomic<int> asked{0};
+    {
+        const auto hooks = broker.on_request([&](const auto&) { return ++asked, Verdict{}; },
+                                             [&](const auto&) { return ++asked, Verdict{}; });
+        CHECK((*client)->call(fb::ListTopicsT{}));
+        CHECK(asked == 2);
+    }
+    CHECK((*client)->call(fb::ListTopicsT{}));
+    CHECK(asked == 2);
+}
+
 TEST_CASE("client: a request that is not answered fails at its deadline") {
     FakeBroker broker;
-    broker.on_request(
+    const auto hooks = broker.on_request(
         [](const auto& r) { return only(wire::Api::list_topics, r, {Verdict::silent}); });
     auto client = Client::connect(options_for(broker));
     const auto answer = (*client)->call(fb::ListTopicsT{}, milliseconds(20));
@@ -75,7 +90,7 @@ TEST_CASE("client: a request that is not answered fails at its deadline") {
 TEST_CASE("client: a request whose connection breaks fails, the next one finds a new connection") {
     FakeBroker broker;
     std::atomic<int> cuts{1};
-    broker.on_request([&](const auto& r) {
+    const auto hooks = broker.on_request([&](const auto& r) {
         return r.api == wire::Api::list_topics && cuts-- > 0 ? Verdict{Verdict::cut} : Verdict{};
     });
     auto client = Client::connect(options_for(broker));
@@ -100,7 +115,7 @@ TEST_CASE("client: connect fails when nobody listens, and says where") {
 
 TEST_CASE("client: connect ends at its timeout when the broker says nothing") {
     FakeBroker broker;
-    broker.on_request([](const auto&) { return Verdict{Verdict::silent}; });
+    const auto hooks = broker.on_request([](const auto&) { return Verdict{Verdict::silent}; });
     ClientOptions options = options_for(broker);
     options.connect_timeout = milliseconds(30);
     const auto client = Client::connect(options);
@@ -110,7 +125,7 @@ TEST_CASE("client: connect ends at its timeout when the broker says nothing") {
 
 TEST_CASE("client: a broker that refuses the hello is reported with its own words") {
     FakeBroker broker;
-    broker.on_request([](const auto&) {
+    const auto hooks = broker.on_request([](const auto&) {
         return Verdict{Verdict::refuse, ErrorCode::too_many_connections};
     });
     const auto client = Client::connect(options_for(broker));
@@ -156,7 +171,7 @@ TEST_CASE("client: a broker that falls silent is left") {
     broker.heartbeat_ms = 10;
     broker.idle_timeout_ms = 40;
     std::atomic<bool> silent{true};
-    broker.on_request([&](const auto& r) {
+    const auto hooks = broker.on_request([&](const auto& r) {
         return r.api == wire::Api::ping && silent ? Verdict{Verdict::silent} : Verdict{};
     });
     auto client = Client::connect(options_for(broker));
@@ -176,7 +191,7 @@ TEST_CASE("client: an idle client keeps pinging") {
 
 TEST_CASE("client: closing fails what waits, and later requests") {
     FakeBroker broker;
-    broker.on_request(
+    const auto hooks = broker.on_request(
         [](const auto& r) { return only(wire::Api::list_topics, r, {Verdict::silent}); });
     auto client = Client::connect(options_for(broker));
     std::promise<ErrorCode> waiting;

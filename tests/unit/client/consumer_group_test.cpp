@@ -238,7 +238,7 @@ TEST_CASE_FIXTURE(GroupFixture, "client/group: without a committed position Rese
 
 TEST_CASE_FIXTURE(GroupFixture,
                   "client/group: a group that refuses the member is an error of poll") {
-    broker.on_request([](const auto& r) {
+    const auto hooks = broker.on_request([](const auto& r) {
         return r.api == wire::Api::join_group
                    ? Verdict{Verdict::refuse, ErrorCode::permission_denied}
                    : Verdict{};
@@ -262,12 +262,14 @@ TEST_CASE_FIXTURE(GroupFixture,
         return !calls.empty() &&
                reading.position("orders", PartitionId(0), Lane::normal).value() == Offset(1);
     });
-    broker.on_request([](const auto& r) {
-        return r.api == wire::Api::commit ? Verdict{Verdict::refuse, ErrorCode::stale_group_epoch}
-                                          : Verdict{};
-    });
-    CHECK(reading.commit().error().code == ErrorCode::stale_group_epoch);
-    broker.on_request(nullptr);
+    {
+        const auto hooks = broker.on_request([](const auto& r) {
+            return r.api == wire::Api::commit
+                       ? Verdict{Verdict::refuse, ErrorCode::stale_group_epoch}
+                       : Verdict{};
+        });
+        CHECK(reading.commit().error().code == ErrorCode::stale_group_epoch);
+    }
     CHECK(reading.commit());
     CHECK(broker.committed().at(log(0).value()) == 1);
 }

@@ -102,19 +102,17 @@ void FakeBroker::accept_loop() {
 void FakeBroker::serve(Connection& connection) {
     std::vector<std::byte> received;
     std::vector<std::byte> chunk(1 << 20);
-    for (;;) {
+    bool open = true;
+    while (open) {
         const ssize_t bytes = ::recv(connection.fd, chunk.data(), chunk.size(), 0);
         if (bytes <= 0) break;
         received.insert(received.end(), chunk.begin(), chunk.begin() + bytes);
-        for (;;) {
+        while (open) {
             const auto header = wire::peek_frame(received, wire::kFrameBytesMax);
             if (!header || !*header || (*header)->frame_bytes > received.size()) break;
             const auto frame = wire::open_frame(std::span(received).first((*header)->frame_bytes));
             CASC_ASSERT(frame.has_value());
-            if (!handle(connection, *frame)) {
-                ::shutdown(connection.fd, SHUT_RDWR);
-                break;
-            }
+            open = handle(connection, *frame);
             received.erase(received.begin(), received.begin() + (*header)->frame_bytes);
         }
     }
@@ -431,10 +429,18 @@ std::uint32_t FakeBroker::add_topic(const std::string& name, std::uint32_t parti
     return id;
 }
 
-void FakeBroker::on_request(Hook before, Hook after) {
+FakeBroker::HookScope FakeBroker::on_request(Hook before, Hook after) {
     const std::lock_guard lock(mutex_);
+    CASC_ASSERT(!before_ && !after_);
     before_ = std::move(before);
     after_ = std::move(after);
+    return HookScope(*this);
+}
+
+FakeBroker::HookScope::~HookScope() {
+    const std::lock_guard lock(broker_.mutex_);
+    broker_.before_ = nullptr;
+    broker_.after_ = nullptr;
 }
 
 bool FakeBroker::wait_until(const std::function<bool()>& condition) {

@@ -46,6 +46,19 @@ public:
         unsigned connection;
     };
     using Hook = std::function<Verdict(const Request&)>;
+    // Takes the hooks away at its end; afterwards none of them runs. Requests of a connection that
+    // was cut can still arrive when the client has had every answer, so a case cannot know by
+    // itself when that is.
+    class HookScope {
+    public:
+        explicit HookScope(FakeBroker& broker) : broker_(broker) {}
+        HookScope(const HookScope&) = delete;
+        HookScope& operator=(const HookScope&) = delete;
+        ~HookScope();
+
+    private:
+        FakeBroker& broker_;
+    };
 
     // `endpoint`: empty for a free loopback port, or unix:///path.
     explicit FakeBroker(std::string endpoint = {});
@@ -53,8 +66,10 @@ public:
 
     [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
     std::uint32_t add_topic(const std::string& name, std::uint32_t partitions);
-    // Asked before and after a request is carried out. An answer is sent only when both say go.
-    void on_request(Hook before, Hook after = nullptr);
+    // Asked before and after a request is carried out, for as long as the answer of this function
+    // lives: what a case lends to its hooks must be declared before it. A reply is sent only when
+    // both say go.
+    [[nodiscard]] HookScope on_request(Hook before, Hook after = nullptr);
     // Closes every connection; new ones are welcome.
     void cut_all();
     // Closes the listener and all connections.

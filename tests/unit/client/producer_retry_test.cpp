@@ -34,10 +34,7 @@ TEST_CASE_FIXTURE(ClientFixture,
                 return is_produce(request) && ++seen == cut_at ? Verdict{Verdict::cut} : Verdict{};
             };
             // Before it is carried out, or after it, so that only the answer is lost.
-            if (stored)
-                broker.on_request(nullptr, cut);
-            else
-                broker.on_request(cut);
+            const auto hooks = stored ? broker.on_request(nullptr, cut) : broker.on_request(cut);
             for (const auto& n : numbers(kEvents))
                 REQUIRE(sending.send(event_for(n)));
             REQUIRE(sending.flush());
@@ -55,7 +52,7 @@ TEST_CASE_FIXTURE(ClientFixture,
 TEST_CASE_FIXTURE(ClientFixture,
                   "client/retry: an answer that was lost comes back as a duplicate") {
     std::atomic<int> cuts{1};
-    broker.on_request(nullptr, [&](const auto& r) {
+    const auto hooks = broker.on_request(nullptr, [&](const auto& r) {
         return is_produce(r) && cuts-- > 0 ? Verdict{Verdict::cut} : Verdict{};
     });
     auto sending = producer();
@@ -71,7 +68,7 @@ TEST_CASE_FIXTURE(
     "client/retry: a refusal that may pass is repeated with all that follows, in order") {
     std::atomic<int> left{7};
     int seen = 0;
-    broker.on_request([&](const auto& r) {
+    const auto hooks = broker.on_request([&](const auto& r) {
         return is_produce(r) && ++seen % 5 == 2 && left-- > 0
                    ? Verdict{Verdict::refuse, ErrorCode::overloaded}
                    : Verdict{};
@@ -87,7 +84,7 @@ TEST_CASE_FIXTURE(
 TEST_CASE_FIXTURE(
     ClientFixture,
     "client/retry: a batch that is refused for good fails alone, those behind it go on") {
-    broker.on_request([&](const auto& r) {
+    const auto hooks = broker.on_request([&](const auto& r) {
         if (!is_produce(r)) return Verdict{};
         const auto batch = wire::BatchView::parse(r.attachments);
         const auto payload = batch->payload(0, batch->stored_payloads());
@@ -116,7 +113,7 @@ TEST_CASE_FIXTURE(
         REQUIRE(sending.send(event_for(n)));
     REQUIRE(sending.flush());
     std::atomic<bool> forgotten{true};
-    broker.on_request([&](const auto& r) {
+    const auto hooks = broker.on_request([&](const auto& r) {
         if (r.api == wire::Api::init_producer) forgotten = false;
         return is_produce(r) && forgotten ? Verdict{Verdict::refuse, ErrorCode::unknown_producer}
                                           : Verdict{};
@@ -147,7 +144,7 @@ TEST_CASE_FIXTURE(
     ClientFixture,
     "client/retry: a batch is given up after its delivery timeout, later ones go on") {
     std::atomic<bool> silent{true};
-    broker.on_request([&](const auto& r) {
+    const auto hooks = broker.on_request([&](const auto& r) {
         return is_produce(r) && silent ? Verdict{Verdict::silent} : Verdict{};
     });
     ProducerOptions options = small_batches();
@@ -177,7 +174,7 @@ TEST_CASE_FIXTURE(ClientFixture,
 TEST_CASE_FIXTURE(ClientFixture, "client/retry: many partitions and lanes survive cuts together") {
     std::atomic<int> left{10};
     int seen = 0;
-    broker.on_request(nullptr, [&](const auto& r) {
+    const auto hooks = broker.on_request(nullptr, [&](const auto& r) {
         return is_produce(r) && ++seen % 37 == 0 && left-- > 0 ? Verdict{Verdict::cut} : Verdict{};
     });
     auto sending = producer(small_batches());

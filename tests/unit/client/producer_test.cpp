@@ -117,7 +117,7 @@ TEST_CASE_FIXTURE(
     ClientFixture,
     "client/producer: the bound refuses, and takes events again after acknowledgements") {
     std::atomic<bool> silent{true};
-    broker.on_request([&](const auto& r) {
+    const auto hooks = broker.on_request([&](const auto& r) {
         return r.api == wire::Api::init_producer && silent
                    ? Verdict{Verdict::refuse, ErrorCode::overloaded}
                    : Verdict{};
@@ -145,7 +145,7 @@ TEST_CASE_FIXTURE(
 TEST_CASE_FIXTURE(ClientFixture,
                   "client/producer: no more batches of a log are on the wire than allowed") {
     std::mutex mutex;
-    broker.on_request([](const auto& r) {
+    const auto hooks = broker.on_request([](const auto& r) {
         return r.api == wire::Api::produce ? Verdict{Verdict::silent} : Verdict{};
     });
     ProducerOptions options;
@@ -249,7 +249,7 @@ TEST_CASE_FIXTURE(ClientFixture,
 
 TEST_CASE_FIXTURE(ClientFixture,
                   "client/producer: closing with something left fails it as cancelled") {
-    broker.on_request([](const auto& r) {
+    const auto hooks = broker.on_request([](const auto& r) {
         return r.api == wire::Api::produce ? Verdict{Verdict::silent} : Verdict{};
     });
     auto sending = producer();
@@ -261,7 +261,7 @@ TEST_CASE_FIXTURE(ClientFixture,
 
 TEST_CASE_FIXTURE(ClientFixture,
                   "client/producer: closing the client first fails what waits and ends cleanly") {
-    broker.on_request([](const auto& r) {
+    const auto hooks = broker.on_request([](const auto& r) {
         return r.api == wire::Api::produce ? Verdict{Verdict::silent} : Verdict{};
     });
     auto sending = producer();
@@ -272,7 +272,7 @@ TEST_CASE_FIXTURE(ClientFixture,
 }
 
 TEST_CASE_FIXTURE(ClientFixture, "client/producer: a flush that cannot end says so") {
-    broker.on_request([](const auto& r) {
+    const auto hooks = broker.on_request([](const auto& r) {
         return r.api == wire::Api::produce ? Verdict{Verdict::silent} : Verdict{};
     });
     ProducerOptions options;
