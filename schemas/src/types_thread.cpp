@@ -1,8 +1,10 @@
 #include <casc/types/thread.hpp>
 
 #include <cstdint>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <thread>
 #include <unistd.h>
 
 namespace casc {
@@ -24,6 +26,13 @@ static_assert(sizeof(SchedulingAttributes) == 48, "the first published size of s
 
 constexpr std::uint64_t kPromptSliceNs = 100'000;  // the smallest there is
 constexpr int kBackgroundNice = 19;
+constexpr MonoNanos::distance kBetweenBreaths{30'000};
+
+// Of a thread, not of a process, in spite of its name; its nice value stays what it is.
+bool set_policy(int thread, int policy) noexcept {
+    const sched_param none{};
+    return ::sched_setscheduler(thread, policy, &none) == 0;
+}
 
 }  // namespace
 
@@ -36,9 +45,32 @@ void run_promptly() noexcept {
     static_cast<void>(::syscall(SYS_sched_setattr, 0, &attributes, 0));
 }
 
-void run_in_the_background() noexcept {
-    const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
-    static_cast<void>(::setpriority(PRIO_PROCESS, thread, kBackgroundNice));
+void BackgroundPriority::begin() {
+    if (::sched_getscheduler(0) != SCHED_OTHER) return;  // somebody has chosen another one
+    // Tried by a thread that may be lost to it.
+    bool comes_back = false;
+    std::thread([&] {
+        comes_back = set_policy(0, SCHED_IDLE) && set_policy(0, SCHED_OTHER);
+    }).join();
+    const auto thread = static_cast<int>(::syscall(SYS_gettid));
+    if (comes_back && set_policy(thread, SCHED_IDLE)) {
+        thread_.store(thread, std::memory_order_release);
+        return;
+    }
+    static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(thread), kBackgroundNice));
+}
+
+void BackgroundPriority::hurry(bool hurried) noexcept {
+    if (hurried == hurried_) return;
+    const int thread = thread_.load(std::memory_order_acquire);
+    if (thread == 0) return;
+    if (set_policy(thread, hurried ? SCHED_OTHER : SCHED_IDLE)) hurried_ = hurried;
+}
+
+void Breather::breathe() noexcept {
+    if (mono_now() - last_ < kBetweenBreaths) return;
+    static_cast<void>(::sched_yield());
+    last_ = mono_now();
 }
 
 }  // namespace casc

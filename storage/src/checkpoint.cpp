@@ -47,6 +47,7 @@ void Checkpointer::add_records(const Entry& entry) {
     RecordCursor cursor(entry.body());
     Record record;
     while (cursor.next(record)) {
+        breather_.breathe();
         switch (record.header.kind) {
             case RecordKind::batch: {
                 const std::size_t retention = record.header.table;
@@ -147,6 +148,7 @@ Result<std::optional<Checkpointer::LogRows>> Checkpointer::directory_rows(Retent
     }
     LogRows rows;
     for (const PendingBatch& batch : batches_[static_cast<std::size_t>(retention)]) {
+        breather_.breathe();
         const LogId log(batch.log);
         if (rows.empty() || rows.back().first != log) {
             auto [at, is_new] = cache.rows.try_emplace(batch.log);
@@ -187,6 +189,7 @@ Result<void> Checkpointer::write_sst(const std::string& path,
                        "writing an SST file");
     }
     for (const PendingBatch& batch : batches) {
+        breather_.breathe();
         const rocksdb::Slice value(reinterpret_cast<const char*>(batch.bytes.data()),
                                    batch.bytes.size());
         CASC_TRY_ROCKS(file.Put(BatchKey(batch.log, batch.base).slice(), value),

@@ -10,6 +10,8 @@
 #include "entry_builder.hpp"
 #include "slice_set.hpp"
 
+#include <casc/types/thread.hpp>
+
 #include <rocksdb/write_batch.h>
 
 #include <array>
@@ -94,6 +96,7 @@ private:
     JournalSequence applied_;
     AppliedByClass applied_by_class_;
     std::array<DirectoryCache, kRetentionClassCount> directories_;
+    Breather breather_;
     std::uint64_t files_made_ = 0;
     std::uint64_t sst_bytes_written_ = 0;
     std::uint64_t count_ = 0;

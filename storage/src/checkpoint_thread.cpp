@@ -4,7 +4,6 @@
 #include "retention.hpp"
 
 #include <casc/types/clock.hpp>
-#include <casc/types/thread.hpp>
 
 #include <pthread.h>
 #include <utility>
@@ -27,15 +26,15 @@ CheckpointThread::CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, Sli
       thread_([this] { run(); }) {}
 
 CheckpointThread::~CheckpointThread() {
+    priority_.hurry(true);
     orders_.producer.close();
     thread_.join();
 }
 
 void CheckpointThread::run() {
     pthread_setname_np(pthread_self(), "casc-checkpoint");
-    // It has tens of milliseconds of work at a time, and nobody waits for it: when it falls behind,
-    // producers are held back and it has the processor to itself.
-    run_in_the_background();
+    // It has tens of milliseconds of work at a time, and mostly nobody waits for it.
+    priority_.begin();
     auto& orders = orders_.consumer;
     while (orders.state() != ring::RingState::closed) {
         const std::size_t obeyed =

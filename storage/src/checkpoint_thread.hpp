@@ -6,6 +6,7 @@
 #include "store_pools.hpp"
 
 #include <casc/ring/ring.hpp>
+#include <casc/types/thread.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -33,7 +34,9 @@ struct CheckpointNews {
 
 // The only writer of RocksDB while the store runs.
 //
-// Thread:   constructed, send() and receive() by the shard; the rest runs on the thread it starts.
+// Thread:   constructed, try_send(), receive() and hurry() by the shard; the rest runs on the
+// thread
+//           it starts.
 // Lifetime: the references must outlive it. After a failure it answers every order with it.
 class CheckpointThread {
 public:
@@ -55,6 +58,8 @@ public:
     }
     [[nodiscard]] std::optional<CheckpointNews> receive() { return news_.consumer.try_pop(); }
     [[nodiscard]] bool ready() { return news_.consumer.ready(); }
+    // Somebody waits for its work, or nobody does any more.
+    void hurry(bool hurried) noexcept { priority_.hurry(hurried); }
 
     // Shared atomics, written by the thread, read by anyone for statistics only.
     struct Counters {
@@ -81,6 +86,7 @@ private:
     ring::Ring<CheckpointOrder> orders_;
     ring::Ring<CheckpointNews> news_;
     Counters counters_;
+    BackgroundPriority priority_;
     // Owned by the thread.
     std::optional<Error> failure_;
     MonoNanos began_{};                  // the work that is not in `worked_` yet

@@ -18,7 +18,7 @@ constexpr std::size_t kSpaceCheckBytes = 16_MiB;
 constexpr std::size_t kRowHeadroomBytes = 32_MiB;
 // So many finished entries waiting for a write slot mean that the disk is the slower side.
 constexpr std::size_t kSealedMax = 8;
-constexpr std::size_t kWorthAWriteBytes = 64_KiB;
+constexpr std::size_t kWorthAWriteBytes = 256_KiB;
 }  // namespace
 
 Store::Impl::Impl(Disk& disk, const StoreOptions& options)
@@ -110,9 +110,9 @@ void Store::Impl::seal() {
 }
 
 Entry Store::Impl::finish_entry() {
-    // Twice what it was: a steady load keeps its block size, a rising one gets there in a few
+    // Half more than it was: a steady load keeps its block size, a rising one gets there in a few
     // entries.
-    expected_entry_bytes_ = 2 * builder_.body_bytes();
+    expected_entry_bytes_ = builder_.body_bytes() + builder_.body_bytes() / 2;
     for (LogChange& change : builder_.changes()) {
         if (!change.erased) change.row = logs_.row(change.log);
     }

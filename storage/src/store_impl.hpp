@@ -202,6 +202,8 @@ private:
     JournalSequence flushed_through_;
     bool checkpoint_asked_ = false;  // an order to checkpoint is under way
     bool reclaim_asked_ = false;
+    bool behind_ = false;  // with checkpoints
+    bool closing_ = false;
     bool closed_ = false;
     std::deque<std::function<void(Result<std::uint64_t>)>> backups_;
 

@@ -105,6 +105,8 @@ void Store::Impl::order(CheckpointOrder order) {
 // Entries go over some at a time: the thread has nothing to do for a single one, and each wake-up
 // costs the shard more than the entry did.
 void Store::Impl::send_waiting() {
+    behind_ = pace_.is_behind(unflushed_bytes_, behind_);
+    checkpoint_thread_->hurry(behind_ || checkpoint_asked_ || !backups_.empty() || closing_);
     const std::size_t worth_waking = std::min<std::size_t>(1_MiB, options_.checkpoint_bytes / 8);
     if (order_waits_ || waiting_entry_bytes_ >= worth_waking) send_orders();
     while (!waiting_reads_.empty() && reader_thread_->try_send(std::move(waiting_reads_.front())))
@@ -291,6 +293,7 @@ Result<void> Store::Impl::drain() {
 // start treats it like one that was killed.
 void Store::Impl::close() {
     if (failure_ || !all_stored() || reclaim_asked_ || !backups_.empty()) return;
+    closing_ = true;
     order({.kind = CheckpointOrder::Kind::close});
     while (!closed_ && !failure_) {
         collect();

@@ -7,8 +7,12 @@
 namespace casc::storage {
 
 SizedPools::SizedPools(std::size_t usual_max, std::size_t kept_bytes_max)
-    : sizes_{std::min<std::size_t>(4_KiB, usual_max), std::min<std::size_t>(16_KiB, usual_max),
-             std::min<std::size_t>(128_KiB, usual_max), usual_max, 2 * usual_max} {
+    : sizes_{std::min<std::size_t>(4_KiB, usual_max),
+             std::min<std::size_t>(16_KiB, usual_max),
+             std::min<std::size_t>(64_KiB, usual_max),
+             std::min<std::size_t>(256_KiB, usual_max),
+             usual_max,
+             2 * usual_max} {
     for (std::size_t i = 0; i < pools_.size(); ++i)
         pools_[i] = std::make_unique<BlockPool>(sizes_[i], kept_bytes_max);
 }

@@ -14,7 +14,7 @@ namespace casc::storage {
 // Thread: any. Lifetime: must outlive every block.
 class SizedPools {
 public:
-    // Blocks of 4, 16 and 128 KiB, of `usual_max` and of twice that, for what is just a little
+    // Blocks of 4, 16, 64 and 256 KiB, of `usual_max` and of twice that, for what is just a little
     // larger; of each up to `kept_bytes_max` are kept for reuse.
     SizedPools(std::size_t usual_max, std::size_t kept_bytes_max);
 
@@ -23,8 +23,8 @@ public:
     void restock();
 
 private:
-    std::array<std::size_t, 5> sizes_;
-    std::array<std::unique_ptr<BlockPool>, 5> pools_;
+    std::array<std::size_t, 6> sizes_;
+    std::array<std::unique_ptr<BlockPool>, 6> pools_;
 };
 
 }  // namespace casc::storage

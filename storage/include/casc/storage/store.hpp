@@ -79,7 +79,7 @@ struct LogState {
 // be written sooner: for events that are seen and acknowledged from memory, so that a thousand of
 // them cost the device a few writes and not a thousand.
 enum class Urgency { now, soon };
-inline constexpr std::chrono::microseconds kSoon{5000};
+inline constexpr std::chrono::microseconds kSoon{10000};
 
 struct AppendTicket {
     Offset base;
