@@ -40,8 +40,8 @@ void FlushPace::admitted(std::size_t bytes, std::size_t unflushed, MonoNanos now
     next_ = std::min(std::max(next_, now) + pause, now + kPauseMax);
 }
 
-bool FlushPace::is_behind(std::size_t unflushed, bool was_behind) const {
-    return unflushed > (was_behind ? free_ : free_ + (limit_ - free_) / 4);
+bool FlushPace::is_behind(std::size_t unflushed) const {
+    return unflushed > free_ + (limit_ - free_) / 4;
 }
 
 }  // namespace casc::storage

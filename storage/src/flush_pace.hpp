@@ -25,9 +25,9 @@ public:
     // `bytes` more were admitted; with them, `unflushed` wait for a checkpoint.
     void admitted(std::size_t bytes, std::size_t unflushed, MonoNanos now);
 
-    // Whether producers have reason to wait for checkpoints; `was_behind`: what it said last. Not
-    // yet for what comes while one is made.
-    [[nodiscard]] bool is_behind(std::size_t unflushed, bool was_behind) const;
+    // Whether producers have reason to wait for checkpoints. Not yet for what comes while one is
+    // made.
+    [[nodiscard]] bool is_behind(std::size_t unflushed) const;
 
     // When the next bytes should be; may be past.
     [[nodiscard]] MonoNanos admits_at() const { return next_; }

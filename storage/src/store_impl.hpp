@@ -146,6 +146,8 @@ private:
     void forget_flushed(const CheckpointNews& news);
     void take_answers();
     void answer_empty(PendingRead read);
+    [[nodiscard]] bool checkpoints_awaited() const;
+    void unhurry_checkpoints();
     void send_waiting();
     void send_orders();
     void order(CheckpointOrder order);
@@ -202,7 +204,6 @@ private:
     JournalSequence flushed_through_;
     bool checkpoint_asked_ = false;  // an order to checkpoint is under way
     bool reclaim_asked_ = false;
-    bool behind_ = false;  // with checkpoints
     bool closing_ = false;
     bool closed_ = false;
     std::deque<std::function<void(Result<std::uint64_t>)>> backups_;

@@ -96,6 +96,17 @@ void Store::Impl::complete(Entry entry) {
 
 // --- the checkpoint thread -----------------------------------------------------------------------
 
+// A read may wait for a lock of RocksDB's that the thread has.
+bool Store::Impl::checkpoints_awaited() const {
+    return pace_.is_behind(unflushed_bytes_) || checkpoint_asked_ || !backups_.empty() ||
+           !reads_.empty() || closing_;
+}
+
+// At every hand-over and answer only, since reads come and go by the thousand.
+void Store::Impl::unhurry_checkpoints() {
+    if (!checkpoints_awaited()) checkpoint_thread_->hurry(false);
+}
+
 void Store::Impl::order(CheckpointOrder order) {
     waiting_orders_.push_back(std::move(order));
     order_waits_ = true;
@@ -105,8 +116,7 @@ void Store::Impl::order(CheckpointOrder order) {
 // Entries go over some at a time: the thread has nothing to do for a single one, and each wake-up
 // costs the shard more than the entry did.
 void Store::Impl::send_waiting() {
-    behind_ = pace_.is_behind(unflushed_bytes_, behind_);
-    checkpoint_thread_->hurry(behind_ || checkpoint_asked_ || !backups_.empty() || closing_);
+    if (checkpoints_awaited()) checkpoint_thread_->hurry(true);
     const std::size_t worth_waking = std::min<std::size_t>(1_MiB, options_.checkpoint_bytes / 8);
     if (order_waits_ || waiting_entry_bytes_ >= worth_waking) send_orders();
     while (!waiting_reads_.empty() && reader_thread_->try_send(std::move(waiting_reads_.front())))
@@ -114,6 +124,7 @@ void Store::Impl::send_waiting() {
 }
 
 void Store::Impl::send_orders() {
+    unhurry_checkpoints();
     while (!waiting_orders_.empty() &&
            checkpoint_thread_->try_send(std::move(waiting_orders_.front())))
         waiting_orders_.pop_front();
@@ -124,7 +135,9 @@ void Store::Impl::send_orders() {
 
 void Store::Impl::take_news() {
     const std::size_t unflushed_before = unflushed_bytes_;
+    bool any = false;
     while (auto news = checkpoint_thread_->receive()) {
+        any = true;
         flushed_through_ = std::max(flushed_through_, news->flushed_through);
         forget_flushed(*news);
         switch (news->kind) {
@@ -151,6 +164,7 @@ void Store::Impl::take_news() {
         }
         if (!news->result) fail(news->result.error());
     }
+    if (any) unhurry_checkpoints();
     if (unflushed_bytes_ == unflushed_before) return;
     journal_->recycle_through(flushed_through_);
     tail_.evict(options_.tail_cache_bytes, flushed_through_);
