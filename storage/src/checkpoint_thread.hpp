@@ -34,9 +34,7 @@ struct CheckpointNews {
 
 // The only writer of RocksDB while the store runs.
 //
-// Thread:   constructed, try_send(), receive() and hurry() by the shard; the rest runs on the
-// thread
-//           it starts.
+// Thread:   constructed, try_send(), receive() and hurry() by the shard; the rest runs on its own.
 // Lifetime: the references must outlive it. After a failure it answers every order with it.
 class CheckpointThread {
 public:

@@ -16,8 +16,8 @@ void run_promptly() noexcept;
 
 // A thread whose work nobody waits for, until it falls behind. In the background it is SCHED_IDLE
 // (sched(7)): it has what others leave, and whoever wakes up preempts it. At nice 19 it would not
-// be. But beside busy processes an idle thread hardly runs at all, so it must be hurried while its
-// work is wanted.
+// be. Linux takes the class of its I/O from that as well. But beside busy processes an idle thread
+// hardly runs at all, so it must be hurried while its work is wanted.
 //
 // To come back from SCHED_IDLE needs CAP_SYS_NICE or a RLIMIT_NICE of 20 (systemd: LimitNICE=+0).
 // Without it the thread is at nice 19 instead, for good.
