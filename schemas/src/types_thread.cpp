@@ -1,6 +1,7 @@
 #include <casc/types/thread.hpp>
 
 #include <cstdint>
+#include <linux/ioprio.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -34,6 +35,14 @@ bool set_policy(int thread, int policy) noexcept {
     return ::sched_setscheduler(thread, policy, &none) == 0;
 }
 
+// Of the calling thread, as nice 19 gives it. Left to itself the I/O of an idle thread is idle,
+// too: it may wait for ten seconds behind that of others, and who needs a block that it writes (the
+// inodes of two files share one) waits with it.
+void set_lowest_io_priority() noexcept {
+    constexpr int lowest = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_BE_NR - 1);
+    static_cast<void>(::syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, lowest));
+}
+
 }  // namespace
 
 void run_promptly() noexcept {
@@ -54,6 +63,7 @@ void BackgroundPriority::begin() {
     }).join();
     const auto thread = static_cast<int>(::syscall(SYS_gettid));
     if (comes_back && set_policy(thread, SCHED_IDLE)) {
+        set_lowest_io_priority();
         thread_.store(thread, std::memory_order_release);
         return;
     }

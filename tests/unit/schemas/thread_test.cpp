@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <future>
+#include <linux/ioprio.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -52,6 +53,8 @@ TEST_CASE("types/thread: a thread in the background is idle until it is hurried,
         return;
     }
     CHECK(::sched_getscheduler(background.id) == SCHED_IDLE);
+    const auto io = ::syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, background.id);
+    CHECK(io == IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7));
     background.priority.hurry(true);
     CHECK(::sched_getscheduler(background.id) == SCHED_OTHER);
     CHECK(nice_of(background.id) == nice_of(0));

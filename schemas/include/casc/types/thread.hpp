@@ -16,7 +16,7 @@ void run_promptly() noexcept;
 
 // A thread whose work nobody waits for, until it falls behind. In the background it is SCHED_IDLE
 // (sched(7)): it has what others leave, and whoever wakes up preempts it. At nice 19 it would not
-// be. Linux takes the class of its I/O from that as well. But beside busy processes an idle thread
+// be. Its I/O is best effort, of the lowest priority. But beside busy processes an idle thread
 // hardly runs at all, so it must be hurried while its work is wanted.
 //
 // To come back from SCHED_IDLE needs CAP_SYS_NICE or a RLIMIT_NICE of 20 (systemd: LimitNICE=+0).
