@@ -64,17 +64,15 @@ void BackgroundPriority::begin() {
     const auto thread = static_cast<int>(::syscall(SYS_gettid));
     if (comes_back && set_policy(thread, SCHED_IDLE)) {
         set_lowest_io_priority();
-        thread_.store(thread, std::memory_order_release);
+        thread_ = thread;
         return;
     }
     static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(thread), kBackgroundNice));
 }
 
 void BackgroundPriority::hurry(bool hurried) noexcept {
-    if (hurried == hurried_) return;
-    const int thread = thread_.load(std::memory_order_acquire);
-    if (thread == 0) return;
-    if (set_policy(thread, hurried ? SCHED_OTHER : SCHED_IDLE)) hurried_ = hurried;
+    if (hurried == hurried_ || thread_ == 0) return;
+    if (set_policy(thread_, hurried ? SCHED_OTHER : SCHED_IDLE)) hurried_ = hurried;
 }
 
 void Breather::breathe() noexcept {

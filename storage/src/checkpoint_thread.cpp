@@ -23,7 +23,9 @@ CheckpointThread::CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, Sli
       // An order causes at most a `flushed` and its answer. The shard takes all news before it
       // sends anything, so unread news never belong to more orders than fit the other ring twice.
       news_(ring::make_ring<CheckpointNews>(4 * kOrdersMax, std::move(shard))),
-      thread_([this] { run(); }) {}
+      thread_([this] { run(); }) {
+    prioritised_.wait();  // from now on it can be hurried
+}
 
 CheckpointThread::~CheckpointThread() {
     priority_.hurry(true);
@@ -35,6 +37,7 @@ void CheckpointThread::run() {
     pthread_setname_np(pthread_self(), "casc-checkpoint");
     // It has tens of milliseconds of work at a time, and mostly nobody waits for it.
     priority_.begin();
+    prioritised_.count_down();
     auto& orders = orders_.consumer;
     while (orders.state() != ring::RingState::closed) {
         const std::size_t obeyed =

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <latch>
 #include <thread>
 
 namespace casc::storage {
@@ -85,6 +86,7 @@ private:
     ring::Ring<CheckpointNews> news_;
     Counters counters_;
     BackgroundPriority priority_;
+    std::latch prioritised_{1};
     // Owned by the thread.
     std::optional<Error> failure_;
     MonoNanos began_{};                  // the work that is not in `worked_` yet

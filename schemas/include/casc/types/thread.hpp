@@ -4,7 +4,6 @@
 
 #include <casc/types/clock.hpp>
 
-#include <atomic>
 
 namespace casc {
 
@@ -22,7 +21,7 @@ void run_promptly() noexcept;
 // To come back from SCHED_IDLE needs CAP_SYS_NICE or a RLIMIT_NICE of 20 (systemd: LimitNICE=+0).
 // Without it the thread is at nice 19 instead, for good.
 //
-// Lifetime: hurry() only while the thread that began lives.
+// Lifetime: hurry() when begin() has returned, while that thread lives; before, it does nothing.
 class BackgroundPriority {
 public:
     // Thread: the one that works.
@@ -32,8 +31,8 @@ public:
     void hurry(bool hurried) noexcept;
 
 private:
-    std::atomic<int> thread_{0};  // that can be hurried; 0: none
-    bool hurried_ = false;        // of who hurries
+    int thread_ = 0;  // that can be hurried; 0: none
+    bool hurried_ = false;
 };
 
 // For the loops of a thread in the background: gives way to whoever is ready to run, every 30 us.
