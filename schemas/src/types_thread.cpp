@@ -35,14 +35,6 @@ bool set_policy(int thread, int policy) noexcept {
     return ::sched_setscheduler(thread, policy, &none) == 0;
 }
 
-// Of the calling thread, as nice 19 gives it. Left to itself the I/O of an idle thread is idle,
-// too: it may wait for ten seconds behind that of others, and who needs a block that it writes (the
-// inodes of two files share one) waits with it.
-void set_lowest_io_priority() noexcept {
-    constexpr int lowest = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_BE_NR - 1);
-    static_cast<void>(::syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, lowest));
-}
-
 }  // namespace
 
 void run_promptly() noexcept {
@@ -54,6 +46,12 @@ void run_promptly() noexcept {
     static_cast<void>(::syscall(SYS_sched_setattr, 0, &attributes, 0));
 }
 
+// As nice 19 gives it.
+void use_lowest_io_priority() noexcept {
+    constexpr int lowest = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_BE_NR - 1);
+    static_cast<void>(::syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, lowest));
+}
+
 void BackgroundPriority::begin() {
     if (::sched_getscheduler(0) != SCHED_OTHER) return;  // somebody has chosen another one
     // Tried by a thread that may be lost to it.
@@ -63,7 +61,7 @@ void BackgroundPriority::begin() {
     }).join();
     const auto thread = static_cast<int>(::syscall(SYS_gettid));
     if (comes_back && set_policy(thread, SCHED_IDLE)) {
-        set_lowest_io_priority();
+        use_lowest_io_priority();
         thread_ = thread;
         return;
     }

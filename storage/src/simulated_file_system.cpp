@@ -61,6 +61,16 @@ protected:
         return IOStatus::OK();
     }
 
+    IOStatus write_at(std::uint64_t position, const rocksdb::Slice& data) {
+        return locked([&] {
+            const auto bytes = std::max<std::size_t>(file_->content.size(), position + data.size());
+            auto status = to_status(state_->resize_locked(*file_, path_, bytes));
+            if (status.ok())
+                std::memcpy(file_->content.data() + position, data.data(), data.size());
+            return status;
+        });
+    }
+
     const StateRef state_;
     const std::uint64_t boot_;
     const SimulatedFileRef file_;
@@ -101,10 +111,16 @@ public:
 class WritableFile final : public rocksdb::FSWritableFile, Handle {
 public:
     using FSWritableFile::Append;
+    using FSWritableFile::PositionedAppend;
     using Handle::Handle;
     IOStatus Append(const rocksdb::Slice& data, const IOOptions&, IODebugContext*) override {
         return locked(
             [&] { return to_status(state_->append_locked(*file_, path_, data.ToStringView())); });
+    }
+    // Direct writes: alignment is not asked for, since nothing depends on it.
+    IOStatus PositionedAppend(const rocksdb::Slice& data, std::uint64_t position, const IOOptions&,
+                              IODebugContext*) override {
+        return write_at(position, data);
     }
     IOStatus Truncate(std::uint64_t bytes, const IOOptions&, IODebugContext*) override {
         return locked([&] { return to_status(state_->resize_locked(*file_, path_, bytes)); });
@@ -128,13 +144,7 @@ public:
     using Handle::Handle;
     IOStatus Write(std::uint64_t position, const rocksdb::Slice& data, const IOOptions&,
                    IODebugContext*) override {
-        return locked([&] {
-            const auto bytes = std::max<std::size_t>(file_->content.size(), position + data.size());
-            auto status = to_status(state_->resize_locked(*file_, path_, bytes));
-            if (status.ok())
-                std::memcpy(file_->content.data() + position, data.data(), data.size());
-            return status;
-        });
+        return write_at(position, data);
     }
     IOStatus Read(std::uint64_t position, std::size_t bytes, const IOOptions&,
                   rocksdb::Slice* result, char* scratch, IODebugContext*) const override {

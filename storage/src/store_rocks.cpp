@@ -2,6 +2,7 @@
 
 #include "fail_stop_file_system.hpp"
 #include "read_ahead_file_system.hpp"
+#include "write_behind_file_system.hpp"
 
 #include <rocksdb/cache.h>
 #include <rocksdb/compaction_filter.h>
@@ -68,6 +69,8 @@ public:
 
 // The product's limit is 1000 open files for everything; RocksDB may have half of them.
 constexpr int kOpenFilesMax = 500;
+// Stays in the processor's cache on the way to the chunks (write_behind_file_system.hpp).
+constexpr std::size_t kSstBufferBytes = 64_KiB;
 
 rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cache>& cache) {
     rocksdb::BlockBasedTableOptions table;
@@ -142,10 +145,13 @@ Result<std::unique_ptr<Rocks>> Rocks::open(Disk& disk, const std::filesystem::pa
         std::static_pointer_cast<rocksdb::FileSystem>(disk.rocksdb_file_system());
     const auto first_reads =
         rocks->direct_io_ ? FirstReads::direct : FirstReads::through_page_cache;
-    rocks->env_ = rocksdb::NewCompositeEnv(make_fail_stop_file_system(
+    const auto files = make_fail_stop_file_system(
         simulated ? simulated
                   : make_read_ahead_file_system(rocksdb::FileSystem::Default(), first_reads),
-        directory));
+        directory);
+    rocks->env_ = rocksdb::NewCompositeEnv(files);
+    if (mode != Mode::read_only && (rocks->direct_io_ || simulated))
+        rocks->sst_env_ = rocksdb::NewCompositeEnv(make_write_behind_file_system(files));
     rocks->listener_ = std::make_shared<ErrorListener>();
     rocks->dead_rows_ = std::make_shared<DeadRowTest>();
 
@@ -219,13 +225,18 @@ rocksdb::ColumnFamilyOptions Rocks::slice_options() const {
 }
 
 rocksdb::Options Rocks::sst_options() const {
-    return {options_, slice_options()};
+    rocksdb::Options options(options_, slice_options());
+    if (sst_env_) options.env = sst_env_.get();
+    return options;
 }
 
 rocksdb::EnvOptions Rocks::sst_env_options() const {
     rocksdb::EnvOptions options(options_);
-    options.use_direct_writes = direct_io_;
     options.use_mmap_writes = false;
+    if (sst_env_) {
+        options.use_direct_writes = true;
+        options.writable_file_max_buffer_size = kSstBufferBytes;
+    }
     return options;
 }
 

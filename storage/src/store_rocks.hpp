@@ -87,6 +87,7 @@ private:
     std::filesystem::path directory_;
     bool direct_io_ = false;
     std::unique_ptr<rocksdb::Env> env_;
+    std::unique_ptr<rocksdb::Env> sst_env_;  // for files made by the checkpoint thread; else null
     std::shared_ptr<ErrorListener> listener_;
     std::shared_ptr<DeadRowTest>
         dead_rows_;  // set while rewrite() runs, asked only by the compaction it starts

@@ -4,7 +4,6 @@
 
 #include <casc/types/clock.hpp>
 
-
 namespace casc {
 
 // For the calling thread: work that others wait for, done in short pieces; when the thread wakes up
@@ -13,10 +12,15 @@ namespace casc {
 // anybody and needs no privilege.
 void run_promptly() noexcept;
 
+// For the calling thread: its I/O is best effort, of the lowest priority. Not idle: that may wait
+// for ten seconds behind the I/O of others, and who needs a block that it writes (the inodes of two
+// files share one) waits with it.
+void use_lowest_io_priority() noexcept;
+
 // A thread whose work nobody waits for, until it falls behind. In the background it is SCHED_IDLE
 // (sched(7)): it has what others leave, and whoever wakes up preempts it. At nice 19 it would not
-// be. Its I/O is best effort, of the lowest priority. But beside busy processes an idle thread
-// hardly runs at all, so it must be hurried while its work is wanted.
+// be. Its I/O has the lowest priority, too. But beside busy processes an idle thread hardly runs at
+// all, so it must be hurried while its work is wanted.
 //
 // To come back from SCHED_IDLE needs CAP_SYS_NICE or a RLIMIT_NICE of 20 (systemd: LimitNICE=+0).
 // Without it the thread is at nice 19 instead, for good.
