@@ -4,6 +4,7 @@
 #include <casc/types/fail_point.hpp>
 #include <casc/wire/batch.hpp>
 
+#include <sched.h>
 #include <unistd.h>
 
 namespace casc::broker {
@@ -14,6 +15,9 @@ namespace asio = boost::asio;
 constexpr auto kTick = 100ms;
 constexpr auto kHandlingMax = 500us;  // of one turn
 constexpr int kHandlersMax = 64;
+constexpr MonoNanos kSomebodyWaits{};  // for Store::submit()
+// So much earlier than it is due an entry is written when the moment is good.
+constexpr auto kGap = 1ms;
 // How long clients may take to receive their last answers when the broker stops.
 constexpr auto kCloseLinger = 5s;
 
@@ -141,7 +145,7 @@ void Shard::plan_wake_ups() {
 
 bool Shard::turn() {
     const bool held = seeded_bug("ack_before_submit") && core_.now.value() / 100'000'000 % 4 != 0;
-    if (!held) store_->submit();  // first: the device works while the rest is done
+    if (!held) store_->submit(kSomebodyWaits);  // first: the device works while the rest is done
     advanced_.clear();
     answers_.clear();
     const JournalSequence durable = store_->poll(advanced_, answers_);
@@ -156,12 +160,26 @@ bool Shard::turn() {
     const bool delivered = delivery_.run();
     const bool fetched = fetches_.run();
     core_.waits.release(held ? store_->filling() : durable);
-    if (!held) store_->submit();  // what the answers added (commits, for instance)
+    if (!held) store_->submit(kSomebodyWaits);  // what the answers added (commits, for instance)
     const bool sent = !with_output_.empty();
     flush_sessions();
     resume_held_back();
     if (draining()) continue_drain();
+    if (!held) submit_the_rest(delivered || sent);
     return !advanced_.empty() || !answers_.empty() || delivered || fetched || sent;
+}
+
+// What nobody waits for, after everything that somebody does wait for. Events that come at a steady
+// pace leave a gap behind each of them, and with them the time that was set would run out just when
+// the next one is there; so in the gap before that is time enough.
+void Shard::submit_the_rest(bool has_worked) {
+    const auto due = store_->submit_due();
+    const std::chrono::nanoseconds early = has_worked ? kGap : 0ms;
+    const MonoNanos until = mono_now() + MonoNanos::distance(early.count());
+    if (!due || *due > until) return;
+    // Whoever has just been given something may be waiting for this very processor.
+    ::sched_yield();
+    store_->submit(until);
 }
 
 void Shard::flush_sessions() {

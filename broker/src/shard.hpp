@@ -81,6 +81,7 @@ private:
     // Both return whether anything was done.
     bool handle_ready();
     bool turn();
+    void submit_the_rest(bool has_worked);
     void flush_sessions();
     void resume_held_back();
     void check_failure();

@@ -43,8 +43,8 @@ Result<void> Store::keep_together(std::size_t bytes) {
 JournalSequence Store::filling() const noexcept {
     return impl_->filling();
 }
-void Store::submit() {
-    impl_->submit();
+void Store::submit(MonoNanos until) {
+    impl_->submit(until);
 }
 void Store::hurry(JournalSequence sequence) {
     impl_->hurry(sequence);

@@ -230,7 +230,7 @@ Result<JournalSequence> Store::Impl::reserve(LogId log, Offset ceiling) {
 
 // --- to the journal ------------------------------------------------------------------------------
 
-void Store::Impl::submit() {
+void Store::Impl::submit(MonoNanos until) {
     if (failure_) return;
     while (!sealed_.empty() && journal_->can_submit(sealed_.front().body_bytes)) {
         Entry entry = std::move(sealed_.front());
@@ -238,10 +238,14 @@ void Store::Impl::submit() {
         write(std::move(entry));
     }
     if (!sealed_.empty() || !builder_.started() || builder_.empty()) return;
-    // A large write is due at once: waiting would not make it any cheaper by the byte.
-    const bool due =
-        due_ == MonoNanos{} || builder_.body_bytes() >= kWorthAWriteBytes || mono_now() >= due_;
-    if (due && journal_->can_submit(builder_.body_bytes())) write(finish_entry());
+    if (due() <= until && journal_->can_submit(builder_.body_bytes())) write(finish_entry());
+}
+
+// Of the entry being filled. A large one is due at once, though nobody waits for it: time would not
+// make its write any cheaper by the byte.
+MonoNanos Store::Impl::due() const noexcept {
+    constexpr MonoNanos kAtOnce(1);
+    return builder_.body_bytes() >= kWorthAWriteBytes ? std::min(due_, kAtOnce) : due_;
 }
 
 void Store::Impl::hurry(JournalSequence sequence) {
@@ -252,7 +256,7 @@ std::optional<MonoNanos> Store::Impl::submit_due() const noexcept {
     if (failure_ || !builder_.started() || builder_.empty() || due_ == MonoNanos{}) return {};
     // Behind others, or without a write slot: a completion is what it waits for.
     if (!sealed_.empty() || !journal_->can_submit(builder_.body_bytes())) return {};
-    return due_;
+    return due();
 }
 
 void Store::Impl::write(Entry entry) {

@@ -52,7 +52,7 @@ public:
     [[nodiscard]] Result<JournalSequence> reserve(LogId log, Offset ceiling);
     [[nodiscard]] Result<void> keep_together(std::size_t bytes);
     [[nodiscard]] JournalSequence filling() const noexcept;
-    void submit();
+    void submit(MonoNanos until);
     void hurry(JournalSequence sequence);
     [[nodiscard]] std::optional<MonoNanos> submit_due() const noexcept;
 
@@ -146,6 +146,7 @@ private:
     void forget_flushed(const CheckpointNews& news);
     void take_answers();
     void answer_empty(PendingRead read);
+    [[nodiscard]] MonoNanos due() const noexcept;
     [[nodiscard]] bool checkpoints_awaited() const;
     void unhurry_checkpoints();
     void send_waiting();

@@ -278,7 +278,7 @@ Result<void> Store::Impl::drain() {
         if (builder_.started() && builder_.empty())
             seal();  // room was made for records that never came
         hurry(filling());
-        submit();
+        submit(mono_now());
         collect();
         if (failure_) return *failure_;
         if (all_stored() && !reclaim_asked_ && backups_.empty()) break;

@@ -77,6 +77,44 @@ TEST_CASE_FIXTURE(StoreFixture,
     CHECK(read(log_of(1)).size() == 7);
 }
 
+TEST_CASE_FIXTURE(StoreFixture,
+                  "storage/store: what nobody waits for is written when the caller has time") {
+    options.entry_bytes_max = 512_KiB;
+    options.journal.segment_bytes = 4_MiB;
+    options.unflushed_bytes_max = 4_MiB;
+    must_open();
+    const auto append_soon = [&](std::size_t bytes) {
+        return *store->append(log_of(1), RetentionClass::unlimited,
+                              batch_of({std::string(bytes, 'x')}), ++now, Urgency::soon);
+    };
+    const auto is_written_by = [&](MonoNanos until) {
+        const auto entries = store->stats().entries;
+        store->submit(until);
+        return store->stats().entries != entries;
+    };
+    const MonoNanos somebody_waits{};
+
+    auto last = append_soon(1);
+    const MonoNanos due = *store->submit_due();
+    CHECK_FALSE(is_written_by(somebody_waits));
+    CHECK_FALSE(is_written_by(due - MonoNanos::distance(1)));
+    CHECK(is_written_by(due));  // before its time
+    settle(last);
+
+    last = append_soon(1);
+    store->hurry(last.sequence);
+    CHECK(is_written_by(somebody_waits));
+    settle(last);
+
+    // Large, so that it is due at once.
+    last = append_soon(300'000);
+    REQUIRE(store->submit_due());
+    CHECK(*store->submit_due() <= mono_now());
+    CHECK_FALSE(is_written_by(somebody_waits));
+    CHECK(is_written_by(mono_now()));
+    settle(last);
+}
+
 TEST_CASE_FIXTURE(StoreFixture, "storage/store: events outlive an orderly shutdown") {
     must_open();
     append(log_of(1), {"a"});

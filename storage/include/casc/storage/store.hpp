@@ -19,6 +19,7 @@
 #include <casc/storage/block.hpp>
 #include <casc/storage/disk.hpp>
 #include <casc/storage/journal.hpp>
+#include <casc/types/clock.hpp>
 #include <casc/types/result.hpp>
 #include <casc/types/vocabulary.hpp>
 
@@ -160,9 +161,11 @@ public:
     // The sequence that whatever is appended or put next will be part of.
     [[nodiscard]] JournalSequence filling() const noexcept;
 
-    // Starts the write of the entry being filled when there is something in it, it is due, and a
-    // slot is free. Called after each turn of the event loop, so entries grow with load.
-    void submit();
+    // Starts the write of the entry being filled when there is something in it, it is due by
+    // `until`, and a slot is free. Called after each turn of the event loop, so entries grow with
+    // load. The system call takes tens of microseconds; with MonoNanos{} it is made only for an
+    // entry that somebody waits for.
+    void submit(MonoNanos until = mono_now());
     // Somebody waits for `sequence`: if it is still being filled, it is due now.
     void hurry(JournalSequence sequence);
     // When submit() must be called at the latest; none: nothing waits for a time.
