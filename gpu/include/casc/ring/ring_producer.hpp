@@ -1,6 +1,7 @@
 #pragma once
 // casc/ring/ring_producer.hpp: the end of a ring that writes.
 
+#include <casc/ring/detail/prefetch.hpp>
 #include <casc/ring/detail/ring_core.hpp>
 #include <casc/ring/detail/streaming.hpp>
 #include <casc/ring/ring_state.hpp>
@@ -141,9 +142,24 @@ private:
                 return detail::streamed();
             }
         }
+        if (items.size_bytes() >= detail::kPrefetchBytesMin) prefetch_ahead(items.size(), tail);
         for (std::size_t i = 0; i < items.size(); ++i) {
             std::construct_at(window.slot(tail + i), std::move(items[i]));
         }
+    }
+
+    // The lines that the next batches go to, as many as this one has. Only slots that the reader is
+    // known to have emptied: it may still be at the others.
+    void prefetch_ahead(std::size_t count, std::uint64_t tail) noexcept {
+        constexpr std::size_t step =
+            std::max<std::size_t>(detail::kPrefetchLineBytes / sizeof(T), 1);
+        constexpr std::size_t ahead =
+            std::max<std::size_t>(detail::kPrefetchAheadBytes / sizeof(T), 1);
+        const auto& side = core_->producer;
+        const std::uint64_t first = tail + ahead;
+        if (first + count - side.head_seen > side.window.capacity()) return;
+        for (std::size_t i = 0; i < count; i += step)
+            detail::prefetch_to_write(side.window.slot(first + i));
     }
 
     std::size_t room_for(std::size_t wanted) noexcept {
