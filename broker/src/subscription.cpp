@@ -2,12 +2,21 @@
 
 #include "stored_batch.hpp"
 
+#include <casc/types/assert.hpp>
+
 #include <algorithm>
+#include <utility>
 
 namespace casc::broker {
 namespace {
 
 constexpr std::uint64_t kNoBound = ~std::uint64_t{0};
+// Enough to keep the disk busy while answers are sent.
+constexpr std::size_t kTurnsMax = 8;
+
+LogId partition_of(LogId log) {
+    return {log.topic(), log.partition(), kLanes.front()};
+}
 
 }  // namespace
 
@@ -41,17 +50,20 @@ void Subscription::add_source(const Topic& topic, LogId log, Offset from) {
     source.next = from;
     source.visible_end = core_.visibility.visible_end(topic, log);
     source.fetched.clear();
-    ++source.reading_token;
+    give_up_reading(source);
     source.state = State::idle;
     look_again(source);
+    start_waiting();
 }
 
 void Subscription::remove_source(LogId log) {
     const auto found = sources_.find(log);
     if (found == sources_.end()) return;
     unready(*found->second);
+    give_up_reading(*found->second);
     core_.watch.remove(log, *this);
     sources_.erase(found);
+    start_waiting();
 }
 
 void Subscription::grant(std::uint64_t bytes, std::uint64_t events) {
@@ -159,7 +171,7 @@ bool Subscription::fill(Source& source) {
     sending_.clear();
     if (!core_.store.read_tail(source.log, source.next, source.visible_end, deliver_bytes_max_,
                                sending_)) {
-        start_cold_read(source);
+        read_from_disk(source);
         return false;
     }
     source.fetched.insert(source.fetched.end(), sending_.begin(), sending_.end());
@@ -167,10 +179,43 @@ bool Subscription::fill(Source& source) {
     return !source.fetched.empty();
 }
 
-void Subscription::start_cold_read(Source& source) {
+void Subscription::read_from_disk(Source& source) {
     unready(source);
     source.state = State::reading;
-    const std::uint64_t token = ++source.reading_token;
+    source.reading_token = ++last_token_;
+    // In its partition's turn at once: a lane that has been read may be waiting for it.
+    if (turns_.contains(partition_of(source.log))) return start_cold_read(source);
+    waiting_.emplace(source.reading_token, source.log);
+    start_waiting();
+}
+
+void Subscription::start_waiting() {
+    while (!waiting_.empty() && turns_.size() < kTurnsMax) {
+        const auto [token, first] = *waiting_.begin();
+        for (const Lane lane : kLanes) {
+            const auto found = sources_.find(LogId(first.topic(), first.partition(), lane));
+            if (found != sources_.end() && waiting_.erase(found->second->reading_token) != 0)
+                start_cold_read(*found->second);
+        }
+        CASC_ASSERT(!waiting_.contains(token), token);
+    }
+}
+
+void Subscription::end_turn(Source& source) {
+    if (!std::exchange(source.from_disk, false)) return;
+    const auto turn = turns_.find(partition_of(source.log));
+    if (--turn->second == 0) turns_.erase(turn);
+}
+
+void Subscription::give_up_reading(Source& source) {
+    waiting_.erase(source.reading_token);
+    source.reading_token = ++last_token_;  // what the disk may still answer is of no interest
+    end_turn(source);
+}
+
+void Subscription::start_cold_read(Source& source) {
+    if (!std::exchange(source.from_disk, true)) ++turns_[partition_of(source.log)];
+    const std::uint64_t token = source.reading_token;
     core_.cold_reads.post(
         source.log, source.next, source.visible_end, deliver_bytes_max_,
         [weak = std::weak_ptr(self_), log = source.log, token,
@@ -187,6 +232,8 @@ void Subscription::start_cold_read(Source& source) {
             // will report).
             if (batches->empty()) reading.next = until;
             reading.fetched.insert(reading.fetched.end(), batches->begin(), batches->end());
+            if (reading.fetched.empty()) self.end_turn(reading);
+            self.start_waiting();
             // Siblings that were held back for this answer are looked at again.
             for (const Lane lane : kLanes) {
                 const auto sibling = self.sources_.find(LogId(log.topic(), log.partition(), lane));
@@ -213,6 +260,7 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
         sending_.push_back(batch);
         source.fetched.pop_front();
     }
+    if (source.fetched.empty()) end_turn(source);
     credit_bytes_ -= static_cast<std::int64_t>(bytes);
     credit_events_ -= events;
     const auto body = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
@@ -229,6 +277,7 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
     // To the back of its lane, so that every log of the lane gets its turn.
     unready(source);
     look_again(source);
+    start_waiting();
 }
 
 void Subscription::look_again(Source& source) {
@@ -282,9 +331,10 @@ void Subscription::on_removed(LogId log) {
     source.fetched.clear();
     source.visible_end = Offset(0);
     source.next = Offset(~std::uint64_t{0});  // out of every range
-    ++source.reading_token;                   // what the disk may still answer is of no interest
+    give_up_reading(source);
     if (source.state == State::reading) source.state = State::idle;
     look_again(source);
+    start_waiting();
 }
 
 }  // namespace casc::broker

@@ -2,8 +2,13 @@
 // One subscription of one connection: which logs it reads, how far it is, and how much it may be
 // sent.
 //
-// A source is idle (nothing to read), ready, or reading (waiting for the disk). ready sources are
-// served by lane or by arrival; see pick(). Batches leave as they are stored.
+// A source is idle (nothing to read), ready, or reading (waiting for the disk, or for its turn to
+// be read from it). ready sources are served by lane or by arrival; see pick(). Batches leave as
+// they are stored.
+//
+// The disk is read for few partitions at a time, each until all that was read of it has been sent:
+// that bounds the answers in memory, however many cold logs a subscription has. By partition and
+// not by log, because in order of arrival the lanes of a partition wait for one another.
 
 #include "core.hpp"
 
@@ -60,8 +65,8 @@ private:
         Offset next;
         Offset visible_end;
         State state = State::idle;
-        std::uint64_t reading_token =
-            0;  // tells the answer to a read that was given up from the current one
+        std::uint64_t reading_token = 0;        // of the latest read, see last_token_
+        bool from_disk = false;                 // being read there, or not all of it is sent
         std::deque<storage::BatchRef> fetched;  // read, not sent
     };
 
@@ -76,7 +81,13 @@ private:
     // Puts something into source.fetched. False: nothing there now (idle, reading, or dropped with
     // an error).
     [[nodiscard]] bool fill(Source& source);
+    void read_from_disk(Source& source);
+    // Starts what waits for its turn, as far as there are turns.
+    void start_waiting();
     void start_cold_read(Source& source);
+    // Ends its turn, with its partition's last one that of the partition.
+    void end_turn(Source& source);
+    void give_up_reading(Source& source);
     void deliver(Source& source, std::uint64_t arrival_bound);
     void look_again(Source& source);  // ready when it is idle and has something to say
     void set_ready(Source& source);
@@ -95,6 +106,11 @@ private:
     std::map<LogId, std::unique_ptr<Source>> sources_;
     std::array<std::deque<Source*>, kLaneCount> ready_;  // round-robin inside a lane
     std::array<std::uint32_t, kLaneCount> passed_over_{};
+    // Of all reads of all sources: the answer to one that was given up must not pass for another's,
+    // even of a source that was taken out and put in again.
+    std::uint64_t last_token_ = 0;
+    std::map<std::uint64_t, LogId> waiting_;  // by token: who has waited longest is first
+    std::map<LogId, unsigned> turns_;  // of partitions (their first lane): how many are from_disk
     std::vector<storage::BatchRef> sending_;
     std::shared_ptr<Subscription*> self_;  // lets a late disk answer find out that this is gone
 };

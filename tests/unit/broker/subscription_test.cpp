@@ -326,3 +326,118 @@ TEST_CASE(
     REQUIRE(all.size() == 1);
     CHECK(all[0].error == ErrorCode::unknown_topic);
 }
+
+namespace {
+
+// A topic none of whose events is in memory.
+struct ColdFixture : SubscriptionFixture {
+    ColdFixture(std::uint32_t partitions, std::initializer_list<Lane> lanes, int batches = 1) {
+        TopicSettings settings;
+        settings.partitions = partitions;
+        settings.event_bytes_max = 1_MiB;
+        const auto created = core.topics.create("many", settings, EpochNanos(1), 10);
+        REQUIRE(created);
+        for (int i = 0; i < batches; ++i)
+            for (std::uint32_t partition = 0; partition < partitions; ++partition)
+                for (const Lane lane : lanes)
+                    at.append({created->topic->id, PartitionId(partition), lane},
+                              batch_of(1, lane));
+        for (std::uint32_t partition = 0; partition < partitions; ++partition)
+            for (const Lane lane : lanes)
+                logs.push_back({created->topic->id, PartitionId(partition), lane});
+        at.settle();
+        at.restart();
+        after = std::make_unique<Core>(io, config, *at.store);
+        after->topics.load();
+        many = after->topics.find("many");
+        REQUIRE(many != nullptr);
+    }
+    ~ColdFixture() { subscription.reset(); }
+    void subscribe_to_all(DeliveryOrder order, std::size_t deliver_bytes = 1) {
+        subscription =
+            std::make_unique<Subscription>(*after, *session, scheduler, 7, order, deliver_bytes);
+        for (const LogId one : logs)
+            subscription->add_source(*many, one, Offset(0));
+    }
+    // Until the disk has answered everything that it was asked.
+    void run_until_answered() {
+        subscription->run();
+        while (reads_answered < at.store->stats().cold_reads) {
+            std::vector<storage::Advanced> advanced;
+            at.store->submit();
+            at.store->poll(advanced, at.answers);
+            for (auto& answer : std::exchange(at.answers, {})) {
+                ++reads_answered;
+                after->cold_reads.answer(answer);
+            }
+            subscription->run();
+            session->flush();
+        }
+    }
+
+    std::unique_ptr<Core> after;  // of the store as it is after its restart
+    const Topic* many = nullptr;
+    std::vector<LogId> logs;
+    std::uint64_t reads_answered = 0;
+};
+
+}  // namespace
+
+TEST_CASE("broker/subscription: many cold logs are not all read into memory at once") {
+    ColdFixture f(40, {Lane::normal});
+    f.subscribe_to_all(DeliveryOrder::priority);
+    f.subscription->grant(kPlenty, 1);
+    f.run_until_answered();
+    CHECK(f.reads_answered <= 9);  // eight whose answers are held, and the one that was sent
+    CHECK(f.delivered().size() == 1);
+    f.subscription->grant(kPlenty, kPlenty);
+    f.run_until_answered();
+    CHECK(f.delivered().size() == 39);
+    CHECK(f.reads_answered == 40);
+}
+
+TEST_CASE(
+    "broker/subscription: lanes that wait for one another in order of arrival do not wait for ever "
+    "for the disk") {
+    for (const std::uint32_t partitions : {1u, 4u, 40u}) {
+        CAPTURE(partitions);
+        ColdFixture f(partitions, {Lane::normal, Lane::critical, Lane::low}, 3);
+        f.subscribe_to_all(DeliveryOrder::arrival);
+        std::size_t events = 0;
+        // One at a time, so that lanes which have been read wait for their turn.
+        for (std::size_t left = 9 * partitions; left != 0; --left) {
+            f.subscription->grant(kPlenty, 1);
+            f.run_until_answered();
+            for (const Delivered& one : f.delivered())
+                events += one.batches;
+        }
+        CHECK(events == 9 * partitions);
+    }
+}
+
+TEST_CASE(
+    "broker/subscription: the answer to a read that was given up is not taken for that of a source "
+    "put in again") {
+    ColdFixture f(1, {Lane::normal}, 3);
+    const LogId log = f.logs.front();
+    f.subscribe_to_all(DeliveryOrder::priority);
+    f.subscription->grant(kPlenty, kPlenty);
+    f.subscription->run();  // reads from 0
+    f.subscription->remove_source(log);
+    f.subscription->add_source(*f.many, log, Offset(2));
+    f.run_until_answered();
+    const auto all = f.delivered();
+    REQUIRE(all.size() == 1);
+    CHECK(all[0].first_offset == 2);
+}
+
+TEST_CASE("broker/subscription: sources taken out while they wait for the disk let others read") {
+    ColdFixture f(40, {Lane::normal});
+    f.subscribe_to_all(DeliveryOrder::priority);
+    f.subscription->grant(kPlenty, kPlenty);
+    f.subscription->run();
+    for (std::size_t i = 0; i < 20; ++i)
+        f.subscription->remove_source(f.logs[i]);  // those that are read, and some that wait
+    f.run_until_answered();
+    CHECK(f.delivered().size() == 20);
+}
