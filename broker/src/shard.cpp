@@ -174,9 +174,10 @@ bool Shard::turn() {
 // the next one is there; so in the gap before that is time enough.
 void Shard::submit_the_rest(bool has_worked) {
     const auto due = store_->submit_due();
+    if (!due) return;
     const std::chrono::nanoseconds early = has_worked ? kGap : 0ms;
     const MonoNanos until = mono_now() + MonoNanos::distance(early.count());
-    if (!due || *due > until) return;
+    if (*due > until) return;
     // Whoever has just been given something may be waiting for this very processor.
     ::sched_yield();
     store_->submit(until);

@@ -53,7 +53,6 @@ void Subscription::add_source(const Topic& topic, LogId log, Offset from) {
     give_up_reading(source);
     source.state = State::idle;
     look_again(source);
-    start_waiting();
 }
 
 void Subscription::remove_source(LogId log) {
@@ -63,7 +62,6 @@ void Subscription::remove_source(LogId log) {
     give_up_reading(*found->second);
     core_.watch.remove(log, *this);
     sources_.erase(found);
-    start_waiting();
 }
 
 void Subscription::grant(std::uint64_t bytes, std::uint64_t events) {
@@ -204,7 +202,9 @@ void Subscription::start_waiting() {
 void Subscription::end_turn(Source& source) {
     if (!std::exchange(source.from_disk, false)) return;
     const auto turn = turns_.find(partition_of(source.log));
-    if (--turn->second == 0) turns_.erase(turn);
+    if (--turn->second != 0) return;
+    turns_.erase(turn);
+    start_waiting();
 }
 
 void Subscription::give_up_reading(Source& source) {
@@ -233,7 +233,6 @@ void Subscription::start_cold_read(Source& source) {
             if (batches->empty()) reading.next = until;
             reading.fetched.insert(reading.fetched.end(), batches->begin(), batches->end());
             if (reading.fetched.empty()) self.end_turn(reading);
-            self.start_waiting();
             // Siblings that were held back for this answer are looked at again.
             for (const Lane lane : kLanes) {
                 const auto sibling = self.sources_.find(LogId(log.topic(), log.partition(), lane));
@@ -277,7 +276,6 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
     // To the back of its lane, so that every log of the lane gets its turn.
     unready(source);
     look_again(source);
-    start_waiting();
 }
 
 void Subscription::look_again(Source& source) {
@@ -334,7 +332,6 @@ void Subscription::on_removed(LogId log) {
     give_up_reading(source);
     if (source.state == State::reading) source.state = State::idle;
     look_again(source);
-    start_waiting();
 }
 
 }  // namespace casc::broker

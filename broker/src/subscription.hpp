@@ -85,7 +85,7 @@ private:
     // Starts what waits for its turn, as far as there are turns.
     void start_waiting();
     void start_cold_read(Source& source);
-    // Ends its turn, with its partition's last one that of the partition.
+    // With the last of its partition the partition's turn ends, and somebody else's begins.
     void end_turn(Source& source);
     void give_up_reading(Source& source);
     void deliver(Source& source, std::uint64_t arrival_bound);
