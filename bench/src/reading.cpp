@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 
@@ -78,25 +80,35 @@ public:
             for (std::uint32_t i = batch.first; i < batch.end; ++i) {
                 const auto payload = batch.view.payload(i, batch.payloads);
                 bytes += payload.size();
-                misplaced += take_event(payload, next, sum) ? 0 : 1;
+                misplaced += take_event(payload, next, sum, batch, i) ? 0 : 1;
             }
         }
         count(events.size(), sum, bytes, misplaced);
     }
 
+    // Where the part begins that was read without a gap, when retention took what was before it.
+    struct Tail {
+        LogId log;
+        Offset begin;
+    };
+    [[nodiscard]] const std::optional<Tail>& tail() const { return tail_; }
+
 private:
     bool take_event(std::span<const std::byte> payload, std::vector<std::uint64_t>& next,
-                    std::uint64_t& sum) {
+                    std::uint64_t& sum, const client::ReceivedBatch& batch, std::uint32_t i) {
         if (payload.size() != plan_.payload_bytes) return false;
         const PayloadHead head = head_of(payload);
         if (head.run != plan_.run || head.producer >= next.size()) return false;
         std::uint64_t& due = next[head.producer];
-        // In one log nothing may be left out; where a producer feeds several, each has a rising
-        // part of its events. Retention may have taken the first ones.
-        const bool in_place =
-            single_log_ && (due != 0 || !plan_.retained_tail_only) && !plan_.only_some_acknowledged
-                ? head.sequence == due
-                : head.sequence >= due;
+        // In one log nothing may be left out, but by retention, which may still be at work; where a
+        // producer feeds several, each has a rising part of its events.
+        const bool gapless = single_log_ && !plan_.only_some_acknowledged;
+        const bool skips =
+            gapless && head.sequence > due && plan_.retained_tail_only && i == batch.first;
+        if (skips)
+            tail_ = {LogId(batch.topic_id, batch.partition, batch.view.header().lane),
+                     batch.view.base_offset() + OffsetDelta(i)};
+        const bool in_place = gapless && !skips ? head.sequence == due : head.sequence >= due;
         due = head.sequence + 1;
         sum += mixed(head.producer, head.sequence);
         if (due == plan_.acknowledged[head.producer])
@@ -138,6 +150,7 @@ private:
     std::unordered_map<LogId, std::vector<std::uint64_t>> next_;
     LogId last_log_;
     std::vector<std::uint64_t>* last_next_ = nullptr;
+    std::optional<Tail> tail_;
 };
 
 void begin(client::Consumer& consumer, const ReadPlan& plan) {
@@ -162,6 +175,19 @@ void check_positions(client::Consumer& consumer, const ReadPlan& plan, Shared& s
         shared.note("the group has committed " + std::to_string(sum) + " events");
 }
 
+// What was left out before the tail must have been retention's to take.
+void check_tail(client::Client& client, const Follower::Tail& tail, Shared& shared) {
+    wire::fb::ListOffsetsT request;
+    auto& query = request.queries.emplace_back(std::make_unique<wire::fb::OffsetQueryT>());
+    query->topic_id = tail.log.topic().value();
+    query->partition = tail.log.partition().value();
+    query->lane = static_cast<std::uint8_t>(tail.log.lane());
+    query->at = 0;  // the earliest
+    const auto reply = need(client.call(request), "asking where the log begins");
+    if (Offset(reply.answers.at(0)->offset) < tail.begin)
+        shared.misplaced.fetch_add(1, std::memory_order_relaxed);
+}
+
 void consume(const Target& target, const ReadPlan& plan, Shared& shared) try {
     const auto client = target.connect();
     client::ConsumerOptions options;
@@ -181,6 +207,7 @@ void consume(const Target& target, const ReadPlan& plan, Shared& shared) try {
     // Nothing may follow the last one.
     const auto more = need(consumer.poll_batches(kLookAgain), "polling");
     if (!more.empty()) follower.take(more);
+    if (plan.retained_tail_only && follower.tail()) check_tail(*client, *follower.tail(), shared);
     if (!plan.group.empty()) check_positions(consumer, plan, shared);
     need(consumer.close(), "closing the consumer");
 } catch (const std::exception& error) {
