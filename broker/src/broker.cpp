@@ -33,6 +33,7 @@ storage::StoreOptions store_options(const Config& config) {
     options.journal.segments_max = config.storage.journal_segments_max;
     options.checkpoint_bytes = config.storage.checkpoint_bytes;
     options.slice_bytes = config.storage.slice_bytes;
+    options.rewrite_after = config.storage.rewrite_after;
     options.reserve_bytes = config.storage.reserve_bytes;
     options.tail_cache_bytes = config.limits.memory_bytes / 2;
     options.unflushed_bytes_max = config.limits.memory_bytes / 2;

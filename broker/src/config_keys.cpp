@@ -208,6 +208,13 @@ constexpr std::array kKeys{
               Reload::no,
               CASC_MEMBER(storage.slice_bytes),
               "Size of the pieces in which the log grows and in which retention gives space back."},
+    ConfigKey{"storage.rewrite_after",
+              KeyKind::duration,
+              {0, 3650_days},
+              Reload::no,
+              CASC_MEMBER(storage.rewrite_after),
+              "How long a piece must be mostly expired before what is left of it is copied to give "
+              "its space back; at once when the disk is full."},
     ConfigKey{"storage.reserve_bytes",
               KeyKind::bytes,
               {0, 64 * kTiB},

@@ -1,7 +1,6 @@
 #include "checkpoint_thread.hpp"
 
 #include "backup.hpp"
-#include "retention.hpp"
 
 #include <casc/types/clock.hpp>
 
@@ -10,12 +9,12 @@
 
 namespace casc::storage {
 
-CheckpointThread::CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, SliceSet& slices,
+CheckpointThread::CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, Reclaimer& reclaimer,
                                    SizedPools& entry_pools, std::size_t checkpoint_bytes,
                                    std::shared_ptr<ring::Waker> shard)
     : checkpointer_(checkpointer),
       rocks_(rocks),
-      slices_(slices),
+      reclaimer_(reclaimer),
       entry_pools_(entry_pools),
       checkpoint_bytes_(checkpoint_bytes),
       waker_(std::make_shared<ring::Waker>()),
@@ -88,7 +87,8 @@ Result<std::uint64_t> CheckpointThread::answer(CheckpointOrder& order) {
     if (failure_) return *failure_;
     switch (order.kind) {
         case CheckpointOrder::Kind::reclaim:
-            return reclaim_slices(rocks_, slices_);
+            CASC_TRY_VOID(reclaimer_.run(mono_now(), order.space_short));
+            return std::uint64_t{0};
         case CheckpointOrder::Kind::backup:
             return make_backup(rocks_, order.target, checkpointer_.applied());
         case CheckpointOrder::Kind::close:
@@ -120,7 +120,8 @@ void CheckpointThread::tell(CheckpointNews::Kind kind, Result<std::uint64_t> res
         news_.producer.try_push(CheckpointNews{.kind = kind,
                                                .flushed_through = checkpointer_.applied(),
                                                .result = std::move(result),
-                                               .took = std::exchange(worked_, {})});
+                                               .took = std::exchange(worked_, {}),
+                                               .reclaim_due = reclaimer_.due()});
     // Closed: the store is being destroyed and listens no more.
     CASC_ASSERT(told || news_.producer.state() == ring::RingState::closed, static_cast<int>(kind));
 }

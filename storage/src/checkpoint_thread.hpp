@@ -3,6 +3,7 @@
 // to it.
 
 #include "checkpoint.hpp"
+#include "retention.hpp"
 #include "store_pools.hpp"
 
 #include <casc/ring/ring.hpp>
@@ -21,6 +22,7 @@ struct CheckpointOrder {
     Kind kind = Kind::checkpoint;
     Entry entry{};                   // of entry
     std::filesystem::path target{};  // of backup
+    bool space_short = false;        // of reclaim
 };
 
 // What it hears. Every order but `entry` is answered once; `flushed` comes with every checkpoint as
@@ -29,8 +31,9 @@ struct CheckpointNews {
     enum class Kind { flushed, checkpointed, reclaimed, backed_up, closed };
     Kind kind = Kind::flushed;
     JournalSequence flushed_through{};
-    Result<std::uint64_t> result{0};  // bytes of a backup; the failure of anything
-    std::chrono::nanoseconds took{};  // the work since the last news, waiting left out
+    Result<std::uint64_t> result{0};         // bytes of a backup; the failure of anything
+    std::chrono::nanoseconds took{};         // the work since the last news, waiting left out
+    std::optional<MonoNanos> reclaim_due{};  // of reclaimed: when there is more to be had
 };
 
 // The only writer of RocksDB while the store runs.
@@ -44,7 +47,7 @@ public:
     static constexpr std::size_t kOrdersMax = 1024;
 
     // `entry_pools` are what the shard fills entries from: the thread restocks them by the way.
-    CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, SliceSet& slices,
+    CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, Reclaimer& reclaimer,
                      SizedPools& entry_pools, std::size_t checkpoint_bytes,
                      std::shared_ptr<ring::Waker> shard);
     ~CheckpointThread();
@@ -78,7 +81,7 @@ private:
 
     Checkpointer& checkpointer_;
     Rocks& rocks_;
-    SliceSet& slices_;
+    Reclaimer& reclaimer_;
     SizedPools& entry_pools_;
     const std::size_t checkpoint_bytes_;
     std::shared_ptr<ring::Waker> waker_;

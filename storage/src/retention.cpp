@@ -90,26 +90,46 @@ DeadRowTest dead_rows(Starts starts) {
 
 }  // namespace
 
-Result<std::uint64_t> reclaim_slices(Rocks& rocks, SliceSet& slices) {
-    std::uint64_t reclaimed = 0;
-    for (const SliceRef& slice : slices.all()) {
-        const std::uint64_t before = slice->file_bytes();
-        CASC_TRY(Census census, take_census(rocks, *slice));
+bool Reclaimer::is_sparse(const History& seen, std::uint64_t live_bytes, std::uint64_t file_bytes) {
+    // Measured against the files, not the directory, which still counts what an earlier rewrite has
+    // removed.
+    return live_bytes < file_bytes / 4 && live_bytes < seen.live_when_rewritten / 2;
+}
+
+Result<void> Reclaimer::run(MonoNanos now, bool space_short) {
+    due_.reset();
+    bool rewritten = false;
+    std::map<SliceId, History> histories;
+    for (const SliceRef& slice : slices_.all()) {
+        CASC_TRY(Census census, take_census(rocks_, *slice));
         if (census.empty) continue;  // made for a checkpoint that has not come
         if (census.live_bytes == 0 && census.dead_logs.size() == census.starts.size()) {
-            CASC_TRY_VOID(forget_in_directory(rocks, slice->id, census.dead_logs));
+            CASC_TRY_VOID(forget_in_directory(rocks_, slice->id, census.dead_logs));
             CASC_FAIL_POINT("retention.drop");
-            CASC_TRY_VOID(slices.drop(slice));
-            reclaimed += before;
-        } else if (census.live_bytes < before / 4 && slice != slices.current(slice->id.retention)) {
-            // Measured against the files, not the directory, which still counts what an earlier
-            // rewrite has removed.
-            CASC_TRY_VOID(forget_in_directory(rocks, slice->id, census.dead_logs));
-            CASC_TRY_VOID(rocks.rewrite(slice->handle, dead_rows(std::move(census.starts))));
-            reclaimed += before - std::min(before, slice->file_bytes());
+            CASC_TRY_VOID(slices_.drop(slice));
+            continue;
         }
+        History& seen = histories[slice->id] = histories_[slice->id];
+        if (slice == slices_.current(slice->id.retention) ||
+            !is_sparse(seen, census.live_bytes, slice->file_bytes())) {
+            seen.sparse_since.reset();
+            continue;
+        }
+        if (!seen.sparse_since) seen.sparse_since = now;
+        const MonoNanos ripe =
+            space_short ? now : *seen.sparse_since + MonoNanos::distance(rewrite_after_.count());
+        if (rewritten || now < ripe) {
+            due_ = std::min(due_.value_or(ripe), ripe);
+            continue;
+        }
+        CASC_TRY_VOID(forget_in_directory(rocks_, slice->id, census.dead_logs));
+        CASC_FAIL_POINT("retention.rewrite");
+        CASC_TRY_VOID(rocks_.rewrite(slice->handle, dead_rows(std::move(census.starts))));
+        seen = {.sparse_since = {}, .live_when_rewritten = census.live_bytes};
+        rewritten = true;
     }
-    return reclaimed;
+    histories_ = std::move(histories);
+    return {};
 }
 
 }  // namespace casc::storage

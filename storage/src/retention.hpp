@@ -3,14 +3,52 @@
 
 #include "slice_set.hpp"
 
+#include <casc/types/clock.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+
 namespace casc::storage {
 
 // Drops the slices in which every log is below its low-water mark (or erased), and rewrites those
-// in which less than a quarter is alive. Goes by the rows in RocksDB, so everything that it relies
-// on is durable there, and the journal is not needed for what it drops. Returns the bytes given
-// back.
+// of which less than a quarter has been alive for some time: under load a slice that retention has
+// begun to empty is mostly empty as a whole soon after, and then costs nothing to drop. Goes by the
+// rows in RocksDB, so everything that it relies on is durable there, and the journal is not needed
+// for what it drops.
 //
 // Thread: checkpoint, right after a checkpoint.
-[[nodiscard]] Result<std::uint64_t> reclaim_slices(Rocks& rocks, SliceSet& slices);
+class Reclaimer {
+public:
+    // `rewrite_after`: how long a slice has to be sparse before it is rewritten.
+    Reclaimer(Rocks& rocks, SliceSet& slices, std::chrono::nanoseconds rewrite_after)
+        : rocks_(rocks), slices_(slices), rewrite_after_(rewrite_after) {}
+
+    // Rewrites one slice at most, since nothing is checkpointed meanwhile. With `space_short` every
+    // sparse slice is old enough.
+    [[nodiscard]] Result<void> run(MonoNanos now, bool space_short);
+    // When run() will have something to do even if nothing else expires.
+    [[nodiscard]] std::optional<MonoNanos> due() const noexcept { return due_; }
+
+private:
+    // What earlier runs have seen of a slice.
+    struct History {
+        std::optional<MonoNanos> sparse_since;
+        // How much is alive is an estimate: by it alone, a slice whose last events are its largest
+        // would be rewritten for ever.
+        std::uint64_t live_when_rewritten = std::numeric_limits<std::uint64_t>::max();
+    };
+
+    [[nodiscard]] static bool is_sparse(const History& seen, std::uint64_t live_bytes,
+                                        std::uint64_t file_bytes);
+
+    Rocks& rocks_;
+    SliceSet& slices_;
+    const std::chrono::nanoseconds rewrite_after_;
+    std::map<SliceId, History> histories_;  // of the slices there were at the last run
+    std::optional<MonoNanos> due_;
+};
 
 }  // namespace casc::storage

@@ -153,6 +153,7 @@ private:
     void send_orders();
     void order(CheckpointOrder order);
     void ask_for_room();
+    void reclaim_what_is_due();
     void wait_for_news();
     void fail(Error error);
     void send_read(PendingRead read);
@@ -174,6 +175,7 @@ private:
     std::unique_ptr<Rocks> rocks_;
     std::unique_ptr<SliceSet> slices_;
     std::unique_ptr<Checkpointer> checkpointer_;
+    std::unique_ptr<Reclaimer> reclaimer_;
     std::unique_ptr<Journal> journal_;
     std::shared_ptr<ring::Waker> waker_ = std::make_shared<ring::Waker>();
     bool waker_armed_ = false;
@@ -205,6 +207,7 @@ private:
     JournalSequence flushed_through_;
     bool checkpoint_asked_ = false;  // an order to checkpoint is under way
     bool reclaim_asked_ = false;
+    std::optional<MonoNanos> reclaim_due_;  // without being asked
     bool closing_ = false;
     bool closed_ = false;
     std::deque<std::function<void(Result<std::uint64_t>)>> backups_;

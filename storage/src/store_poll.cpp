@@ -33,6 +33,7 @@ void Store::Impl::collect() {
         waker_->disarm();
     } while (true);
     ask_for_room();
+    reclaim_what_is_due();
     send_waiting();
 }
 
@@ -148,6 +149,7 @@ void Store::Impl::take_news() {
                 break;
             case CheckpointNews::Kind::reclaimed:
                 reclaim_asked_ = false;
+                reclaim_due_ = news->reclaim_due;
                 waiting_reads_.push_back({.kind = ReadOrder::Kind::forget});
                 break;
             case CheckpointNews::Kind::backed_up: {
@@ -196,7 +198,14 @@ void Store::Impl::ask_for_room() {
 void Store::Impl::post_reclaim() {
     if (reclaim_asked_ || failure_) return;
     reclaim_asked_ = true;
-    order({.kind = CheckpointOrder::Kind::reclaim});
+    check_space();
+    order({.kind = CheckpointOrder::Kind::reclaim, .space_short = disk_full_});
+}
+
+void Store::Impl::reclaim_what_is_due() {
+    if (!reclaim_due_ || reclaim_asked_ || (!disk_full_ && mono_now() < *reclaim_due_)) return;
+    reclaim_due_.reset();
+    post_reclaim();
 }
 
 void Store::Impl::post_backup(const std::filesystem::path& target,

@@ -49,16 +49,24 @@ TEST_CASE(
     std::mt19937 random(seed);
     TestBrokerOptions options;
     options.settings = {"storage.slice_bytes=4MiB", "topics.retention_bytes=2MiB",
-                        "storage.retention_interval=100ms"};
+                        "storage.retention_interval=100ms", "storage.rewrite_after=0s"};
     TestBroker broker(options);
     broker.keep_endpoints();
     auto client = connect(broker);
     create_topic(*client, "orders");
-    const std::vector<std::string> points = {
-        "journal.submit",           "journal.written",     "journal.recycle",
-        "journal.opening",          "journal.segment_new", "checkpoint.begin",
-        "checkpoint.sst_written",   "checkpoint.ingested", "slice.roll",
-        "checkpoint.state_written", "retention.drop",      "store.append"};
+    const std::vector<std::string> points = {"journal.submit",
+                                             "journal.written",
+                                             "journal.recycle",
+                                             "journal.opening",
+                                             "journal.segment_new",
+                                             "checkpoint.begin",
+                                             "checkpoint.sst_written",
+                                             "checkpoint.ingested",
+                                             "slice.roll",
+                                             "checkpoint.state_written",
+                                             "retention.drop",
+                                             "retention.rewrite",
+                                             "store.append"};
     DeliveryHistory history;
     history.expect_retention();
     for (const std::string& point : points) {

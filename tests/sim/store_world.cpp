@@ -28,6 +28,7 @@ StoreOptions small_options() {
     options.journal.grow_on_helper_thread = false;
     options.checkpoint_bytes = 64_KiB;
     options.slice_bytes = 256_KiB;
+    options.rewrite_after = {};
     options.entry_bytes_max = 32_KiB;
     options.tail_cache_bytes = 128_KiB;
     options.unflushed_bytes_max = 1_MiB;

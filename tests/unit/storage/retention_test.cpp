@@ -9,8 +9,22 @@ struct RetentionFixture : StoreFixture {
         for (int i = 0; i < count; ++i)
             settle(append(log, {std::string(6000, static_cast<char>('a' + i % 26))}));
     }
+    // 160 large events of log 1, and in every slice a little of log 2.
+    void fill_slices_with_little_of_log_2() {
+        for (int i = 0; i < 40; ++i) {
+            fill(log_of(1), 4);
+            settle(append(log_of(2), {"alive " + std::to_string(i)}));
+        }
+        drain();
+    }
     std::uint64_t sst_bytes() { return store->stats().sst_bytes; }
     std::uint64_t slices() { return store->stats().slices; }
+    std::vector<std::string> sst_files() {
+        auto files = simulated.list(options.directory / "rocks").value();
+        std::erase_if(files, [](const std::string& name) { return !name.ends_with(".sst"); });
+        std::sort(files.begin(), files.end());
+        return files;
+    }
 };
 
 }  // namespace
@@ -56,12 +70,7 @@ TEST_CASE_FIXTURE(
     RetentionFixture,
     "storage/retention: a slice with little alive is rewritten and keeps that little") {
     must_open();
-    // Log 2 has a little in every slice.
-    for (int i = 0; i < 40; ++i) {
-        fill(log_of(1), 4);
-        settle(append(log_of(2), {"alive " + std::to_string(i)}));
-    }
-    drain();
+    fill_slices_with_little_of_log_2();
     const auto expected = read(log_of(2));
     const auto before = sst_bytes();
     REQUIRE(store->trim(log_of(1), Offset(160)));
@@ -73,6 +82,67 @@ TEST_CASE_FIXTURE(
     CHECK(sst_bytes() == rewritten);  // once is enough
     restart();
     CHECK(read(log_of(2)) == expected);
+}
+
+TEST_CASE_FIXTURE(RetentionFixture,
+                  "storage/retention: a sparse slice is left alone for a while, unless the disk is "
+                  "full") {
+    options.rewrite_after = std::chrono::hours(1);
+    options.reserve_bytes = 1_MiB;
+    must_open();
+    fill_slices_with_little_of_log_2();
+    const auto expected = read(log_of(2));
+    REQUIRE(store->trim(log_of(1), Offset(160)));
+    drain();
+    const auto before = sst_bytes();
+    reclaim();
+    reclaim();
+    CHECK(sst_bytes() >= before / 2);
+    const auto plenty = 1_GiB;
+    simulated.set_capacity(plenty);
+    simulated.set_capacity(plenty - simulated.free_bytes("/").value() + options.reserve_bytes / 2);
+    reclaim();
+    CHECK(sst_bytes() < before / 2);
+    CHECK(read(log_of(2)) == expected);
+}
+
+TEST_CASE_FIXTURE(
+    RetentionFixture,
+    "storage/retention: sparse slices are rewritten when their time has come, without "
+    "another call") {
+    options.rewrite_after = std::chrono::milliseconds(20);
+    must_open();
+    fill_slices_with_little_of_log_2();
+    const auto expected = read(log_of(2));
+    REQUIRE(store->trim(log_of(1), Offset(160)));
+    drain();
+    const auto before = sst_bytes();
+    reclaim();
+    while (sst_bytes() >= before / 2)
+        poll();
+    drain();
+    CHECK(read(log_of(2)) == expected);
+}
+
+TEST_CASE_FIXTURE(
+    RetentionFixture,
+    "storage/retention: a slice whose last events are its largest is not rewritten for "
+    "ever") {
+    must_open();
+    for (int i = 0; i < 300; ++i)
+        settle(append(log_of(1), {"small"}));
+    for (int i = 0; i < 30; ++i)
+        settle(append(log_of(1), {std::string(6000, 'x')}));
+    fill(log_of(3), 60);  // in slices behind it, or it would be the one that takes new events
+    drain();
+    REQUIRE(slices() >= 2);
+    // An eleventh of the events is nearly all of the bytes.
+    REQUIRE(store->trim(log_of(1), Offset(300)));
+    reclaim();
+    const auto files = sst_files();
+    reclaim();
+    CHECK(sst_files() == files);
+    CHECK(read(log_of(1), 300).size() == 30);
 }
 
 TEST_CASE_FIXTURE(RetentionFixture,

@@ -59,6 +59,7 @@ struct Config {
         std::uint32_t journal_segments_max = 32;
         std::uint64_t checkpoint_bytes = 64_MiB;
         std::uint64_t slice_bytes = 1_GiB;
+        milliseconds rewrite_after{60'000};
         std::uint64_t reserve_bytes = 1_GiB;
         milliseconds retention_interval{1000};
     } storage;

@@ -41,6 +41,9 @@ struct StoreOptions {
     JournalOptions journal;                 // its directory is set by the store
     std::size_t checkpoint_bytes = 64_MiB;  // unflushed batches that start a checkpoint
     std::size_t slice_bytes = 1_GiB;        // a slice is sealed when it has grown to this ...
+    // A slice of which less than a quarter has been alive for so long is rewritten; at once when
+    // the disk is full.
+    std::chrono::milliseconds rewrite_after{60'000};
     // An entry is closed at this size, its header counted, unless one batch needs more. Two in a
     // huge page.
     std::size_t entry_bytes_max = 1_MiB;
@@ -215,8 +218,9 @@ public:
 
     // --- maintenance -----------------------------------------------------------------------------
 
-    // Drops slices in which every log is below its low-water mark, rewrites those whose live share
-    // is under a quarter. Runs on the checkpoint thread; cheap to call often.
+    // Drops slices in which every log is below its low-water mark; rewrites those whose live share
+    // has been under a quarter for `rewrite_after`, when their time has come, unasked. Runs on the
+    // checkpoint thread; cheap to call often.
     void post_reclaim();
 
     // A consistent copy (RocksDB checkpoint plus the journal from there on) into an empty `target`;
