@@ -1,6 +1,7 @@
 #include "delivery.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace casc::broker {
 
@@ -86,22 +87,19 @@ void Delivery::on_writable(Session& session) {
         schedule(*subscription);
 }
 
-void Delivery::schedule(Subscription& subscription) {
-    if (subscription.scheduled) return;
-    subscription.scheduled = true;
-    scheduled_.emplace_back(subscription.session_number(), subscription.id());
+void Delivery::schedule(LaneReader& reader) {
+    if (std::exchange(reader.scheduled, true)) return;
+    scheduled_.push_back(reader.handle());
 }
 
 bool Delivery::run() {
     if (scheduled_.empty()) return false;
     running_.swap(scheduled_);
-    for (const auto& [session, id] : running_) {
-        const auto subscriptions = by_session_.find(session);
-        if (subscriptions == by_session_.end()) continue;
-        const auto found = subscriptions->second.find(id);
-        if (found == subscriptions->second.end()) continue;
-        found->second->scheduled = false;
-        found->second->run();
+    for (const auto& handle : running_) {
+        const auto reader = handle.lock();
+        if (!reader || *reader == nullptr) continue;
+        (*reader)->scheduled = false;
+        (*reader)->run();
     }
     running_.clear();
     return true;

@@ -8,7 +8,7 @@
 namespace casc::broker {
 
 // Thread: owning shard.
-class Delivery final : public SubscriptionScheduler {
+class Delivery final : public ReaderScheduler {
 public:
     explicit Delivery(Core& core) : core_(core) {}
 
@@ -25,7 +25,7 @@ public:
 
     // Lets everything that was scheduled send. Returns whether there was anything.
     bool run();
-    void schedule(Subscription& subscription) override;
+    void schedule(LaneReader& reader) override;
 
     [[nodiscard]] std::size_t count() const noexcept;
 
@@ -38,8 +38,8 @@ private:
 
     Core& core_;
     std::unordered_map<std::uint64_t, Subscriptions> by_session_;
-    // (session, subscription), because either may be gone when its turn comes.
-    std::vector<std::pair<std::uint64_t, std::uint32_t>> scheduled_, running_;
+    // Weak, because it may be gone when its turn comes.
+    std::vector<std::weak_ptr<LaneReader*>> scheduled_, running_;
 };
 
 }  // namespace casc::broker

@@ -26,8 +26,8 @@ struct QuietHost final : SessionHost {
     void on_writable(Session&) override {}
 };
 
-struct CountingScheduler final : SubscriptionScheduler {
-    void schedule(Subscription&) override { ++times; }
+struct CountingScheduler final : ReaderScheduler {
+    void schedule(LaneReader&) override { ++times; }
     int times = 0;
 };
 
