@@ -5,6 +5,7 @@
 #include "log_watch.hpp"
 #include "producer_table.hpp"
 #include "session.hpp"
+#include "topic_observers.hpp"
 #include "topic_registry.hpp"
 #include "visibility.hpp"
 
@@ -82,11 +83,13 @@ struct Core {
     Config& config;
     storage::Store& store;
     TopicRegistry topics;
+    TopicObservers topic_observers;
     ProducerTable producers;
     Visibility visibility;
     LogWatch watch;
     DurableWaits waits;
     ColdReads cold_reads;
+    storage::BlockPool slices{64_KiB, 8_MiB};  // for parts of stored batches
     Counters counters;
     wire::Encoder encoder;
     EpochNanos now;  // read once per turn

@@ -5,6 +5,8 @@
 #include <casc/broker/logging.hpp>
 #include <casc/wire/batch.hpp>
 
+#include <algorithm>
+
 namespace casc::broker {
 
 using wire::Api;
@@ -91,14 +93,31 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
         case Api::committed:
             return decode<fb::Committed>(frame, to, [&](auto& m) { groups_.on_committed(m, to); });
         case Api::list_groups:
-            return decode<fb::ListGroups>(frame, to, [&](auto& m) { groups_.on_list(m, to); });
+            return decode<fb::ListGroups>(frame, to, [&](auto& m) { on_list_groups(m, to); });
         case Api::describe_group:
             return decode<fb::DescribeGroup>(frame, to,
                                              [&](auto& m) { groups_.on_describe(m, to); });
         case Api::delete_group:
-            return decode<fb::DeleteGroup>(frame, to, [&](auto& m) { groups_.on_delete(m, to); });
+            return decode<fb::DeleteGroup>(frame, to, [&](auto& m) {
+                if (group_rows_.check_kind(m.group, GroupKind::stream))
+                    return groups_.on_delete(m, to);
+                queues_.on_delete(m.group, to);
+            });
         case Api::reset_group:
             return decode<fb::ResetGroup>(frame, to, [&](auto& m) { groups_.on_reset(m, to); });
+
+        case Api::join_queue:
+            return decode<fb::JoinQueue>(frame, to,
+                                         [&](auto& m) { queues_.on_join(m, session, to); });
+        case Api::leave_queue:
+            return decode<fb::LeaveQueue>(frame, to,
+                                          [&](auto& m) { queues_.on_leave(m, session, to); });
+        case Api::settle:
+            return decode<fb::Settle>(frame, to,
+                                      [&](auto& m) { queues_.on_settle(m, session, to); });
+        case Api::describe_queue:
+            return decode<fb::DescribeQueue>(frame, to,
+                                             [&](auto& m) { queues_.on_describe(m, to); });
 
         case Api::node_info:
             return node_.on_info(figures(), to);
@@ -109,10 +128,20 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
 
         case Api::deliver:
         case Api::assignment:
+        case Api::lease:
             break;  // only ever sent by the broker
     }
     to.error(
         Error(ErrorCode::unknown_api, std::to_string(static_cast<unsigned>(frame.header.api))));
+}
+
+void Shard::on_list_groups(const fb::ListGroupsT& request, const Responder& responder) {
+    fb::ListGroupsReplyT reply;
+    groups_.list(request.prefix, reply.groups);
+    queues_.list(request.prefix, reply.groups);
+    std::sort(reply.groups.begin(), reply.groups.end(),
+              [](const auto& a, const auto& b) { return a->name < b->name; });
+    responder.reply(reply);
 }
 
 void Shard::on_hello(Session& session, const wire::Frame& frame, const Responder& responder) {

@@ -12,8 +12,6 @@ namespace {
 
 using storage::StateTable;
 
-constexpr std::string_view kNextGroupId = "next_group_id";
-
 std::string new_member_id(const std::string& client_id, std::uint64_t number) {
     // The random part keeps ids of different runs of the broker apart.
     static std::random_device device;
@@ -26,20 +24,17 @@ std::string new_member_id(const std::string& client_id, std::uint64_t number) {
 
 }  // namespace
 
-void GroupCoordinator::load() {
-    std::map<std::uint32_t, Group*> by_id;
-    core_.store.scan(StateTable::broker, [&](std::string_view key, std::string_view value) {
-        if (key == kNextGroupId) next_group_id_ = RowReader(value).get<std::uint32_t>();
-    });
-    core_.store.scan(StateTable::group, [&](std::string_view key, std::string_view value) {
-        const auto row = wire::decode<wire::fb::GroupRow>(std::as_bytes(std::span(value)));
-        CASC_ASSERT(row, "group row", key);
-        Entry entry;
-        entry.group = std::make_unique<Group>(row->group_id, std::string(key));
-        entry.empty_since = wall_now();
-        by_id[row->group_id] = entry.group.get();
-        groups_.emplace(key, std::move(entry));
-    });
+void GroupCoordinator::load_group(const std::string& name, const wire::fb::GroupRowT& row) {
+    Entry entry;
+    entry.group = std::make_unique<Group>(row.group_id, name);
+    entry.empty_since = wall_now();
+    groups_.emplace(name, std::move(entry));
+}
+
+void GroupCoordinator::load_positions() {
+    std::unordered_map<std::uint32_t, Group*> by_id;
+    for (const auto& [name, entry] : groups_)
+        by_id[entry.group->id()] = entry.group.get();
     core_.store.scan(StateTable::group_offset, [&](std::string_view key, std::string_view value) {
         RowReader key_reader(key);
         const auto group = by_id.find(key_reader.get<std::uint32_t>());
@@ -56,21 +51,16 @@ Group* GroupCoordinator::find(const std::string& name) {
     return found == groups_.end() ? nullptr : found->second.group.get();
 }
 
+Error GroupCoordinator::missing(const std::string& name) const {
+    if (const auto kind = rows_.check_kind(name, GroupKind::stream); !kind) return kind.error();
+    return Error(ErrorCode::unknown_group, "'" + name + "'");
+}
+
 Result<GroupCoordinator::Entry*> GroupCoordinator::find_or_create(const std::string& name) {
     if (const auto found = groups_.find(name); found != groups_.end()) return &found->second;
-    CASC_TRY_VOID(check_name("a group name", name));
-    const std::uint32_t id = next_group_id_;
-    wire::fb::GroupRowT row;
-    row.group_id = id;
-    row.created_ns = core_.now.value();
-    const auto bytes = encoder_.encode(row);
-    CASC_TRY_VOID(
-        core_.store.put(StateTable::broker, kNextGroupId, RowWriter{}.put(id + 1).view()));
-    CASC_TRY_VOID(core_.store.put(StateTable::group, name,
-                                  {reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
-    ++next_group_id_;
+    CASC_TRY(const GroupRows::Created created, rows_.create(name, {}, core_.now));
     Entry entry;
-    entry.group = std::make_unique<Group>(id, name);
+    entry.group = std::make_unique<Group>(created.id, name);
     entry.empty_since = core_.now;
     return &groups_.emplace(name, std::move(entry)).first->second;
 }
@@ -248,7 +238,7 @@ void GroupCoordinator::remove_member(Entry& entry, const std::string& member_id,
 
 void GroupCoordinator::on_leave(const wire::fb::LeaveGroupT& request, const Responder& responder) {
     const auto found = groups_.find(request.group);
-    if (found == groups_.end()) return responder.error(ErrorCode::unknown_group);
+    if (found == groups_.end()) return responder.error(missing(request.group));
     if (found->second.group->find(request.member_id) == nullptr)
         return responder.error(ErrorCode::unknown_member);
     remove_member(found->second, request.member_id, ErrorCode::ok);
@@ -258,7 +248,7 @@ void GroupCoordinator::on_leave(const wire::fb::LeaveGroupT& request, const Resp
 void GroupCoordinator::on_release(const wire::fb::ReleasePartitionsT& request,
                                   const Responder& responder) {
     const auto found = groups_.find(request.group);
-    if (found == groups_.end()) return responder.error(ErrorCode::unknown_group);
+    if (found == groups_.end()) return responder.error(missing(request.group));
     Member* member = found->second.group->find(request.member_id);
     if (member == nullptr) return responder.error(ErrorCode::unknown_member);
     for (const auto& partition : request.partitions)
@@ -319,7 +309,7 @@ void GroupCoordinator::forget_unused() {
         if (!entry.group->members().empty() || entry.empty_since >= forget_before) return false;
         if (std::any_of(entry.group->committed.begin(), entry.group->committed.end(), fresh))
             return false;
-        return erase_offsets(*entry.group) && core_.store.erase(StateTable::group, named.first);
+        return erase_offsets(*entry.group) && rows_.erase(named.first);
     });
 }
 

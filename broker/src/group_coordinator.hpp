@@ -4,6 +4,7 @@
 
 #include "core.hpp"
 #include "group.hpp"
+#include "group_rows.hpp"
 #include "row_codec.hpp"
 
 #include <memory>
@@ -13,28 +14,34 @@
 namespace casc::broker {
 
 // Thread: owning shard.
-class GroupCoordinator {
+class GroupCoordinator final : public TopicObserver {
 public:
     // `find_session` gives the live connection of that number, or nullptr.
-    GroupCoordinator(Core& core, std::function<Session*(std::uint64_t)> find_session)
-        : core_(core), find_session_(std::move(find_session)) {}
+    GroupCoordinator(Core& core, GroupRows& rows,
+                     std::function<Session*(std::uint64_t)> find_session)
+        : core_(core), rows_(rows), find_session_(std::move(find_session)) {
+        core.topic_observers.add(*this);
+    }
 
-    void load();
+    // One at start, for every stream group that there is, then the positions of all.
+    void load_group(const std::string& name, const wire::fb::GroupRowT& row);
+    void load_positions();
 
     void on_join(const wire::fb::JoinGroupT& request, Session& session, const Responder& responder);
     void on_leave(const wire::fb::LeaveGroupT& request, const Responder& responder);
     void on_release(const wire::fb::ReleasePartitionsT& request, const Responder& responder);
     void on_commit(const wire::fb::CommitT& request, const Responder& responder);
     void on_committed(const wire::fb::CommittedT& request, const Responder& responder);
-    void on_list(const wire::fb::ListGroupsT& request, const Responder& responder);
+    // Those whose names start with `prefix`.
+    void list(std::string_view prefix,
+              std::vector<std::unique_ptr<wire::fb::GroupSummaryT>>& into) const;
     void on_describe(const wire::fb::DescribeGroupT& request, const Responder& responder);
     void on_delete(const wire::fb::DeleteGroupT& request, const Responder& responder);
     void on_reset(const wire::fb::ResetGroupT& request, const Responder& responder);
 
     void on_closed(Session& session);
-    // Topics were created, removed or got more partitions.
-    void on_topics_changed();
-    void on_topic_removed(TopicId topic);
+    void on_topics_changed() override;
+    void on_topic_removed(TopicId topic) override;
     // Timeouts of sessions and rebalances. Looks only at groups with members.
     void tick(MonoNanos now);
     // Lets go of groups that nobody has used for groups.offsets_retention; now and then.
@@ -53,6 +60,8 @@ private:
     };
 
     [[nodiscard]] Group* find(const std::string& name);
+    // Why there is no stream group of that name.
+    [[nodiscard]] Error missing(const std::string& name) const;
     [[nodiscard]] Result<Entry*> find_or_create(const std::string& name);
     void resolve_topics(Entry& entry);
     void rebalance(Entry& entry);
@@ -73,14 +82,13 @@ private:
     [[nodiscard]] Result<Offset> reset_target(const wire::fb::ResetGroupT& request, LogId log);
 
     Core& core_;
+    GroupRows& rows_;
     std::function<Session*(std::uint64_t)> find_session_;
     std::map<std::string, Entry, std::less<>> groups_;
     std::set<Entry*> with_members_;
     // (group, member id) of each connection that has any.
     std::unordered_map<std::uint64_t, std::set<std::pair<Entry*, std::string>>> members_of_session_;
-    std::uint32_t next_group_id_ = 1;
     std::uint64_t last_member_ = 0;
-    wire::Encoder encoder_;
 };
 
 }  // namespace casc::broker

@@ -35,7 +35,7 @@ void GroupCoordinator::on_commit(const wire::fb::CommitT& request, const Respond
     if (request.positions.empty()) return responder.reply(wire::fb::DoneT{});
     Group* group = find(request.group);
     if (group == nullptr) {
-        if (!anonymous) return responder.error(ErrorCode::unknown_group);
+        if (!anonymous) return responder.error(missing(request.group));
         const auto created = find_or_create(request.group);
         if (!created) return responder.error(created.error());
         group = (*created)->group.get();
@@ -83,7 +83,7 @@ void GroupCoordinator::on_committed(const wire::fb::CommittedT& request,
                                     const Responder& responder) {
     wire::fb::CommittedReplyT reply;
     const Group* group = find(request.group);
-    if (group == nullptr) return responder.error(ErrorCode::unknown_group);
+    if (group == nullptr) return responder.error(missing(request.group));
     for (const auto& [log, committed] : group->committed) {
         const bool wanted =
             request.topics.empty() || std::find(request.topics.begin(), request.topics.end(),
@@ -113,19 +113,17 @@ std::unique_ptr<wire::fb::GroupSummaryT> summary_of(const Group& group) {
 
 }  // namespace
 
-void GroupCoordinator::on_list(const wire::fb::ListGroupsT& request, const Responder& responder) {
-    wire::fb::ListGroupsReplyT reply;
-    for (auto it = groups_.lower_bound(request.prefix);
-         it != groups_.end() && it->first.starts_with(request.prefix); ++it)
-        reply.groups.push_back(summary_of(*it->second.group));
-    responder.reply(reply);
+void GroupCoordinator::list(std::string_view prefix,
+                            std::vector<std::unique_ptr<wire::fb::GroupSummaryT>>& into) const {
+    for (auto it = groups_.lower_bound(prefix);
+         it != groups_.end() && it->first.starts_with(prefix); ++it)
+        into.push_back(summary_of(*it->second.group));
 }
 
 void GroupCoordinator::on_describe(const wire::fb::DescribeGroupT& request,
                                    const Responder& responder) {
     const auto found = groups_.find(request.group);
-    if (found == groups_.end())
-        return responder.error(Error(ErrorCode::unknown_group, "'" + request.group + "'"));
+    if (found == groups_.end()) return responder.error(missing(request.group));
     const Group& group = *found->second.group;
     wire::fb::DescribeGroupReplyT reply;
     reply.group = summary_of(group);
@@ -185,13 +183,12 @@ void GroupCoordinator::on_describe(const wire::fb::DescribeGroupT& request,
 void GroupCoordinator::on_delete(const wire::fb::DeleteGroupT& request,
                                  const Responder& responder) {
     Group* group = find(request.group);
-    if (group == nullptr)
-        return responder.error(Error(ErrorCode::unknown_group, "'" + request.group + "'"));
+    if (group == nullptr) return responder.error(missing(request.group));
     if (!group->members().empty())
         return responder.error(Error(ErrorCode::group_not_empty,
                                      std::to_string(group->members().size()) + " members"));
     if (const auto erased = erase_offsets(*group); !erased) return responder.error(erased.error());
-    const auto sequence = core_.store.erase(StateTable::group, request.group);
+    const auto sequence = rows_.erase(request.group);
     if (!sequence) return responder.error(sequence.error());
     groups_.erase(request.group);
     responder.reply_when_durable(*sequence, wire::fb::DoneT{});
@@ -240,8 +237,7 @@ Result<Offset> GroupCoordinator::reset_target(const wire::fb::ResetGroupT& reque
 
 void GroupCoordinator::on_reset(const wire::fb::ResetGroupT& request, const Responder& responder) {
     Group* group = find(request.group);
-    if (group == nullptr)
-        return responder.error(Error(ErrorCode::unknown_group, "'" + request.group + "'"));
+    if (group == nullptr) return responder.error(missing(request.group));
     // A member that is reading would overwrite the new position with its next commit.
     if (!group->members().empty() && !request.dry_run)
         return responder.error(

@@ -42,12 +42,15 @@ Shard::Shard(const LoadedConfig& loaded, storage::Disk& disk, std::unique_ptr<st
       delivery_(core_),
       fetches_(core_),
       produce_(core_, retention_),
-      groups_(core_,
+      group_rows_(*store_),
+      groups_(core_, group_rows_,
               [this](std::uint64_t number) -> Session* {
                   const auto found = connections_.find(number);
                   return found == connections_.end() ? nullptr : found->second.session.get();
               }),
-      topics_(core_, groups_, retention_),
+      dead_letters_(core_, retention_),
+      queues_(core_, group_rows_, delivery_, dead_letters_),
+      topics_(core_, retention_),
       node_(core_, settings_, facts_) {
     facts_.disk = disk.name();
     facts_.started = mono_now();
@@ -59,7 +62,7 @@ Result<void> Shard::prepare() {
     core_.now = wall_now();
     core_.topics.load();
     core_.producers.load();
-    groups_.load();
+    CASC_TRY_VOID(load_groups());
     CASC_TRY_VOID(core_.topics.erase_orphans());
     retention_.load();
     for (const std::string& endpoint : config_.listen.endpoints) {
@@ -76,6 +79,18 @@ Result<void> Shard::prepare() {
             {std::make_unique<asio::posix::stream_descriptor>(io_, ::dup(fd)), false});
     }
     return {};
+}
+
+Result<void> Shard::load_groups() {
+    Result<void> loaded;
+    group_rows_.load([&](const std::string& name, const wire::fb::GroupRowT& row) {
+        if (static_cast<GroupKind>(row.kind) == GroupKind::stream)
+            return groups_.load_group(name, row);
+        if (auto queue = queues_.load_group(name, row); !queue) loaded = std::move(queue);
+    });
+    CASC_TRY_VOID(std::move(loaded));
+    groups_.load_positions();
+    return queues_.load_logs();
 }
 
 Result<void> Shard::run() {
@@ -145,6 +160,7 @@ void Shard::plan_wake_ups() {
 
 bool Shard::turn() {
     const bool held = seeded_bug("ack_before_submit") && core_.now.value() / 100'000'000 % 4 != 0;
+    queues_.store_verdicts();
     if (!held) store_->submit(kSomebodyWaits);  // first: the device works while the rest is done
     advanced_.clear();
     answers_.clear();
@@ -242,6 +258,7 @@ void Shard::on_closed(Session& session) {
     delivery_.on_closed(session);
     fetches_.on_closed(session);
     groups_.on_closed(session);
+    queues_.on_closed(session);
     connections_.erase(session.number());
 }
 
@@ -314,11 +331,13 @@ void Shard::tick() {
     core_.now = wall_now();
     close_idle(now);
     groups_.tick(now);
+    queues_.tick(now);
     if (passed(now, next_retention_, config_.storage.retention_interval) &&
         retention_.tick(core_.now))
         next_retention_ = now;  // there is more to do: at the next tick
     if (!passed(now, next_expiry_, std::chrono::minutes(1))) return;
     groups_.forget_unused();
+    queues_.forget_unused();
     core_.producers.expire(
         core_.now -
         EpochNanos::distance(std::chrono::nanoseconds(config_.producers.expiry).count()));

@@ -13,6 +13,7 @@
 #include "listener.hpp"
 #include "node_api.hpp"
 #include "produce_path.hpp"
+#include "queue_groups.hpp"
 #include "retention.hpp"
 #include "topic_api.hpp"
 
@@ -63,7 +64,10 @@ public:
     void on_closed(Session& session) override;
     bool may_read(Session& session) override;
     void on_pending_output(Session& session) override;
-    void on_writable(Session& session) override { delivery_.on_writable(session); }
+    void on_writable(Session& session) override {
+        delivery_.on_writable(session);
+        queues_.on_writable(session);
+    }
 
 private:
     struct Connection {
@@ -76,6 +80,8 @@ private:
     void dispatch(Session& session, const wire::Frame& frame);
     template <class Table, class Handler>
     void decode(const wire::Frame& frame, const Responder& responder, Handler&& handler);
+    [[nodiscard]] Result<void> load_groups();
+    void on_list_groups(const wire::fb::ListGroupsT& request, const Responder& responder);
     void on_hello(Session& session, const wire::Frame& frame, const Responder& responder);
 
     // Both return whether anything was done.
@@ -106,7 +112,10 @@ private:
     Delivery delivery_;
     FetchPath fetches_;
     ProducePath produce_;
+    GroupRows group_rows_;
     GroupCoordinator groups_;
+    DeadLetters dead_letters_;
+    QueueGroups queues_;
     TopicApi topics_;
     NodeApi node_;
     std::vector<std::unique_ptr<Listener>> listeners_;

@@ -39,7 +39,7 @@ void TopicApi::on_create(const wire::fb::CreateTopicT& request, const Responder&
     wire::fb::CreateTopicReplyT reply;
     reply.topic_id = created->topic->id.value();
     responder.reply_when_durable(created->sequence, reply);
-    groups_.on_topics_changed();
+    core_.topic_observers.changed();
 }
 
 void TopicApi::on_delete(const wire::fb::DeleteTopicT& request, const Responder& responder) {
@@ -51,7 +51,7 @@ void TopicApi::on_delete(const wire::fb::DeleteTopicT& request, const Responder&
     core_.producers.forget_topic(id);
     core_.visibility.forget_topic(id);
     core_.watch.topic_removed(id);
-    groups_.on_topic_removed(id);
+    core_.topic_observers.removed(id);
     core_.store.post_reclaim();
     responder.reply_when_durable(*sequence, wire::fb::DoneT{});
 }
@@ -77,7 +77,7 @@ void TopicApi::on_alter(const wire::fb::AlterTopicT& request, const Responder& r
     responder.reply_when_durable(*sequence, wire::fb::DoneT{});
     for_each_log(old.id,
                  [&](LogId log, const storage::LogState&) { retention_.on_bounds_changed(log); });
-    if (more_partitions) groups_.on_topics_changed();
+    if (more_partitions) core_.topic_observers.changed();
 }
 
 std::unique_ptr<wire::fb::TopicSummaryT> TopicApi::summarise(const Topic& topic) const {
@@ -119,7 +119,7 @@ Result<TopicRegistry::Created> TopicApi::find_or_auto_create(const std::string& 
     if (!core_.config.topics.auto_create) return Error(ErrorCode::unknown_topic, "'" + name + "'");
     CASC_TRY(const TopicRegistry::Created created,
              core_.topics.create(name, defaults(), core_.now, core_.config.topics.topics_max));
-    groups_.on_topics_changed();
+    core_.topic_observers.changed();
     return created;
 }
 

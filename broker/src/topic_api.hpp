@@ -2,7 +2,6 @@
 // The requests about topics.
 
 #include "core.hpp"
-#include "group_coordinator.hpp"
 #include "retention.hpp"
 
 namespace casc::broker {
@@ -10,8 +9,7 @@ namespace casc::broker {
 // Thread: owning shard.
 class TopicApi {
 public:
-    TopicApi(Core& core, GroupCoordinator& groups, Retention& retention)
-        : core_(core), groups_(groups), retention_(retention) {}
+    TopicApi(Core& core, Retention& retention) : core_(core), retention_(retention) {}
 
     void on_create(const wire::fb::CreateTopicT& request, const Responder& responder);
     void on_delete(const wire::fb::DeleteTopicT& request, const Responder& responder);
@@ -29,7 +27,6 @@ private:
                       const std::function<void(LogId, const storage::LogState&)>& visit) const;
 
     Core& core_;
-    GroupCoordinator& groups_;
     Retention& retention_;
 };
 

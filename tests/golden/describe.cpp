@@ -50,13 +50,15 @@ const BodyTexts& bodies() {
                        fb::ListTopicsT, fb::DescribeTopicT, fb::PurgeTopicT, fb::InitProducerT,
                        fb::ProduceT, fb::FetchT, fb::ListOffsetsT, fb::SubscribeT,
                        fb::UpdateSubscriptionT, fb::UnsubscribeT, fb::JoinGroupT, fb::LeaveGroupT,
-                       fb::ReleasePartitionsT, fb::CommitT, fb::CommittedT, fb::ListGroupsT,
+                       fb::ReleasePartitionsT, fb::JoinQueueT, fb::LeaveQueueT, fb::SettleT,
+                       fb::DescribeQueueT, fb::CommitT, fb::CommittedT, fb::ListGroupsT,
                        fb::DescribeGroupT, fb::DeleteGroupT, fb::ResetGroupT, fb::NodeInfoT,
                        fb::NodeConfigT, fb::BackupT>();
         texts[{Api::produce, FrameKind::one_way}] = body_text<fb::Produce>;
         texts[{Api::credit, FrameKind::one_way}] = body_text<fb::Credit>;
         texts[{Api::deliver, FrameKind::push}] = body_text<fb::Deliver>;
         texts[{Api::assignment, FrameKind::push}] = body_text<fb::Assignment>;
+        texts[{Api::lease, FrameKind::push}] = body_text<fb::Lease>;
         return texts;
     }();
     return all;

@@ -75,6 +75,8 @@ namespace casc {
     X(queue_full, 4025, "QUEUE_FULL", true, "the client's own bound on unsent events is reached") \
     X(already_subscribed, 4026, "ALREADY_SUBSCRIBED", false,                                      \
       "the subscription id is in use on this connection")                                         \
+    X(wrong_group_kind, 4027, "WRONG_GROUP_KIND", false,                                          \
+      "the group is of the other kind: stream or queue")                                          \
     X(internal_error, 5001, "INTERNAL_ERROR", true,                                               \
       "the broker failed in a way it does not explain")                                           \
     X(storage_failed, 5002, "STORAGE_FAILED", false,                                              \

@@ -64,6 +64,12 @@ enum class Api : std::uint16_t {
     reset_group = 48,
     assignment = 49,
 
+    join_queue = 50,
+    leave_queue = 51,
+    lease = 52,
+    settle = 53,
+    describe_queue = 54,
+
     node_info = 60,
     node_config = 61,
     backup = 62,

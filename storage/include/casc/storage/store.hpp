@@ -66,6 +66,8 @@ enum class StateTable : std::uint8_t {
     group_offset = 18,
     producer = 19,
     broker = 20,
+    queue = 21,
+    queue_run = 22,
 };
 
 // What the store knows of a log. Loaded for every log at start (64 bytes each), so an idle log

@@ -1,0 +1,386 @@
+#include "queue_group.hpp"
+
+#include "stored_batch.hpp"
+
+#include <casc/broker/logging.hpp>
+#include <casc/types/assert.hpp>
+#include <casc/wire/batch_slice.hpp>
+
+#include <algorithm>
+#include <bit>
+
+namespace casc::broker {
+namespace {
+
+constexpr std::size_t kReadBytes = 1_MiB;
+
+}  // namespace
+
+QueueGroup::QueueGroup(Core& core, ReaderScheduler& scheduler, DeadLetters& dead_letters,
+                       std::uint32_t id, std::string name, std::vector<std::string> topics,
+                       QueueSettings settings)
+    : LaneReader(core, scheduler, DeliveryOrder::priority, kReadBytes),
+      id_(id),
+      name_(std::move(name)),
+      topics_(std::move(topics)),
+      settings_(std::move(settings)),
+      dead_letters_(dead_letters) {}
+
+// ---- members ------------------------------------------------------------------------------------
+
+void QueueGroup::join(QueueMember member) {
+    members_.push_back(std::make_unique<QueueMember>(std::move(member)));
+    look_for_logs();
+    schedule();
+}
+
+void QueueGroup::leave(MemberNumber number, bool lost) {
+    std::erase_if(members_, [&](const auto& member) { return member->number == number; });
+    for (auto& [log, ledger] : ledgers_)
+        change(log, ledger, [&](QueueLedger& of) { of.take_back(number, lost); });
+    if (members_.empty()) {
+        for (const auto& [log, ledger] : ledgers_)
+            remove_source(log);
+        return;
+    }
+    schedule();
+}
+
+QueueMember* QueueGroup::find(MemberNumber number) const {
+    for (const auto& member : members_)
+        if (member->number == number) return member.get();
+    return nullptr;
+}
+
+QueueMember* QueueGroup::next_member() {
+    if (settings_.single_active) {
+        QueueMember& active = *members_.front();
+        return active.has_room() ? &active : nullptr;
+    }
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+        turn_ = turn_ + 1 < members_.size() ? turn_ + 1 : 0;
+        if (members_[turn_]->has_room()) return members_[turn_].get();
+    }
+    return nullptr;
+}
+
+void QueueGroup::give_room(MemberNumber number, const QueueLedger::Freed& freed) {
+    QueueMember* member = find(number);
+    if (member == nullptr) return;
+    member->in_flight.events -= freed.events;
+    member->in_flight.bytes -= freed.bytes;
+}
+
+// ---- its logs -----------------------------------------------------------------------------------
+
+Result<void> QueueGroup::load(LogId log, const wire::fb::QueueRow& row) {
+    CASC_TRY(auto ledger, QueueLedger::from_row(row, settings_.deliveries_max));
+    ledgers_.insert_or_assign(log, std::move(ledger));
+    return {};
+}
+
+Result<void> QueueGroup::load_run(LogId log, std::uint64_t first, const wire::fb::QueueRunRow& row,
+                                  MonoNanos now) {
+    const auto ledger = ledgers_.find(log);
+    if (ledger == ledgers_.end())
+        return Error(ErrorCode::data_corrupt, "a run of a queue group that does not read the log");
+    return ledger->second.load_run(first, row, now, core_.now);
+}
+
+void QueueGroup::finish_loading() {
+    for (auto& [log, ledger] : ledgers_) {
+        ledger.finish_loading();
+        open_ += ledger.open();
+    }
+}
+
+QueueLedger& QueueGroup::ledger_of(LogId log) {
+    const auto state = core_.store.log_state(log);
+    const Offset start = state ? state->start : Offset(0);
+    return ledgers_.try_emplace(log, start, settings_.deliveries_max).first->second;
+}
+
+void QueueGroup::skip_backlog() {
+    for (const std::string& name : topics_) {
+        const Topic* topic = core_.topics.find(name);
+        if (topic == nullptr) continue;
+        core_.store.for_each_log(LogId(topic->id, PartitionId(0), Lane::critical),
+                                 LogId(topic->id, PartitionId(0xFFFFFF), Lane::low),
+                                 [&](LogId log, const storage::LogState&) {
+                                     change(log, ledger_of(log), [&](QueueLedger& ledger) {
+                                         ledger.skip_new(core_.visibility.visible_end(*topic, log));
+                                     });
+                                 });
+    }
+}
+
+void QueueGroup::look_for_logs() {
+    if (members_.empty()) return;
+    for (const std::string& name : topics_) {
+        const Topic* topic = core_.topics.find(name);
+        if (topic == nullptr) continue;
+        for (std::uint32_t partition = 0; partition < topic->settings.partitions; ++partition) {
+            for (const Lane lane : kLanes) {
+                const LogId log(topic->id, PartitionId(partition), lane);
+                if (reads(log)) continue;
+                QueueLedger& ledger = ledger_of(log);
+                follow_retention(log, ledger);
+                add_source(*topic, log, ledger.next());
+                plan_again(log, ledger);
+            }
+        }
+    }
+}
+
+void QueueGroup::on_topic_removed(TopicId topic) {
+    std::erase_if(ledgers_, [&](const auto& entry) {
+        if (entry.first.topic() != topic) return false;
+        for (const auto& [first, run] : entry.second.runs())
+            if (run.state == RunState::leased) give_room(run.member, {run.open, run.bytes});
+        open_ -= entry.second.open();
+        changed_.erase(entry.first);
+        remove_source(entry.first);
+        // A row that cannot be erased now (the disk is full) is erased with its group.
+        static_cast<void>(erase_rows(entry.first, entry.second));
+        return true;
+    });
+    look_at_all();
+    schedule();
+}
+
+void QueueGroup::follow_retention(LogId log, QueueLedger& ledger) {
+    const auto state = core_.store.log_state(log);
+    if (!state || state->start <= ledger.floor()) return;
+    change(log, ledger, [&](QueueLedger& of) {
+        ManyFreed freed;
+        of.trim(state->start, freed);
+        for (const auto& [member, room] : freed)
+            give_room(member, room);
+    });
+}
+
+// ---- delivering ---------------------------------------------------------------------------------
+
+bool QueueGroup::may_send() const noexcept {
+    if (members_.empty()) return false;
+    if (settings_.single_active) return members_.front()->has_room();
+    return std::any_of(members_.begin(), members_.end(),
+                       [](const auto& member) { return member->has_room(); });
+}
+
+bool QueueGroup::wants(const Source& source) const noexcept {
+    if (source.again || open_ < settings_.in_flight_events_max) return true;
+    held_back_ = true;
+    return false;
+}
+
+void QueueGroup::deliver(Source& source, std::uint64_t) {
+    QueueMember* member = next_member();
+    CASC_ASSERT(member != nullptr, name_);  // may_send() was true
+    QueueLedger& ledger = ledgers_.at(source.log);
+    const std::uint64_t before = ledger.open();
+    if (source.again) {
+        deliver_again(source, ledger, *member);
+    } else {
+        deliver_new(source, ledger, *member);
+    }
+    open_ += ledger.open() - before;
+}
+
+std::uint32_t QueueGroup::share_of(const QueueMember& member, const Source& source) const {
+    const std::uint64_t waiting = (source.visible_end - source.next).value();
+    const std::uint64_t takers = settings_.single_active ? 1 : members_.size();
+    const std::uint64_t share = (waiting + takers - 1) / takers;
+    const std::uint64_t room =
+        std::min<std::uint64_t>(member.room_events(), settings_.in_flight_events_max - open_);
+    return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(share, 1, room));
+}
+
+void QueueGroup::deliver_new(Source& source, QueueLedger& ledger, QueueMember& member) {
+    const std::uint32_t events_max = share_of(member, source);
+    sending_.clear();
+    std::size_t bytes = 0;
+    Offset end = ledger.next();
+    while (!source.fetched.empty()) {
+        const storage::BatchRef& batch = source.fetched.front();
+        const StoredExtent extent = stored_extent(batch);
+        const Offset base = extent.end - OffsetDelta(extent.event_count);
+        if (extent.end > end) {
+            if (base > end) {  // a crash has left a gap
+                if (!sending_.empty()) break;
+                ledger.skip_new(base);
+                end = base;
+            }
+            const std::uint64_t room = events_max - (end - ledger.next()).value();
+            const bool whole = (extent.end - end).value() <= room;
+            // Whole batches cost nothing but their sending; what is left of the room waits for more
+            // of it.
+            if (!sending_.empty() && (!whole || bytes + batch.bytes.size() > read_bytes_)) break;
+            const Offset until = whole ? extent.end : end + OffsetDelta(room);
+            sending_.push_back(part(batch, end, until));
+            bytes += sending_.back().bytes.size();
+            end = until;
+            if (!whole) break;
+        }
+        source.fetched.pop_front();
+    }
+    const Offset first = ledger.next();
+    source.next = end;
+    if (first == end) return;
+    const QueueLedger::Freed taken{static_cast<std::uint32_t>((end - first).value()), bytes};
+    member.in_flight += taken;
+    ledger.lease_new(end, bytes, member.number, lease_end());
+    send(source, member, first, end, 1, {});
+}
+
+void QueueGroup::aim_again(Source& source, const QueueLedger& ledger) {
+    const auto run = ledger.first_ready();
+    if (run == ledger.runs().end()) {
+        source.fetched.clear();
+        source.next = source.visible_end;
+        return;
+    }
+    source.next = ledger.first_open(run);
+    source.visible_end = Offset(run->second.end);
+    while (!source.fetched.empty() && stored_extent(source.fetched.front()).end <= source.next)
+        source.fetched.pop_front();
+    if (source.fetched.empty()) return;
+    const StoredExtent extent = stored_extent(source.fetched.front());
+    if (extent.end - OffsetDelta(extent.event_count) > source.next) source.fetched.clear();
+}
+
+void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember& member) {
+    const Offset aimed = source.next;
+    const storage::BatchRef front = source.fetched.front();
+    aim_again(source, ledger);
+    if (source.fetched.empty()) {
+        // Read for what has been settled meanwhile, or it is not there: then nobody can have it.
+        const StoredExtent extent = stored_extent(front);
+        const Offset base = extent.end - OffsetDelta(extent.event_count);
+        if (source.next == aimed && aimed != source.visible_end && base > aimed) {
+            log_event(LogLevel::error, "events_missing",
+                      {{"group", name_},
+                       {"log", source.log.value()},
+                       {"first", aimed.value()},
+                       {"end", base.value()}});
+            ledger.skip_ready(base);
+            changed_.insert(source.log);
+            aim_again(source, ledger);
+        }
+        return;
+    }
+    const auto run = ledger.first_ready();
+    const Offset first = source.next;
+    Offset end = std::min(Offset(run->second.end), stored_extent(source.fetched.front()).end);
+
+    // As many as there is room for; those between that are settled are not leased.
+    leased_.clear();
+    std::uint32_t room = member.room_events();
+    for (std::uint64_t base = word_base(first.value()); base < end.value(); base += kWordOffsets) {
+        std::uint64_t open =
+            word_mask(base, first.value(), end.value()) & ~ledger.settled_word(base);
+        while (static_cast<std::uint32_t>(std::popcount(open)) > room) {
+            const int last = 63 - std::countl_zero(open);
+            open &= ~(std::uint64_t{1} << last);
+            end = Offset(base + static_cast<unsigned>(last));
+        }
+        room -= static_cast<std::uint32_t>(std::popcount(open));
+        leased_.push_back(open);
+    }
+    sending_.assign(1, part(source.fetched.front(), first, end));
+    const std::size_t bytes = sending_.front().bytes.size();
+    const std::uint32_t attempts = run->second.attempts + 1;
+    const std::uint32_t count =
+        ledger.lease_again(Offset(run->first), end, bytes, member.number, lease_end());
+    member.in_flight += {count, bytes};
+    changed_.insert(source.log);  // the attempts
+    const bool all = count == (end - first).value();
+    send(source, member, first, end, attempts, all ? std::span<const std::uint64_t>() : leased_);
+    aim_again(source, ledger);
+}
+
+storage::BatchRef QueueGroup::part(const storage::BatchRef& batch, Offset first, Offset end) {
+    const auto view = wire::BatchView::parse(batch.bytes);
+    CASC_ASSERT(view, name_);  // the store has checked it
+    if (first <= view->base_offset() && end >= view->end_offset()) return batch;
+    // What cannot be opened goes as it is: the lease says which of its events are meant, and the
+    // receiver, who checks it too, what is wrong with it.
+    if (!view->verify_body()) return batch;
+    const auto payloads = decompressor_.open(*view);
+    if (!payloads) return batch;
+    const wire::SliceRange range{static_cast<std::uint32_t>((first - view->base_offset()).value()),
+                                 static_cast<std::uint32_t>((end - view->base_offset()).value())};
+    const std::size_t bytes = wire::slice_bytes(*view, range);
+    storage::BlockRef block = core_.slices.take(bytes);
+    const auto into = block.bytes().first(bytes);
+    wire::slice_batch(*view, *payloads, range, into);
+    return {std::move(block), into};
+}
+
+void QueueGroup::send(const Source& source, QueueMember& member, Offset first, Offset end,
+                      std::uint32_t attempts, std::span<const std::uint64_t> leased) {
+    const auto body = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
+        const auto words = leased.empty()
+                               ? flatbuffers::Offset<flatbuffers::Vector<std::uint64_t>>()
+                               : builder.CreateVector(leased.data(), leased.size());
+        return wire::fb::CreateLease(builder, member.subscription_id, source.log.topic().value(),
+                                     source.log.partition().value(),
+                                     static_cast<std::uint8_t>(source.log.lane()), first.value(),
+                                     end.value(), words, attempts,
+                                     static_cast<std::uint32_t>(settings_.lease.count()));
+    });
+    member.session->send(wire::FrameKind::push, wire::Api::lease, 0, body, sending_);
+    auto& lane = core_.counters.lanes[static_cast<std::size_t>(source.log.lane())];
+    lane.events_out += (end - first).value();
+    for (const storage::BatchRef& batch : sending_)
+        lane.bytes_out += batch.bytes.size();
+}
+
+MonoNanos QueueGroup::lease_end() const {
+    return mono_now() + MonoNanos::distance(std::chrono::nanoseconds(settings_.lease).count());
+}
+
+void QueueGroup::on_dropped(const Source& source, ErrorCode why) {
+    const auto ledger = ledgers_.find(source.log);
+    const Topic* topic = core_.topics.find(source.topic);
+    if (ledger == ledgers_.end() || topic == nullptr) return;  // the topic goes
+    if (why != ErrorCode::offset_out_of_range) {
+        log_event(LogLevel::error, "queue_stopped",
+                  {{"group", name_},
+                   {"topic", topic->name},
+                   {"partition", source.log.partition().value()},
+                   {"lane", to_string(source.log.lane())},
+                   {"why", to_string(why)}});
+        return;
+    }
+    // Retention has taken what it was to read.
+    follow_retention(source.log, ledger->second);
+    if (!source.again) add_source(*topic, source.log, ledger->second.next());
+    plan_again(source.log, ledger->second);
+}
+
+void QueueGroup::plan_again(LogId log, const QueueLedger& ledger) {
+    const auto run = ledger.first_ready();
+    if (run == ledger.runs().end() || members_.empty() || reads_again(log)) return;
+    const Topic* topic = core_.topics.find(log.topic());
+    if (topic != nullptr) read_again(*topic, log, ledger.first_open(run), Offset(run->second.end));
+}
+
+// ---- time ---------------------------------------------------------------------------------------
+
+void QueueGroup::tick(MonoNanos now) {
+    ManyFreed freed;
+    for (auto& [log, ledger] : ledgers_) {
+        follow_retention(log, ledger);
+        if (const auto at = ledger.next_time(); at && *at <= now) {
+            freed.clear();
+            change(log, ledger, [&](QueueLedger& of) { of.pass_time(now, freed); });
+            for (const auto& [member, room] : freed)
+                give_room(member, room);
+        }
+        bury(log, ledger);
+    }
+    schedule();
+}
+
+}  // namespace casc::broker

@@ -1,0 +1,171 @@
+#pragma once
+// A queue group: reads its topics' logs and leases the events to whichever of its members has
+// room, by priority; hears what becomes of them, and remembers that in the store.
+//
+// What a member was given stays its own until it has settled it, lets go of it, its lease runs out
+// or its connection ends. Acknowledgements change the ledgers at once and are stored together, one
+// row per log, before the next journal entry is sealed (write_rows).
+
+#include "dead_letters.hpp"
+#include "lane_reader.hpp"
+#include "queue_ledger.hpp"
+#include "queue_settings.hpp"
+#include "row_codec.hpp"
+
+#include <casc/wire/compression.hpp>
+
+#include <boost/unordered/unordered_flat_set.hpp>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace casc::broker {
+
+struct QueueMember {
+    MemberNumber number;
+    SessionPtr session;
+    std::uint32_t subscription_id;
+    std::uint32_t events_max;  // in flight
+    std::uint64_t bytes_max;
+    QueueLedger::Freed in_flight{};
+
+    // Not for every single event that is settled: half of its room at a time.
+    [[nodiscard]] bool has_room() const noexcept {
+        return in_flight.events <= events_max / 2 && in_flight.bytes < bytes_max &&
+               session->open() && !session->congested();
+    }
+    [[nodiscard]] std::uint32_t room_events() const noexcept {
+        return events_max - in_flight.events;
+    }
+};
+
+// Thread: owning shard.
+class QueueGroup final : public LaneReader {
+public:
+    QueueGroup(Core& core, ReaderScheduler& scheduler, DeadLetters& dead_letters, std::uint32_t id,
+               std::string name, std::vector<std::string> topics, QueueSettings settings);
+
+    // ---- members ----
+    void join(QueueMember member);
+    // `lost`: its connection has ended, so that what it held counts as delivered.
+    void leave(MemberNumber member, bool lost);
+    [[nodiscard]] const std::vector<std::unique_ptr<QueueMember>>& members() const {
+        return members_;
+    }
+
+    // ---- its logs ----
+    // Takes over rows of the store: those of the logs, those of their runs, and the end. Fail with:
+    // data_corrupt.
+    [[nodiscard]] Result<void> load(LogId log, const wire::fb::QueueRow& row);
+    [[nodiscard]] Result<void> load_run(LogId log, std::uint64_t first,
+                                        const wire::fb::QueueRunRow& row, MonoNanos now);
+    void finish_loading();
+    // Everything that is there now counts as settled.
+    void skip_backlog();
+    // Topics were created or got partitions: reads what it does not read yet, if it has members.
+    void look_for_logs();
+    void on_topic_removed(TopicId topic);
+
+    // ---- what members say ----
+    // Checks everything before it changes anything. Adds to `refused` what was not the member's.
+    // Fails with: invalid_request, unknown_topic, unknown_partition, unknown_lane.
+    [[nodiscard]] Result<void> settle(MemberNumber member, const wire::fb::SettleT& request,
+                                      MonoNanos now, wire::fb::SettleReplyT& refused);
+
+    // ---- time, and what it keeps ----
+    void tick(MonoNanos now);
+    // Writes the rows of the logs whose ledgers have changed; the entry they are in.
+    [[nodiscard]] Result<JournalSequence> write_rows(MonoNanos now);
+    [[nodiscard]] bool has_changed() const noexcept { return !changed_.empty(); }
+    [[nodiscard]] Result<JournalSequence> erase_rows();
+
+    [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
+    [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    [[nodiscard]] const std::vector<std::string>& topics() const noexcept { return topics_; }
+    [[nodiscard]] const QueueSettings& settings() const noexcept { return settings_; }
+    [[nodiscard]] const std::map<LogId, QueueLedger>& ledgers() const noexcept { return ledgers_; }
+
+private:
+    using Ledgers = std::map<LogId, QueueLedger>;
+    using ManyFreed = std::vector<std::pair<MemberNumber, QueueLedger::Freed>>;
+
+    // LaneReader
+    [[nodiscard]] bool may_send() const noexcept override;
+    [[nodiscard]] bool wants(const Source& source) const noexcept override;
+    void deliver(Source& source, std::uint64_t arrival_bound) override;
+    void on_dropped(const Source& source, ErrorCode why) override;
+
+    [[nodiscard]] QueueMember* find(MemberNumber number) const;
+    // Who is next to be given something.
+    [[nodiscard]] QueueMember* next_member();
+    void deliver_new(Source& source, QueueLedger& ledger, QueueMember& member);
+    void deliver_again(Source& source, QueueLedger& ledger, QueueMember& member);
+    // How many new events the member may have, so that the others get theirs.
+    [[nodiscard]] std::uint32_t share_of(const QueueMember& member, const Source& source) const;
+    // [first, end) of a stored batch, as it is or as a batch of its own.
+    [[nodiscard]] storage::BatchRef part(const storage::BatchRef& batch, Offset first, Offset end);
+    void send(const Source& source, QueueMember& member, Offset first, Offset end,
+              std::uint32_t attempts, std::span<const std::uint64_t> leased);
+
+    [[nodiscard]] Result<void> check(const wire::fb::LogVerdictsT& verdicts) const;
+    [[nodiscard]] bool judge(QueueMember& member, QueueLedger& ledger,
+                             const wire::fb::EventVerdictT& verdict, MonoNanos now);
+    [[nodiscard]] MonoNanos lease_end() const;
+    // Runs `change(ledger)` and does what has to be done after it.
+    template <class Change>
+    void change(LogId log, QueueLedger& ledger, Change&& change);
+    void give_room(MemberNumber member, const QueueLedger::Freed& freed);
+    // The next of what is to be delivered again.
+    void plan_again(LogId log, const QueueLedger& ledger);
+    void aim_again(Source& source, const QueueLedger& ledger);
+    [[nodiscard]] QueueLedger& ledger_of(LogId log);
+    void follow_retention(LogId log, QueueLedger& ledger);
+
+    // Dead letters.
+    void bury(LogId log, QueueLedger& ledger);
+    [[nodiscard]] bool bury_from(LogId log, QueueLedger& ledger, const storage::BatchRef& batch);
+    void read_to_bury(LogId log, Offset offset);
+    [[nodiscard]] RowWriter row_key(LogId log) const {
+        return RowWriter{}.put(id_).put(log.value());
+    }
+    [[nodiscard]] RowWriter run_key(LogId log, std::uint64_t first) const {
+        return row_key(log).put(first);
+    }
+    [[nodiscard]] Result<JournalSequence> write_row(LogId log, const QueueLedger& ledger);
+    [[nodiscard]] Result<JournalSequence> write_run(LogId log, QueueLedger& ledger,
+                                                    std::uint64_t first, MonoNanos now);
+    [[nodiscard]] Result<JournalSequence> erase_rows(LogId log, const QueueLedger& ledger);
+
+    const std::uint32_t id_;
+    const std::string name_;
+    const std::vector<std::string> topics_;
+    const QueueSettings settings_;
+    Ledgers ledgers_;
+    std::vector<std::unique_ptr<QueueMember>> members_;  // in the order in which they joined
+    std::size_t turn_ = 0;                               // whose turn it is
+    std::uint64_t open_ = 0;                             // of all ledgers
+    mutable bool held_back_ = false;                     // new events are, for want of room
+    boost::unordered_flat_set<LogId, std::hash<LogId>> burying_;  // being read for it
+    boost::unordered_flat_set<LogId, std::hash<LogId>> changed_;
+    DeadLetters& dead_letters_;
+    wire::Decompressor decompressor_;
+    std::vector<storage::BatchRef> sending_;
+    std::vector<std::uint64_t> leased_;
+};
+
+template <class Change>
+void QueueGroup::change(LogId log, QueueLedger& ledger, Change&& change) {
+    const std::uint64_t before = ledger.open();
+    change(ledger);
+    open_ += ledger.open() - before;
+    changed_.insert(log);
+    plan_again(log, ledger);
+    if (held_back_ && open_ < settings_.in_flight_events_max) {
+        held_back_ = false;
+        look_at_all();
+    }
+}
+
+}  // namespace casc::broker

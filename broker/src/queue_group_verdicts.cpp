@@ -1,0 +1,218 @@
+// What members say of their events, what becomes of those that nobody can settle, and how the group
+// remembers both.
+
+#include "queue_group.hpp"
+#include "stored_batch.hpp"
+
+#include <casc/broker/logging.hpp>
+
+#include <algorithm>
+
+namespace casc::broker {
+namespace {
+
+using storage::StateTable;
+
+constexpr std::size_t kErrorBytesMax = 1024;
+constexpr std::size_t kWordsMax = (1u << 20) / kWordOffsets;  // of one message, of one log
+constexpr int kBuriedPerTurn = 64;                            // of one log
+
+std::string_view text_of(std::span<const std::byte> bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+enum class Verdict : std::uint8_t { refused = 1, released = 2, given_up = 3, renewed = 4 };
+
+}  // namespace
+
+// ---- settling -----------------------------------------------------------------------------------
+
+Result<void> QueueGroup::check(const wire::fb::LogVerdictsT& verdicts) const {
+    CASC_TRY(const Core::Place place,
+             core_.place(verdicts.topic_id, verdicts.partition, verdicts.lane));
+    if (!ledgers_.contains(place.log))
+        return Error(ErrorCode::invalid_request,
+                     "the group does not read '" + place.topic->name + "'");
+    if (verdicts.base % kWordOffsets != 0 || verdicts.done.size() > kWordsMax ||
+        verdicts.base > ~std::uint64_t{0} - kWordsMax * kWordOffsets)
+        return Error(ErrorCode::invalid_request,
+                     "base must be a multiple of 64, and done at most " +
+                         std::to_string(kWordsMax) + " words");
+    for (const auto& other : verdicts.others)
+        if (other->verdict < 1 || other->verdict > 4)
+            return Error(ErrorCode::invalid_request,
+                         "verdict must be 1 (refused), 2 (released), 3 (given up) or 4 (renewed)");
+    return {};
+}
+
+Result<void> QueueGroup::settle(MemberNumber number, const wire::fb::SettleT& request,
+                                MonoNanos now, wire::fb::SettleReplyT& reply) {
+    for (const auto& verdicts : request.logs)
+        CASC_TRY_VOID(check(*verdicts));
+    QueueMember* member = find(number);
+    std::vector<Offset> refused;
+    for (const auto& verdicts : request.logs) {
+        const LogId log(TopicId(verdicts->topic_id), PartitionId(verdicts->partition),
+                        static_cast<Lane>(verdicts->lane));
+        refused.clear();
+        change(log, ledgers_.at(log), [&](QueueLedger& ledger) {
+            give_room(number,
+                      ledger.settle(number, Offset(verdicts->base), verdicts->done, refused));
+            for (const auto& other : verdicts->others)
+                if (!judge(*member, ledger, *other, now)) refused.emplace_back(other->offset);
+        });
+        if (refused.empty()) continue;
+        auto& told = reply.refused.emplace_back(std::make_unique<wire::fb::RefusedVerdictsT>());
+        told->topic_id = verdicts->topic_id;
+        told->partition = verdicts->partition;
+        told->lane = verdicts->lane;
+        for (const Offset offset : refused)
+            told->offsets.push_back(offset.value());
+    }
+    if (request.renew_all)
+        for (auto& [log, ledger] : ledgers_)
+            ledger.renew_all(number, lease_end());
+    schedule();
+    return {};
+}
+
+bool QueueGroup::judge(QueueMember& member, QueueLedger& ledger,
+                       const wire::fb::EventVerdictT& verdict, MonoNanos now) {
+    const Offset offset(verdict.offset);
+    if (!ledger.is_open(offset)) return false;
+    std::optional<QueueLedger::Freed> freed;
+    switch (static_cast<Verdict>(verdict.verdict)) {
+        case Verdict::refused: {
+            const std::chrono::nanoseconds delay =
+                verdict.delay_ms ? std::chrono::milliseconds(*verdict.delay_ms)
+                                 : settings_.delay_after(ledger.attempts(offset));
+            freed = ledger.refuse(member.number, offset, now + MonoNanos::distance(delay.count()),
+                                  now, verdict.error.substr(0, kErrorBytesMax));
+            break;
+        }
+        case Verdict::released:
+            freed = ledger.release(member.number, offset);
+            break;
+        case Verdict::given_up:
+            freed = ledger.give_up(member.number, offset, verdict.error.substr(0, kErrorBytesMax));
+            break;
+        case Verdict::renewed:
+            return ledger.renew(member.number, offset, lease_end());
+    }
+    if (!freed) return false;
+    give_room(member.number, *freed);
+    return true;
+}
+
+// ---- rows ---------------------------------------------------------------------------------------
+
+Result<JournalSequence> QueueGroup::write_row(LogId log, const QueueLedger& ledger) {
+    const auto row = core_.encoder.build(
+        [&](flatbuffers::FlatBufferBuilder& builder) { return ledger.build_row(builder); });
+    return core_.store.put(StateTable::queue, row_key(log).view(), text_of(row));
+}
+
+Result<JournalSequence> QueueGroup::write_run(LogId log, QueueLedger& ledger, std::uint64_t first,
+                                              MonoNanos now) {
+    const QueueLedger::Run* run = ledger.noteworthy(first);
+    if (run == nullptr) return core_.store.erase(StateTable::queue_run, run_key(log, first).view());
+    const auto row = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
+        return QueueLedger::build_run_row(builder, *run, now, core_.now);
+    });
+    return core_.store.put(StateTable::queue_run, run_key(log, first).view(), text_of(row));
+}
+
+// The row of the log first: a run never reaches beyond what it says.
+Result<JournalSequence> QueueGroup::write_rows(MonoNanos now) {
+    JournalSequence last = core_.store.durable_through();
+    while (!changed_.empty()) {
+        const LogId log = *changed_.begin();
+        QueueLedger& ledger = ledgers_.at(log);
+        CASC_TRY(last, write_row(log, ledger));
+        while (const auto first = ledger.first_touched()) {
+            CASC_TRY(last, write_run(log, ledger, *first, now));
+            ledger.was_written(*first);
+        }
+        changed_.erase(log);
+    }
+    return last;
+}
+
+Result<JournalSequence> QueueGroup::erase_rows(LogId log, const QueueLedger& ledger) {
+    for (const std::uint64_t first : ledger.stored()) {
+        CASC_TRY([[maybe_unused]] const auto sequence,
+                 core_.store.erase(StateTable::queue_run, run_key(log, first).view()));
+    }
+    return core_.store.erase(StateTable::queue, row_key(log).view());
+}
+
+Result<JournalSequence> QueueGroup::erase_rows() {
+    JournalSequence last = core_.store.durable_through();
+    for (const auto& [log, ledger] : ledgers_) {
+        CASC_TRY(last, erase_rows(log, ledger));
+    }
+    return last;
+}
+
+// ---- dead letters -------------------------------------------------------------------------------
+
+void QueueGroup::bury(LogId log, QueueLedger& ledger) {
+    for (int i = 0; i < kBuriedPerTurn; ++i) {
+        const auto offset = ledger.first_given_up();
+        if (!offset || burying_.contains(log)) return;
+        if (settings_.dead_letter_topic.empty()) {
+            change(log, ledger, [&](QueueLedger& of) { of.bury(*offset); });
+            continue;
+        }
+        std::vector<storage::BatchRef> batches;
+        if (!core_.store.read_tail(log, *offset, *offset + OffsetDelta(1), 1, batches))
+            return read_to_bury(log, *offset);
+        if (batches.empty() || !bury_from(log, ledger, batches.front())) return;
+    }
+}
+
+void QueueGroup::read_to_bury(LogId log, Offset offset) {
+    burying_.insert(log);
+    core_.cold_reads.post(
+        log, offset, offset + OffsetDelta(1), 1,
+        [weak = handle(), log](Result<std::vector<storage::BatchRef>> batches) {
+            const auto alive = weak.lock();
+            if (!alive || *alive == nullptr) return;
+            auto& self = static_cast<QueueGroup&>(**alive);
+            self.burying_.erase(log);
+            const auto ledger = self.ledgers_.find(log);
+            if (ledger == self.ledgers_.end() || !batches || batches->empty())
+                return;  // again at the next tick
+            static_cast<void>(self.bury_from(log, ledger->second, batches->front()));
+        });
+}
+
+// The copy and the row that says that the event is settled become durable together, or neither.
+bool QueueGroup::bury_from(LogId log, QueueLedger& ledger, const storage::BatchRef& ref) {
+    const auto offset = ledger.first_given_up();
+    const auto batch = wire::BatchView::parse(ref.bytes);
+    if (!offset || !batch || *offset < batch->base_offset() || *offset >= batch->end_offset())
+        return false;
+    const auto payloads = decompressor_.open(*batch);
+    const auto report = [&](const Error& error) {
+        log_event(LogLevel::warn, "dead_letter_waits",
+                  {{"group", name_},
+                   {"topic", settings_.dead_letter_topic},
+                   {"offset", offset->value()},
+                   {"why", error.message()}});
+        return false;
+    };
+    if (!payloads) return report(payloads.error());
+    const auto event = batch->event(
+        static_cast<std::uint32_t>((*offset - batch->base_offset()).value()), *payloads);
+    const DeadLetter letter{name_, log, ledger.attempts(*offset), ledger.error(*offset)};
+    const auto appended =
+        dead_letters_.append(settings_.dead_letter_topic, letter, event, ledger.row_bytes_max());
+    if (!appended) return report(appended.error());
+    change(log, ledger, [&](QueueLedger& of) { of.bury(*offset); });
+    // Its other rows follow with the next write_rows().
+    static_cast<void>(write_row(log, ledger));
+    return true;
+}
+
+}  // namespace casc::broker

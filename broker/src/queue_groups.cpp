@@ -1,0 +1,336 @@
+#include "queue_groups.hpp"
+
+#include <casc/broker/logging.hpp>
+
+#include <algorithm>
+
+namespace casc::broker {
+namespace {
+
+using storage::StateTable;
+
+Result<void> check_join(const wire::fb::JoinQueueT& request) {
+    if (request.topics.empty()) return Error(ErrorCode::invalid_request, "no topics");
+    for (const std::string& topic : request.topics)
+        CASC_TRY_VOID(check_name("a topic name", topic));
+    constexpr std::uint32_t prefetch_max = 1u << 20;
+    if (request.prefetch_events == 0 || request.prefetch_events > prefetch_max ||
+        request.prefetch_bytes == 0)
+        return Error(ErrorCode::invalid_request, "prefetch_events must be between 1 and " +
+                                                     std::to_string(prefetch_max) +
+                                                     ", prefetch_bytes at least 1");
+    return {};
+}
+
+}  // namespace
+
+// ---- at start -----------------------------------------------------------------------------------
+
+Result<void> QueueGroups::load_group(const std::string& name, const wire::fb::GroupRowT& row) {
+    CASC_TRY(auto settings,
+             apply_settings({}, row.queue ? *row.queue : wire::fb::QueueSettingsT{}));
+    Entry entry;
+    entry.group = std::make_unique<QueueGroup>(core_, scheduler_, dead_letters_, row.group_id, name,
+                                               row.topics, std::move(settings));
+    entry.empty_since = wall_now();
+    groups_.emplace(name, std::move(entry));
+    return {};
+}
+
+Result<void> QueueGroups::load_logs() {
+    std::unordered_map<std::uint32_t, QueueGroup*> by_id;
+    for (const auto& [name, entry] : groups_)
+        by_id[entry.group->id()] = entry.group.get();
+    std::optional<Error> bad;
+    using Row = std::span<const std::byte>;
+    using Take = std::function<Result<void>(QueueGroup&, LogId, RowReader&, Row)>;
+    const auto load = [&](StateTable table, const Take& take) {
+        core_.store.scan(table, [&](std::string_view key, std::string_view value) {
+            RowReader reader(key);
+            const auto group = by_id.find(reader.get<std::uint32_t>());
+            const LogId log(reader.get<std::uint64_t>());
+            if (group == by_id.end() || bad) return;
+            // Where RocksDB has it, it is not aligned.
+            const std::vector<char> row(value.begin(), value.end());
+            const auto taken = take(*group->second, log, reader, std::as_bytes(std::span(row)));
+            if (!taken) bad = taken.error();
+        });
+    };
+    load(StateTable::queue,
+         [](QueueGroup& group, LogId log, RowReader&, Row value) -> Result<void> {
+             CASC_TRY(const wire::fb::QueueRow* row, wire::view<wire::fb::QueueRow>(value));
+             return group.load(log, *row);
+         });
+    const MonoNanos now = mono_now();
+    load(StateTable::queue_run,
+         [now](QueueGroup& group, LogId log, RowReader& key, Row value) -> Result<void> {
+             CASC_TRY(const wire::fb::QueueRunRow* row, wire::view<wire::fb::QueueRunRow>(value));
+             return group.load_run(log, key.get<std::uint64_t>(), *row, now);
+         });
+    if (bad) return *bad;
+    for (const auto& [name, entry] : groups_)
+        entry.group->finish_loading();
+    return {};
+}
+
+// ---- members ------------------------------------------------------------------------------------
+
+Result<QueueGroups::Entry*> QueueGroups::find_or_create(const wire::fb::JoinQueueT& request) {
+    CASC_TRY_VOID(rows_.check_kind(request.group, GroupKind::queue));
+    if (const auto found = groups_.find(request.group); found != groups_.end()) {
+        if (found->second.group->topics() != request.topics)
+            return Error(ErrorCode::invalid_request,
+                         "the group '" + request.group + "' reads other topics");
+        return &found->second;
+    }
+    QueueSettings defaults;
+    defaults.dead_letter_topic = request.group + ".dead";
+    CASC_TRY(const auto settings,
+             apply_settings(defaults,
+                            request.settings ? *request.settings : wire::fb::QueueSettingsT{}));
+    CASC_TRY_VOID(check_name("a dead letter topic", settings.dead_letter_topic));
+    wire::fb::GroupRowT row;
+    row.kind = static_cast<std::uint8_t>(GroupKind::queue);
+    row.queue = std::make_unique<wire::fb::QueueSettingsT>(settings.to_message());
+    row.topics = request.topics;
+    CASC_TRY(const GroupRows::Created created,
+             rows_.create(request.group, std::move(row), core_.now));
+    Entry entry;
+    entry.group = std::make_unique<QueueGroup>(core_, scheduler_, dead_letters_, created.id,
+                                               request.group, request.topics, settings);
+    entry.empty_since = core_.now;
+    Entry& kept = groups_.emplace(request.group, std::move(entry)).first->second;
+    if (request.start == 1) kept.group->skip_backlog();
+    changed_.insert(&kept);
+    return &kept;
+}
+
+void QueueGroups::on_join(const wire::fb::JoinQueueT& request, Session& session,
+                          const Responder& responder) {
+    if (const auto checked = check_join(request); !checked) return responder.error(checked.error());
+    if (find(session, request.subscription_id) != nullptr)
+        return responder.error(ErrorCode::already_subscribed);
+    const auto found = find_or_create(request);
+    if (!found) return responder.error(found.error());
+    Entry& entry = **found;
+    const MemberNumber number = ++last_member_;
+    wire::fb::JoinQueueReplyT reply;
+    reply.member = number;
+    reply.settings =
+        std::make_unique<wire::fb::QueueSettingsT>(entry.group->settings().to_message());
+    responder.reply(reply);
+    memberships_[session.number()].emplace(request.subscription_id, Membership{&entry, number});
+    with_members_.insert(&entry);
+    entry.group->join(QueueMember{.number = number,
+                                  .session = session.shared_from_this(),
+                                  .subscription_id = request.subscription_id,
+                                  .events_max = request.prefetch_events,
+                                  .bytes_max = request.prefetch_bytes});
+}
+
+QueueGroups::Membership* QueueGroups::find(const Session& session, std::uint32_t subscription_id) {
+    const auto of_session = memberships_.find(session.number());
+    if (of_session == memberships_.end()) return nullptr;
+    const auto found = of_session->second.find(subscription_id);
+    return found == of_session->second.end() ? nullptr : &found->second;
+}
+
+void QueueGroups::leave(const Membership& membership, bool lost) {
+    Entry& entry = *membership.entry;
+    entry.group->leave(membership.member, lost);
+    changed_.insert(&entry);
+    if (!entry.group->members().empty()) return;
+    entry.empty_since = core_.now;
+    with_members_.erase(&entry);
+}
+
+void QueueGroups::on_leave(const wire::fb::LeaveQueueT& request, Session& session,
+                           const Responder& responder) {
+    const Membership* membership = find(session, request.subscription_id);
+    if (membership == nullptr) return responder.error(ErrorCode::unknown_subscription);
+    leave(*membership, /*lost=*/false);
+    memberships_[session.number()].erase(request.subscription_id);
+    responder.reply(wire::fb::DoneT{});
+}
+
+void QueueGroups::on_closed(Session& session) {
+    const auto node = memberships_.extract(session.number());
+    if (node.empty()) return;
+    for (const auto& [id, membership] : node.mapped())
+        leave(membership, /*lost=*/true);
+}
+
+void QueueGroups::on_writable(Session& session) {
+    const auto found = memberships_.find(session.number());
+    if (found == memberships_.end()) return;
+    for (const auto& [id, membership] : found->second)
+        scheduler_.schedule(*membership.entry->group);
+}
+
+// ---- verdicts -----------------------------------------------------------------------------------
+
+void QueueGroups::on_settle(const wire::fb::SettleT& request, Session& session,
+                            const Responder& responder) {
+    const Membership* membership = find(session, request.subscription_id);
+    if (membership == nullptr) return responder.error(ErrorCode::unknown_subscription);
+    Answer answer{responder, {}};
+    const auto settled =
+        membership->entry->group->settle(membership->member, request, mono_now(), answer.reply);
+    if (!settled) return responder.error(settled.error());
+    changed_.insert(membership->entry);
+    answers_.push_back(std::move(answer));
+}
+
+void QueueGroups::store_verdicts() {
+    if (changed_.empty() && answers_.empty()) return;
+    const MonoNanos now = mono_now();
+    JournalSequence last = core_.store.durable_through();
+    std::optional<Error> failed;
+    while (!changed_.empty() && !failed) {
+        Entry* entry = *changed_.begin();
+        const auto written = entry->group->write_rows(now);
+        if (!written) {
+            failed = written.error();  // they stay, and are written with the next verdict or tick
+        } else {
+            last = std::max(last, *written);
+            changed_.erase(entry);
+        }
+    }
+    for (Answer& answer : answers_) {
+        if (failed) {
+            answer.responder.error(*failed);
+        } else {
+            answer.responder.reply_when_durable(last, std::move(answer.reply));
+        }
+    }
+    answers_.clear();
+}
+
+void QueueGroups::tick(MonoNanos now) {
+    for (Entry* entry : with_members_) {
+        entry->group->tick(now);
+        if (entry->group->has_changed()) changed_.insert(entry);
+    }
+}
+
+// ---- topics, groups -----------------------------------------------------------------------------
+
+void QueueGroups::on_topics_changed() {
+    for (Entry* entry : with_members_)
+        entry->group->look_for_logs();
+}
+
+void QueueGroups::on_topic_removed(TopicId topic) {
+    for (auto& [name, entry] : groups_)
+        entry.group->on_topic_removed(topic);
+}
+
+void QueueGroups::forget_unused() {
+    const EpochNanos forget_before =
+        core_.now - EpochNanos::distance(
+                        std::chrono::nanoseconds(core_.config.groups.offsets_retention).count());
+    for (auto it = groups_.begin(); it != groups_.end();) {
+        Entry& entry = it->second;
+        const bool in_use = !entry.group->members().empty() || entry.empty_since >= forget_before;
+        if (in_use || !entry.group->erase_rows() || !rows_.erase(it->first)) {
+            ++it;
+            continue;
+        }
+        changed_.erase(&entry);
+        it = groups_.erase(it);
+    }
+}
+
+void QueueGroups::on_delete(const std::string& name, const Responder& responder) {
+    const auto found = groups_.find(name);
+    if (found == groups_.end())
+        return responder.error(Error(ErrorCode::unknown_group, "'" + name + "'"));
+    Entry& entry = found->second;
+    if (!entry.group->members().empty())
+        return responder.error(Error(ErrorCode::group_not_empty,
+                                     std::to_string(entry.group->members().size()) + " members"));
+    if (const auto erased = entry.group->erase_rows(); !erased)
+        return responder.error(erased.error());
+    const auto sequence = rows_.erase(name);
+    if (!sequence) return responder.error(sequence.error());
+    changed_.erase(&entry);
+    groups_.erase(found);
+    responder.reply_when_durable(*sequence, wire::fb::DoneT{});
+}
+
+void QueueGroups::list(std::string_view prefix,
+                       std::vector<std::unique_ptr<wire::fb::GroupSummaryT>>& into) const {
+    for (auto it = groups_.lower_bound(prefix);
+         it != groups_.end() && it->first.starts_with(prefix); ++it) {
+        auto& summary = into.emplace_back(std::make_unique<wire::fb::GroupSummaryT>());
+        const auto members = it->second.group->members().size();
+        summary->name = it->first;
+        summary->state = members == 0 ? 0 : 1;
+        summary->members = static_cast<std::uint32_t>(members);
+        summary->kind = static_cast<std::uint8_t>(GroupKind::queue);
+    }
+}
+
+namespace {
+
+std::unique_ptr<wire::fb::QueueLogT> describe(LogId log, const QueueLedger& ledger) {
+    auto described = std::make_unique<wire::fb::QueueLogT>();
+    described->topic_id = log.topic().value();
+    described->partition = log.partition().value();
+    described->lane = static_cast<std::uint8_t>(log.lane());
+    described->floor = ledger.floor().value();
+    described->next = ledger.next().value();
+    for (const auto& [first, run] : ledger.runs()) {
+        switch (run.state) {
+            case RunState::leased:
+                described->leased += run.open;
+                break;
+            case RunState::ready:
+                described->ready += run.open;
+                break;
+            case RunState::delayed:
+                described->delayed += run.open;
+                break;
+            case RunState::given_up:
+                described->given_up += run.open;
+                break;
+        }
+    }
+    return described;
+}
+
+}  // namespace
+
+void QueueGroups::on_describe(const wire::fb::DescribeQueueT& request,
+                              const Responder& responder) const {
+    const auto found = groups_.find(request.group);
+    if (found == groups_.end()) {
+        if (const auto kind = rows_.check_kind(request.group, GroupKind::queue); !kind)
+            return responder.error(kind.error());
+        return responder.error(Error(ErrorCode::unknown_group, "'" + request.group + "'"));
+    }
+    const QueueGroup& group = *found->second.group;
+    wire::fb::DescribeQueueReplyT reply;
+    reply.topics = group.topics();
+    reply.settings = std::make_unique<wire::fb::QueueSettingsT>(group.settings().to_message());
+    for (const auto& member : group.members()) {
+        auto& told = reply.members.emplace_back(std::make_unique<wire::fb::QueueMemberT>());
+        told->member = member->number;
+        told->client_id = member->session->client_id;
+        told->address = member->session->address();
+        told->in_flight_events = member->in_flight.events;
+        told->in_flight_bytes = member->in_flight.bytes;
+        told->prefetch_events = member->events_max;
+    }
+    for (const auto& [log, ledger] : group.ledgers()) {
+        const Topic* topic = core_.topics.find(log.topic());
+        if (topic == nullptr) continue;
+        auto described = describe(log, ledger);
+        described->topic = topic->name;
+        described->visible_end = core_.visibility.visible_end(*topic, log).value();
+        if (described->visible_end != 0) reply.logs.push_back(std::move(described));
+    }
+    responder.reply(reply);
+}
+
+}  // namespace casc::broker

@@ -1,0 +1,83 @@
+#pragma once
+// All queue groups: who is a member on which connection, and the requests of members and of those
+// who look on.
+
+#include "group_rows.hpp"
+#include "queue_group.hpp"
+
+#include <boost/unordered/unordered_flat_set.hpp>
+
+#include <map>
+#include <memory>
+#include <set>
+#include <unordered_map>
+
+namespace casc::broker {
+
+// Thread: owning shard.
+class QueueGroups final : public TopicObserver {
+public:
+    QueueGroups(Core& core, GroupRows& rows, ReaderScheduler& scheduler, DeadLetters& dead_letters)
+        : core_(core), rows_(rows), scheduler_(scheduler), dead_letters_(dead_letters) {
+        core.topic_observers.add(*this);
+    }
+
+    // At start: every queue group that there is, then what is known of their logs.
+    [[nodiscard]] Result<void> load_group(const std::string& name, const wire::fb::GroupRowT& row);
+    [[nodiscard]] Result<void> load_logs();
+
+    void on_join(const wire::fb::JoinQueueT& request, Session& session, const Responder& responder);
+    void on_leave(const wire::fb::LeaveQueueT& request, Session& session,
+                  const Responder& responder);
+    void on_settle(const wire::fb::SettleT& request, Session& session, const Responder& responder);
+    void on_describe(const wire::fb::DescribeQueueT& request, const Responder& responder) const;
+    void on_delete(const std::string& name, const Responder& responder);
+    // Those whose names start with `prefix`.
+    void list(std::string_view prefix,
+              std::vector<std::unique_ptr<wire::fb::GroupSummaryT>>& into) const;
+
+    void on_closed(Session& session);
+    void on_writable(Session& session);
+    void on_topics_changed() override;
+    void on_topic_removed(TopicId topic) override;
+
+    // Stores what members have said since the last call and sees to their answers; before the
+    // journal entry is sealed.
+    void store_verdicts();
+    void tick(MonoNanos now);
+    // Lets go of groups that nobody has used for groups.offsets_retention; now and then.
+    void forget_unused();
+
+    [[nodiscard]] std::size_t count() const noexcept { return groups_.size(); }
+
+private:
+    struct Entry {
+        std::unique_ptr<QueueGroup> group;
+        EpochNanos empty_since;
+    };
+    struct Membership {
+        Entry* entry;
+        MemberNumber member;
+    };
+    struct Answer {
+        Responder responder;
+        wire::fb::SettleReplyT reply;
+    };
+
+    [[nodiscard]] Result<Entry*> find_or_create(const wire::fb::JoinQueueT& request);
+    [[nodiscard]] Membership* find(const Session& session, std::uint32_t subscription_id);
+    void leave(const Membership& membership, bool lost);
+
+    Core& core_;
+    GroupRows& rows_;
+    ReaderScheduler& scheduler_;
+    DeadLetters& dead_letters_;
+    std::map<std::string, Entry, std::less<>> groups_;
+    std::set<Entry*> with_members_;
+    boost::unordered_flat_set<Entry*> changed_;  // since the last store_verdicts()
+    std::vector<Answer> answers_;                // to what changed them
+    std::unordered_map<std::uint64_t, std::map<std::uint32_t, Membership>> memberships_;
+    MemberNumber last_member_ = 0;
+};
+
+}  // namespace casc::broker

@@ -1,0 +1,452 @@
+#include "queue_ledger.hpp"
+
+#include <casc/types/assert.hpp>
+
+#include <algorithm>
+#include <bit>
+
+namespace casc::broker {
+
+// ---- runs ---------------------------------------------------------------------------------------
+
+QueueLedger::Place QueueLedger::find(std::uint64_t offset) {
+    auto run = runs_.upper_bound(offset);
+    if (run == runs_.begin()) return runs_.end();
+    --run;
+    return offset < run->second.end ? run : runs_.end();
+}
+
+std::uint32_t QueueLedger::count_open(std::uint64_t first, std::uint64_t end) const {
+    std::uint32_t open = 0;
+    for (std::uint64_t base = word_base(first); base < end; base += kWordOffsets)
+        open += static_cast<std::uint32_t>(
+            std::popcount(word_mask(base, first, end) & ~settled_.word(base)));
+    return open;
+}
+
+void QueueLedger::index(Place place) {
+    const auto& [first, run] = *place;
+    touch(place);
+    switch (run.state) {
+        case RunState::ready:
+            ready_.insert(first);
+            break;
+        case RunState::given_up:
+            given_up_.insert(first);
+            break;
+        case RunState::leased:
+        case RunState::delayed:
+            timed_.emplace(run.when, first);
+            break;
+    }
+}
+
+void QueueLedger::unindex(Place place) {
+    const auto& [first, run] = *place;
+    switch (run.state) {
+        case RunState::ready:
+            ready_.erase(first);
+            break;
+        case RunState::given_up:
+            given_up_.erase(first);
+            break;
+        case RunState::leased:
+        case RunState::delayed:
+            timed_.erase({run.when, first});
+            break;
+    }
+}
+
+void QueueLedger::change(Place run, RunState state, MemberNumber member, MonoNanos when) {
+    unindex(run);
+    run->second.state = state;
+    run->second.member = member;
+    run->second.when = when;
+    index(run);
+}
+
+// Most runs are delivered once and settled, and no row ever says so.
+void QueueLedger::touch(Place run) {
+    if (noteworthy(run->first) != nullptr || stored_.contains(run->first))
+        touched_.insert(run->first);
+}
+
+QueueLedger::Place QueueLedger::erase(Place run) {
+    open_ -= run->second.open;
+    unindex(run);
+    touch(run);
+    return runs_.erase(run);
+}
+
+QueueLedger::Place QueueLedger::split(Place place, std::uint64_t offset) {
+    Run& run = place->second;
+    CASC_ASSERT(place->first < offset && offset < run.end, offset);
+    Run behind = run;
+    behind.open = count_open(offset, run.end);
+    behind.bytes = run.open == 0 ? 0 : run.bytes * behind.open / run.open;
+    run.end = offset;
+    touch(place);
+    run.open -= behind.open;
+    run.bytes -= behind.bytes;
+    const Place added = runs_.emplace_hint(std::next(place), offset, std::move(behind));
+    index(added);
+    if (run.open == 0) erase(place);
+    return added;
+}
+
+std::uint32_t QueueLedger::attempts(Offset offset) const {
+    return std::prev(runs_.upper_bound(offset.value()))->second.attempts;
+}
+
+const std::string& QueueLedger::error(Offset offset) const {
+    return std::prev(runs_.upper_bound(offset.value()))->second.error;
+}
+
+Offset QueueLedger::first_open(Runs::const_iterator run) const {
+    std::uint64_t base = word_base(std::max(run->first, floor_));
+    for (;; base += kWordOffsets) {
+        const std::uint64_t open =
+            word_mask(base, std::max(run->first, floor_), run->second.end) & ~settled_.word(base);
+        if (open != 0) return Offset(base + static_cast<unsigned>(std::countr_zero(open)));
+    }
+}
+
+QueueLedger::Place QueueLedger::isolate(MemberNumber member, Offset event) {
+    const std::uint64_t offset = event.value();
+    Place run = find(offset);
+    if (run == runs_.end() || run->second.state != RunState::leased ||
+        run->second.member != member || settled_.contains(offset))
+        return runs_.end();
+    if (run->first < offset) run = split(run, offset);
+    if (offset + 1 < run->second.end) {
+        const Place rest = split(run, offset + 1);
+        if (rest->second.open == 0) erase(rest);
+    }
+    return run;
+}
+
+QueueLedger::Freed QueueLedger::put_back(Place place, MonoNanos when, MonoNanos now) {
+    Run& run = place->second;
+    const Freed freed{run.open, run.bytes};
+    const bool used_up = attempts_max_ != 0 && run.attempts >= attempts_max_;
+    change(place,
+           used_up       ? RunState::given_up
+           : when <= now ? RunState::ready
+                         : RunState::delayed,
+           0, when);
+    return freed;
+}
+
+QueueLedger::Freed QueueLedger::close(Place place, std::uint32_t events) {
+    Run& run = place->second;
+    const Freed freed{events, run.bytes * events / run.open};
+    run.open -= events;
+    run.bytes -= freed.bytes;
+    open_ -= events;
+    return freed;
+}
+
+// ---- delivering ---------------------------------------------------------------------------------
+
+void QueueLedger::lease_new(Offset end, std::uint64_t bytes, MemberNumber member, MonoNanos until) {
+    CASC_ASSERT(end.value() > next_, end.value());
+    const auto events = static_cast<std::uint32_t>(end.value() - next_);
+    const Place run =
+        runs_.emplace_hint(runs_.end(), next_,
+                           Run{end.value(), events, 1, RunState::leased, member, until, bytes, {}});
+    index(run);
+    open_ += events;
+    next_ = end.value();
+}
+
+QueueLedger::Runs::const_iterator QueueLedger::first_ready() const {
+    return ready_.empty() ? runs_.end() : runs_.find(*ready_.begin());
+}
+
+std::uint32_t QueueLedger::lease_again(Offset first, Offset end, std::uint64_t bytes,
+                                       MemberNumber member, MonoNanos until) {
+    const Place run = runs_.find(first.value());
+    CASC_ASSERT(run != runs_.end() && run->second.state == RunState::ready, first.value());
+    CASC_ASSERT(count_open(first.value(), end.value()) != 0, end.value());
+    if (end.value() < run->second.end) {
+        const Place rest = split(run, end.value());
+        if (rest->second.open == 0) erase(rest);
+    }
+    ++run->second.attempts;
+    run->second.bytes = bytes;
+    change(run, RunState::leased, member, until);
+    return run->second.open;
+}
+
+void QueueLedger::skip_new(Offset end) {
+    CASC_ASSERT(end.value() >= next_, end.value());
+    const std::uint64_t first = std::exchange(next_, end.value());
+    for (std::uint64_t base = word_base(first); base < next_ && floor_ < first;
+         base += kWordOffsets)
+        settled_.add(base, word_mask(base, first, next_));
+    floor_ = settled_.rise(floor_ == first ? next_ : floor_);
+}
+
+void QueueLedger::skip_ready(Offset end) {
+    CASC_ASSERT(!ready_.empty());
+    Place run = runs_.find(*ready_.begin());
+    if (end.value() < run->second.end) {
+        const Place rest = split(run, end.value());
+        if (rest->second.open == 0) erase(rest);
+        run = runs_.find(*ready_.begin());
+        if (run->first >= end.value()) return;  // nothing was open below
+    }
+    for (std::uint64_t base = word_base(run->first); base < run->second.end; base += kWordOffsets)
+        if (const std::uint64_t open =
+                word_mask(base, run->first, run->second.end) & ~settled_.word(base);
+            open != 0)
+            settled_.add(base, open);
+    erase(run);
+    floor_ = settled_.rise(floor_);
+}
+
+// ---- what members say ---------------------------------------------------------------------------
+
+QueueLedger::Freed QueueLedger::settle(MemberNumber member, Offset from,
+                                       std::span<const std::uint64_t> words,
+                                       std::vector<Offset>& refused) {
+    Freed freed;
+    std::uint64_t base = from.value();
+    for (const std::uint64_t word : words) {
+        std::uint64_t left = word;
+        auto run = runs_.upper_bound(base);
+        if (run != runs_.begin() && std::prev(run)->second.end > base) --run;
+        while (left != 0 && run != runs_.end() && run->first < base + kWordOffsets) {
+            const std::uint64_t hit =
+                left & word_mask(base, run->first, run->second.end) & ~settled_.word(base);
+            const bool his = run->second.state == RunState::leased && run->second.member == member;
+            if (hit == 0 || !his) {
+                ++run;
+                continue;
+            }
+            settled_.add(base, hit);
+            left &= ~hit;
+            freed += close(run, static_cast<std::uint32_t>(std::popcount(hit)));
+            run = run->second.open == 0 ? erase(run) : std::next(run);
+        }
+        for (; left != 0; left &= left - 1)
+            refused.emplace_back(base + static_cast<unsigned>(std::countr_zero(left)));
+        base += kWordOffsets;
+    }
+    floor_ = settled_.rise(floor_);
+    return freed;
+}
+
+std::optional<QueueLedger::Freed> QueueLedger::refuse(MemberNumber member, Offset offset,
+                                                      MonoNanos when, MonoNanos now,
+                                                      std::string error) {
+    const Place run = isolate(member, offset);
+    if (run == runs_.end()) return std::nullopt;
+    run->second.error = std::move(error);
+    return put_back(run, when, now);
+}
+
+std::optional<QueueLedger::Freed> QueueLedger::release(MemberNumber member, Offset offset) {
+    const Place run = isolate(member, offset);
+    if (run == runs_.end()) return std::nullopt;
+    --run->second.attempts;
+    change(run, RunState::ready, 0, {});
+    return Freed{run->second.open, run->second.bytes};
+}
+
+std::optional<QueueLedger::Freed> QueueLedger::give_up(MemberNumber member, Offset offset,
+                                                       std::string error) {
+    const Place run = isolate(member, offset);
+    if (run == runs_.end()) return std::nullopt;
+    run->second.error = std::move(error);
+    change(run, RunState::given_up, 0, {});
+    return Freed{run->second.open, run->second.bytes};
+}
+
+bool QueueLedger::renew(MemberNumber member, Offset offset, MonoNanos until) {
+    const Place run = isolate(member, offset);
+    if (run == runs_.end()) return false;
+    change(run, RunState::leased, member, until);
+    return true;
+}
+
+void QueueLedger::renew_all(MemberNumber member, MonoNanos until) {
+    for (Place run = runs_.begin(); run != runs_.end(); ++run)
+        if (run->second.state == RunState::leased && run->second.member == member)
+            change(run, RunState::leased, member, until);
+}
+
+// ---- what happens by itself ---------------------------------------------------------------------
+
+QueueLedger::Freed QueueLedger::take_back(MemberNumber member, bool lost) {
+    Freed freed;
+    for (Place run = runs_.begin(); run != runs_.end(); ++run) {
+        if (run->second.state != RunState::leased || run->second.member != member) continue;
+        if (!lost) --run->second.attempts;
+        if (lost && run->second.error.empty()) run->second.error = "the member was lost";
+        freed += put_back(run, {}, {});
+    }
+    return freed;
+}
+
+void QueueLedger::pass_time(MonoNanos now, std::vector<std::pair<MemberNumber, Freed>>& freed) {
+    while (!timed_.empty() && timed_.begin()->first <= now) {
+        const Place run = runs_.find(timed_.begin()->second);
+        if (run->second.state == RunState::delayed) {
+            change(run, RunState::ready, 0, {});
+            continue;
+        }
+        const MemberNumber member = run->second.member;
+        if (run->second.error.empty()) run->second.error = "the lease ran out";
+        freed.emplace_back(member, put_back(run, {}, now));
+    }
+}
+
+std::optional<MonoNanos> QueueLedger::next_time() const {
+    if (timed_.empty()) return std::nullopt;
+    return timed_.begin()->first;
+}
+
+void QueueLedger::trim(Offset start, std::vector<std::pair<MemberNumber, Freed>>& freed) {
+    if (start.value() <= floor_) return;
+    while (!runs_.empty() && runs_.begin()->first < start.value()) {
+        const Place run = runs_.begin();
+        if (run->second.end > start.value()) {
+            const Place rest = split(run, start.value());
+            if (rest->second.open == 0) erase(rest);
+            continue;  // with what is below, or, when nothing is open there, without it
+        }
+        if (run->second.state == RunState::leased)
+            freed.emplace_back(run->second.member, Freed{run->second.open, run->second.bytes});
+        erase(run);
+    }
+    next_ = std::max(next_, start.value());
+    floor_ = settled_.rise(start.value());
+}
+
+// ---- giving up ----------------------------------------------------------------------------------
+
+std::optional<Offset> QueueLedger::first_given_up() const {
+    if (given_up_.empty()) return std::nullopt;
+    return first_open(runs_.find(*given_up_.begin()));
+}
+
+void QueueLedger::bury(Offset offset) {
+    const Place run = find(offset.value());
+    CASC_ASSERT(run != runs_.end() && run->second.state == RunState::given_up, offset.value());
+    settled_.add(word_base(offset.value()), std::uint64_t{1} << offset.value() % kWordOffsets);
+    close(run, 1);
+    if (run->second.open == 0) erase(run);
+    floor_ = settled_.rise(floor_);
+}
+
+// ---- its rows -----------------------------------------------------------------------------------
+
+flatbuffers::Offset<wire::fb::QueueRow> QueueLedger::build_row(
+    flatbuffers::FlatBufferBuilder& builder) const {
+    const auto& words = settled_.words();
+    std::uint64_t* copy = nullptr;
+    const auto settled = builder.CreateUninitializedVector(words.size(), &copy);
+    std::copy(words.begin(), words.end(), copy);
+    return wire::fb::CreateQueueRow(builder, floor_, next_, settled);
+}
+
+std::size_t QueueLedger::row_bytes_max() const noexcept {
+    constexpr std::size_t fixed_bytes = 256;
+    return fixed_bytes + settled_.words().size() * sizeof(std::uint64_t);
+}
+
+const QueueLedger::Run* QueueLedger::noteworthy(std::uint64_t first) const {
+    const auto found = runs_.find(first);
+    if (found == runs_.end()) return nullptr;
+    const Run& run = found->second;
+    const bool plain = run.attempts == 1 && run.error.empty() &&
+                       (run.state == RunState::leased || run.state == RunState::ready);
+    return plain ? nullptr : &run;
+}
+
+std::optional<std::uint64_t> QueueLedger::first_touched() const {
+    if (touched_.empty()) return std::nullopt;
+    return *touched_.begin();
+}
+
+void QueueLedger::was_written(std::uint64_t first) {
+    touched_.erase(first);
+    if (noteworthy(first) != nullptr) {
+        stored_.insert(first);
+    } else {
+        stored_.erase(first);
+    }
+}
+
+flatbuffers::Offset<wire::fb::QueueRunRow> QueueLedger::build_run_row(
+    flatbuffers::FlatBufferBuilder& builder, const Run& run, MonoNanos now, EpochNanos wall) {
+    const auto error = run.error.empty() ? 0 : builder.CreateString(run.error);
+    const std::int64_t due =
+        run.state == RunState::delayed ? wall.value() + (run.when - now).value() : 0;
+    return wire::fb::CreateQueueRunRow(builder, run.end, run.attempts, due,
+                                       run.state == RunState::given_up, error);
+}
+
+Result<QueueLedger> QueueLedger::from_row(const wire::fb::QueueRow& row,
+                                          std::uint32_t attempts_max) {
+    QueueLedger ledger(Offset(row.floor()), attempts_max);
+    const std::size_t word_count = row.settled() == nullptr ? 0 : row.settled()->size();
+    const std::uint64_t base = word_base(row.floor());
+    if (row.next() < row.floor() || word_count > (row.next() - base) / kWordOffsets + 1)
+        return Error(ErrorCode::data_corrupt, "the row of a queue group");
+    for (std::uint32_t i = 0; i < word_count; ++i) {
+        const std::uint64_t at = base + i * kWordOffsets;
+        const std::uint64_t word = row.settled()->Get(i);
+        if ((word & ~(at < row.next() ? word_mask(at, at, row.next()) : 0)) != 0)
+            return Error(ErrorCode::data_corrupt, "the row of a queue group");
+        if (word != 0) ledger.settled_.add(at, word);
+    }
+    ledger.next_ = row.next();
+    ledger.loaded_through_ = row.floor();
+    return ledger;
+}
+
+// Also of what is settled by now: its row goes then.
+void QueueLedger::load(std::uint64_t first, Run run) {
+    run.open = count_open(first, run.end);
+    loaded_through_ = std::max(loaded_through_, run.end);
+    if (run.open == 0) return;
+    open_ += run.open;
+    index(runs_.insert_or_assign(runs_.end(), first, std::move(run)));
+}
+
+Result<void> QueueLedger::load_run(std::uint64_t first, const wire::fb::QueueRunRow& row,
+                                   MonoNanos now, EpochNanos wall) {
+    if (row.end() <= first || row.end() > next_)
+        return Error(ErrorCode::data_corrupt, "the row of a run of a queue group");
+    stored_.insert(first);
+    touched_.insert(first);  // unless it says what is so
+    const std::uint64_t from = std::max(first, floor_);
+    if (row.end() <= from) return {};
+    // A crash came between the rows of a run that was split: the later part knows better.
+    if (const Place before = find(from); before != runs_.end()) {
+        if (before->first == from) return {};
+        erase(split(before, from));
+        loaded_through_ = from;
+    }
+    if (loaded_through_ < from)
+        load(loaded_through_, Run{from, 0, 1, RunState::ready, 0, {}, 0, {}});
+    const std::int64_t wait_ns = row.due_ns() == 0 ? 0 : row.due_ns() - wall.value();
+    const RunState state = row.given_up() ? RunState::given_up
+                           : wait_ns > 0  ? RunState::delayed
+                                          : RunState::ready;
+    load(from, Run{row.end(), 0, row.attempts(), state, 0, now + MonoNanos::distance(wait_ns), 0,
+                   row.error() == nullptr ? std::string() : row.error()->str()});
+    if (from == first && runs_.contains(first)) touched_.erase(first);
+    return {};
+}
+
+// What nothing is said of had been delivered once.
+void QueueLedger::finish_loading() {
+    if (loaded_through_ < next_)
+        load(loaded_through_, Run{next_, 0, 1, RunState::ready, 0, {}, 0, {}});
+    floor_ = settled_.rise(floor_);
+}
+
+}  // namespace casc::broker

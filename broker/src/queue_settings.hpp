@@ -1,0 +1,32 @@
+#pragma once
+// What a queue group does with its events; given by whoever creates it.
+
+#include <casc/types/result.hpp>
+#include <casc/wire/messages.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace casc::broker {
+
+struct QueueSettings {
+    std::chrono::milliseconds lease{30'000};
+    std::uint32_t deliveries_max = 20;  // 0: without bound
+    std::chrono::milliseconds retry_delay{1000};
+    std::chrono::milliseconds retry_delay_max{60'000};
+    std::uint32_t in_flight_events_max = 262'144;
+    bool single_active = false;
+    std::string dead_letter_topic;  // empty: dropped
+
+    // Before an event that was delivered `attempts` times is delivered again.
+    [[nodiscard]] std::chrono::milliseconds delay_after(std::uint32_t attempts) const noexcept;
+    [[nodiscard]] wire::fb::QueueSettingsT to_message() const;
+};
+
+// `base` with what `change` sets laid over it. Fails with invalid_config or not_supported, naming
+// the setting.
+[[nodiscard]] Result<QueueSettings> apply_settings(QueueSettings base,
+                                                   const wire::fb::QueueSettingsT& change);
+
+}  // namespace casc::broker
