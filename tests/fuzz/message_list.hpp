@@ -21,7 +21,9 @@ using MessageList =
                fb::LeaveGroup, fb::Commit, fb::Committed, fb::CommittedReply, fb::ListGroups,
                fb::ListGroupsReply, fb::DescribeGroup, fb::DescribeGroupReply, fb::DeleteGroup,
                fb::ResetGroup, fb::ResetGroupReply, fb::NodeInfo, fb::NodeInfoReply, fb::NodeConfig,
-               fb::NodeConfigReply, fb::Backup, fb::BackupReply>;
+               fb::NodeConfigReply, fb::Backup, fb::BackupReply, fb::JoinQueue, fb::JoinQueueReply,
+               fb::LeaveQueue, fb::Lease, fb::Settle, fb::SettleReply, fb::DescribeQueue,
+               fb::DescribeQueueReply>;
 
 inline constexpr std::size_t kMessageCount = std::tuple_size_v<MessageList>;
 
