@@ -3,6 +3,7 @@
 
 #include "durable_waits.hpp"
 #include "log_watch.hpp"
+#include "opened_batch.hpp"
 #include "producer_table.hpp"
 #include "session.hpp"
 #include "topic_observers.hpp"
@@ -90,6 +91,7 @@ struct Core {
     DurableWaits waits;
     ColdReads cold_reads;
     storage::BlockPool slices{64_KiB, 8_MiB};  // for parts of stored batches
+    OpenedBatch opened;                        // what they are taken from
     Counters counters;
     wire::Encoder encoder;
     EpochNanos now;  // read once per turn

@@ -21,6 +21,7 @@ Result<void> DeadLetters::append(const std::string& topic_name, const DeadLetter
     const std::string partition = std::to_string(letter.origin.partition().value());
     const std::string offset = std::to_string(event.offset.value());
     const std::string attempts = std::to_string(letter.attempts);
+    constexpr std::size_t own_headers = 7;
     std::vector<wire::HeaderInput> headers{
         {"casc-dead-group", letter.group},
         {"casc-dead-topic", origin != nullptr ? std::string_view(origin->name) : "?"},
@@ -45,6 +46,17 @@ Result<void> DeadLetters::append(const std::string& topic_name, const DeadLetter
                            .schema_version = event.schema_version};
     if (event.message_id)
         std::memcpy(input.message_id.emplace().data(), event.message_id->data(), 16);
+    // With our headers it may be larger than an event can be: then its own ones are left out, or
+    // all of it but where it can be found.
+    if (!wire::check_event(input)) {
+        headers.resize(own_headers);
+        headers.push_back({"casc-dead-truncated", "headers"});
+        input.headers = headers;
+    }
+    if (!wire::check_event(input)) {
+        headers.back().value = "headers, payload";
+        input.payload = {};
+    }
     CASC_TRY_VOID(wire::check_event(input));
     builder_.reset(letter.origin.lane());
     builder_.add(input, core_.now);

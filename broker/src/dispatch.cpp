@@ -113,8 +113,7 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
             return decode<fb::LeaveQueue>(frame, to,
                                           [&](auto& m) { queues_.on_leave(m, session, to); });
         case Api::settle:
-            return decode<fb::Settle>(frame, to,
-                                      [&](auto& m) { queues_.on_settle(m, session, to); });
+            return queues_.on_settle(frame, session);
         case Api::describe_queue:
             return decode<fb::DescribeQueue>(frame, to,
                                              [&](auto& m) { queues_.on_describe(m, to); });

@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint64_t kNoBound = ~std::uint64_t{0};
 // Enough to keep the disk busy while answers are sent.
 constexpr std::size_t kTurnsMax = 8;
+constexpr int kDeliveriesPerTurn = 1024;
 
 LogId partition_of(LogId log) {
     return {log.topic(), log.partition(), kLanes.front()};
@@ -87,11 +88,15 @@ void LaneReader::remove(SourceKey key) {
 }
 
 void LaneReader::run() {
+    int left = kDeliveriesPerTurn;
     while (may_send()) {
+        if (left-- == 0) return schedule();  // others are waiting, too
         Source* source = pick();
         if (source == nullptr) return;
         if (!wants(*source)) {
             unready(*source);
+            source->fetched.clear();
+            end_turn(*source);
             continue;
         }
         std::uint64_t arrival_bound = kNoBound;

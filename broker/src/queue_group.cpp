@@ -13,6 +13,9 @@ namespace casc::broker {
 namespace {
 
 constexpr std::size_t kReadBytes = 1_MiB;
+// Between the first event that is not settled and the last one that was delivered: a bit is kept
+// for each.
+constexpr std::uint64_t kSpreadMax = 1u << 20;
 
 }  // namespace
 
@@ -36,8 +39,11 @@ void QueueGroup::join(QueueMember member) {
 
 void QueueGroup::leave(MemberNumber number, bool lost) {
     std::erase_if(members_, [&](const auto& member) { return member->number == number; });
-    for (auto& [log, ledger] : ledgers_)
-        change(log, ledger, [&](QueueLedger& of) { of.take_back(number, lost); });
+    for (auto& [log, ledger] : ledgers_) {
+        if (ledger.take_back(number, lost).events == 0) continue;
+        changed_.insert(log);
+        plan_again(log, ledger);
+    }
     if (members_.empty()) {
         for (const auto& [log, ledger] : ledgers_)
             remove_source(log);
@@ -88,6 +94,11 @@ Result<void> QueueGroup::load_run(LogId log, std::uint64_t first, const wire::fb
 }
 
 void QueueGroup::finish_loading() {
+    // A crash came between the removal of a topic and that of the rows.
+    std::erase_if(ledgers_, [&](const auto& entry) {
+        return core_.topics.find(entry.first.topic()) == nullptr &&
+               erase_rows(entry.first, entry.second);
+    });
     for (auto& [log, ledger] : ledgers_) {
         ledger.finish_loading();
         open_ += ledger.open();
@@ -140,7 +151,7 @@ void QueueGroup::on_topic_removed(TopicId topic) {
         open_ -= entry.second.open();
         changed_.erase(entry.first);
         remove_source(entry.first);
-        // A row that cannot be erased now (the disk is full) is erased with its group.
+        // A row that cannot be erased now (the disk is full) is erased at the next start.
         static_cast<void>(erase_rows(entry.first, entry.second));
         return true;
     });
@@ -169,7 +180,10 @@ bool QueueGroup::may_send() const noexcept {
 }
 
 bool QueueGroup::wants(const Source& source) const noexcept {
-    if (source.again || open_ < settings_.in_flight_events_max) return true;
+    if (source.again) return true;
+    const QueueLedger& ledger = ledgers_.at(source.log);
+    const std::uint64_t spread = (ledger.next() - ledger.floor()).value();
+    if (open_ < settings_.in_flight_events_max && spread < kSpreadMax) return true;
     held_back_ = true;
     return false;
 }
@@ -230,6 +244,7 @@ void QueueGroup::deliver_new(Source& source, QueueLedger& ledger, QueueMember& m
     const QueueLedger::Freed taken{static_cast<std::uint32_t>((end - first).value()), bytes};
     member.in_flight += taken;
     ledger.lease_new(end, bytes, member.number, lease_end());
+    changed_.insert(source.log);  // what was delivered is known to have been, also after a crash
     send(source, member, first, end, 1, {});
 }
 
@@ -300,20 +315,20 @@ void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember&
 }
 
 storage::BatchRef QueueGroup::part(const storage::BatchRef& batch, Offset first, Offset end) {
-    const auto view = wire::BatchView::parse(batch.bytes);
-    CASC_ASSERT(view, name_);  // the store has checked it
-    if (first <= view->base_offset() && end >= view->end_offset()) return batch;
+    const StoredExtent extent = stored_extent(batch);
+    const Offset base = extent.end - OffsetDelta(extent.event_count);
+    if (first <= base && end >= extent.end) return batch;
     // What cannot be opened goes as it is: the lease says which of its events are meant, and the
     // receiver, who checks it too, what is wrong with it.
-    if (!view->verify_body()) return batch;
-    const auto payloads = decompressor_.open(*view);
-    if (!payloads) return batch;
-    const wire::SliceRange range{static_cast<std::uint32_t>((first - view->base_offset()).value()),
-                                 static_cast<std::uint32_t>((end - view->base_offset()).value())};
-    const std::size_t bytes = wire::slice_bytes(*view, range);
+    const auto opened = core_.opened.open(batch);
+    if (!opened) return batch;
+    const wire::SliceRange range{static_cast<std::uint32_t>((first - base).value()),
+                                 static_cast<std::uint32_t>((end - base).value())};
+    const std::size_t bytes = wire::slice_bytes(opened->batch, range);
+    if (bytes >= batch.bytes.size()) return batch;  // compressed, the whole is less
     storage::BlockRef block = core_.slices.take(bytes);
     const auto into = block.bytes().first(bytes);
-    wire::slice_batch(*view, *payloads, range, into);
+    wire::slice_batch(opened->batch, opened->payloads, range, into);
     return {std::move(block), into};
 }
 

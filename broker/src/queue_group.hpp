@@ -12,13 +12,12 @@
 #include "queue_settings.hpp"
 #include "row_codec.hpp"
 
-#include <casc/wire/compression.hpp>
-
 #include <boost/unordered/unordered_flat_set.hpp>
 
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace casc::broker {
@@ -150,7 +149,6 @@ private:
     boost::unordered_flat_set<LogId, std::hash<LogId>> burying_;  // being read for it
     boost::unordered_flat_set<LogId, std::hash<LogId>> changed_;
     DeadLetters& dead_letters_;
-    wire::Decompressor decompressor_;
     std::vector<storage::BatchRef> sending_;
     std::vector<std::uint64_t> leased_;
 };
@@ -162,10 +160,7 @@ void QueueGroup::change(LogId log, QueueLedger& ledger, Change&& change) {
     open_ += ledger.open() - before;
     changed_.insert(log);
     plan_again(log, ledger);
-    if (held_back_ && open_ < settings_.in_flight_events_max) {
-        held_back_ = false;
-        look_at_all();
-    }
+    if (std::exchange(held_back_, false)) look_at_all();
 }
 
 }  // namespace casc::broker

@@ -14,8 +14,7 @@ namespace {
 using storage::StateTable;
 
 constexpr std::size_t kErrorBytesMax = 1024;
-constexpr std::size_t kWordsMax = (1u << 20) / kWordOffsets;  // of one message, of one log
-constexpr int kBuriedPerTurn = 64;                            // of one log
+constexpr int kBuriedPerTurn = 1024;  // of one log
 
 std::string_view text_of(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -33,11 +32,9 @@ Result<void> QueueGroup::check(const wire::fb::LogVerdictsT& verdicts) const {
     if (!ledgers_.contains(place.log))
         return Error(ErrorCode::invalid_request,
                      "the group does not read '" + place.topic->name + "'");
-    if (verdicts.base % kWordOffsets != 0 || verdicts.done.size() > kWordsMax ||
-        verdicts.base > ~std::uint64_t{0} - kWordsMax * kWordOffsets)
-        return Error(ErrorCode::invalid_request,
-                     "base must be a multiple of 64, and done at most " +
-                         std::to_string(kWordsMax) + " words");
+    if (verdicts.base % kWordOffsets != 0 ||
+        verdicts.base > ~std::uint64_t{0} - verdicts.done.size() * kWordOffsets)
+        return Error(ErrorCode::invalid_request, "base must be a multiple of 64");
     for (const auto& other : verdicts.others)
         if (other->verdict < 1 || other->verdict > 4)
             return Error(ErrorCode::invalid_request,
@@ -122,14 +119,15 @@ Result<JournalSequence> QueueGroup::write_run(LogId log, QueueLedger& ledger, st
     return core_.store.put(StateTable::queue_run, run_key(log, first).view(), text_of(row));
 }
 
-// The row of the log first: a run never reaches beyond what it says.
+// The row of the log first: a run never reaches beyond what it says. Of its runs those behind
+// others first: when a crash leaves only some of the rows, the ones behind know better.
 Result<JournalSequence> QueueGroup::write_rows(MonoNanos now) {
     JournalSequence last = core_.store.durable_through();
     while (!changed_.empty()) {
         const LogId log = *changed_.begin();
         QueueLedger& ledger = ledgers_.at(log);
         CASC_TRY(last, write_row(log, ledger));
-        while (const auto first = ledger.first_touched()) {
+        while (const auto first = ledger.last_touched()) {
             CASC_TRY(last, write_run(log, ledger, *first, now));
             ledger.was_written(*first);
         }
@@ -160,10 +158,6 @@ void QueueGroup::bury(LogId log, QueueLedger& ledger) {
     for (int i = 0; i < kBuriedPerTurn; ++i) {
         const auto offset = ledger.first_given_up();
         if (!offset || burying_.contains(log)) return;
-        if (settings_.dead_letter_topic.empty()) {
-            change(log, ledger, [&](QueueLedger& of) { of.bury(*offset); });
-            continue;
-        }
         std::vector<storage::BatchRef> batches;
         if (!core_.store.read_tail(log, *offset, *offset + OffsetDelta(1), 1, batches))
             return read_to_bury(log, *offset);
@@ -190,10 +184,9 @@ void QueueGroup::read_to_bury(LogId log, Offset offset) {
 // The copy and the row that says that the event is settled become durable together, or neither.
 bool QueueGroup::bury_from(LogId log, QueueLedger& ledger, const storage::BatchRef& ref) {
     const auto offset = ledger.first_given_up();
-    const auto batch = wire::BatchView::parse(ref.bytes);
-    if (!offset || !batch || *offset < batch->base_offset() || *offset >= batch->end_offset())
-        return false;
-    const auto payloads = decompressor_.open(*batch);
+    const StoredExtent extent = stored_extent(ref);
+    const Offset base = extent.end - OffsetDelta(extent.event_count);
+    if (!offset || *offset < base || *offset >= extent.end) return false;
     const auto report = [&](const Error& error) {
         log_event(LogLevel::warn, "dead_letter_waits",
                   {{"group", name_},
@@ -202,13 +195,16 @@ bool QueueGroup::bury_from(LogId log, QueueLedger& ledger, const storage::BatchR
                    {"why", error.message()}});
         return false;
     };
-    if (!payloads) return report(payloads.error());
-    const auto event = batch->event(
-        static_cast<std::uint32_t>((*offset - batch->base_offset()).value()), *payloads);
-    const DeadLetter letter{name_, log, ledger.attempts(*offset), ledger.error(*offset)};
+    const auto opened = core_.opened.open(ref);
+    if (!opened) return report(opened.error());
+    const auto event =
+        opened->batch.event(static_cast<std::uint32_t>((*offset - base).value()), opened->payloads);
+    const std::string error = ledger.error(*offset);
+    const DeadLetter letter{name_, log, ledger.attempts(*offset), error};
     const auto appended =
         dead_letters_.append(settings_.dead_letter_topic, letter, event, ledger.row_bytes_max());
     if (!appended) return report(appended.error());
+    if (ledger.first_given_up() != offset) return false;  // retention has taken it meanwhile
     change(log, ledger, [&](QueueLedger& of) { of.bury(*offset); });
     // Its other rows follow with the next write_rows().
     static_cast<void>(write_row(log, ledger));

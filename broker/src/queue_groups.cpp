@@ -19,6 +19,23 @@ Result<void> check_join(const wire::fb::JoinQueueT& request) {
         return Error(ErrorCode::invalid_request, "prefetch_events must be between 1 and " +
                                                      std::to_string(prefetch_max) +
                                                      ", prefetch_bytes at least 1");
+    if (request.start > 1)
+        return Error(ErrorCode::invalid_request,
+                     "start must be 0 (the oldest event) or 1 (from now on)");
+    return {};
+}
+
+// Before anything is copied: in flatbuffers one vector may be said many times.
+Result<void> check_size(std::span<const std::byte> body) {
+    constexpr std::size_t words_max = 8192;
+    CASC_TRY(const wire::fb::Settle* settle, wire::view<wire::fb::Settle>(body));
+    std::size_t words = 0;
+    for (std::uint32_t i = 0; settle->logs() != nullptr && i < settle->logs()->size(); ++i)
+        if (const auto* done = settle->logs()->Get(i)->done(); done != nullptr)
+            words += done->size();
+    if (words > words_max)
+        return Error(ErrorCode::invalid_request,
+                     "at most " + std::to_string(words_max) + " words of done in one Settle");
     return {};
 }
 
@@ -89,6 +106,11 @@ Result<QueueGroups::Entry*> QueueGroups::find_or_create(const wire::fb::JoinQueu
              apply_settings(defaults,
                             request.settings ? *request.settings : wire::fb::QueueSettingsT{}));
     CASC_TRY_VOID(check_name("a dead letter topic", settings.dead_letter_topic));
+    if (std::find(request.topics.begin(), request.topics.end(), settings.dead_letter_topic) !=
+        request.topics.end())
+        return Error(ErrorCode::invalid_request, "the group's dead letter topic, '" +
+                                                     settings.dead_letter_topic +
+                                                     "', is among its topics");
     wire::fb::GroupRowT row;
     row.kind = static_cast<std::uint8_t>(GroupKind::queue);
     row.queue = std::make_unique<wire::fb::QueueSettingsT>(settings.to_message());
@@ -169,13 +191,17 @@ void QueueGroups::on_writable(Session& session) {
 
 // ---- verdicts -----------------------------------------------------------------------------------
 
-void QueueGroups::on_settle(const wire::fb::SettleT& request, Session& session,
-                            const Responder& responder) {
-    const Membership* membership = find(session, request.subscription_id);
+void QueueGroups::on_settle(const wire::Frame& frame, Session& session) {
+    const Responder responder(core_, session, frame.header);
+    if (const auto checked = check_size(frame.body); !checked)
+        return responder.error(checked.error());
+    const auto request = wire::decode<wire::fb::Settle>(frame.body);
+    if (!request) return responder.error(request.error());
+    const Membership* membership = find(session, request->subscription_id);
     if (membership == nullptr) return responder.error(ErrorCode::unknown_subscription);
-    Answer answer{responder, {}};
+    Answer answer{membership->entry, responder, {}};
     const auto settled =
-        membership->entry->group->settle(membership->member, request, mono_now(), answer.reply);
+        membership->entry->group->settle(membership->member, *request, mono_now(), answer.reply);
     if (!settled) return responder.error(settled.error());
     changed_.insert(membership->entry);
     answers_.push_back(std::move(answer));
@@ -184,23 +210,18 @@ void QueueGroups::on_settle(const wire::fb::SettleT& request, Session& session,
 void QueueGroups::store_verdicts() {
     if (changed_.empty() && answers_.empty()) return;
     const MonoNanos now = mono_now();
-    JournalSequence last = core_.store.durable_through();
-    std::optional<Error> failed;
-    while (!changed_.empty() && !failed) {
-        Entry* entry = *changed_.begin();
-        const auto written = entry->group->write_rows(now);
-        if (!written) {
-            failed = written.error();  // they stay, and are written with the next verdict or tick
-        } else {
-            last = std::max(last, *written);
-            changed_.erase(entry);
-        }
-    }
+    std::unordered_map<const Entry*, Result<JournalSequence>> stored;
+    for (Entry* entry : changed_)
+        stored.emplace(entry, entry->group->write_rows(now));
+    // What could not be written is written with a later call.
+    boost::unordered::erase_if(changed_,
+                               [&](Entry* entry) { return stored.at(entry).has_value(); });
     for (Answer& answer : answers_) {
-        if (failed) {
-            answer.responder.error(*failed);
+        const auto& sequence = stored.at(answer.entry);
+        if (sequence) {
+            answer.responder.reply_when_durable(*sequence, std::move(answer.reply));
         } else {
-            answer.responder.reply_when_durable(last, std::move(answer.reply));
+            answer.responder.error(sequence.error());
         }
     }
     answers_.clear();
@@ -232,16 +253,18 @@ void QueueGroups::forget_unused() {
     for (auto it = groups_.begin(); it != groups_.end();) {
         Entry& entry = it->second;
         const bool in_use = !entry.group->members().empty() || entry.empty_since >= forget_before;
-        if (in_use || !entry.group->erase_rows() || !rows_.erase(it->first)) {
+        if (in_use || !rows_.erase(it->first)) {
             ++it;
             continue;
         }
+        static_cast<void>(entry.group->erase_rows());  // without a group they mean nothing
         changed_.erase(&entry);
         it = groups_.erase(it);
     }
 }
 
 void QueueGroups::on_delete(const std::string& name, const Responder& responder) {
+    store_verdicts();  // its last members' may be among them
     const auto found = groups_.find(name);
     if (found == groups_.end())
         return responder.error(Error(ErrorCode::unknown_group, "'" + name + "'"));
@@ -249,10 +272,9 @@ void QueueGroups::on_delete(const std::string& name, const Responder& responder)
     if (!entry.group->members().empty())
         return responder.error(Error(ErrorCode::group_not_empty,
                                      std::to_string(entry.group->members().size()) + " members"));
-    if (const auto erased = entry.group->erase_rows(); !erased)
-        return responder.error(erased.error());
     const auto sequence = rows_.erase(name);
     if (!sequence) return responder.error(sequence.error());
+    static_cast<void>(entry.group->erase_rows());  // without a group they mean nothing
     changed_.erase(&entry);
     groups_.erase(found);
     responder.reply_when_durable(*sequence, wire::fb::DoneT{});

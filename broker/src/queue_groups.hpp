@@ -29,7 +29,7 @@ public:
     void on_join(const wire::fb::JoinQueueT& request, Session& session, const Responder& responder);
     void on_leave(const wire::fb::LeaveQueueT& request, Session& session,
                   const Responder& responder);
-    void on_settle(const wire::fb::SettleT& request, Session& session, const Responder& responder);
+    void on_settle(const wire::Frame& frame, Session& session);
     void on_describe(const wire::fb::DescribeQueueT& request, const Responder& responder) const;
     void on_delete(const std::string& name, const Responder& responder);
     // Those whose names start with `prefix`.
@@ -60,6 +60,7 @@ private:
         MemberNumber member;
     };
     struct Answer {
+        Entry* entry;
         Responder responder;
         wire::fb::SettleReplyT reply;
     };

@@ -365,9 +365,9 @@ const QueueLedger::Run* QueueLedger::noteworthy(std::uint64_t first) const {
     return plain ? nullptr : &run;
 }
 
-std::optional<std::uint64_t> QueueLedger::first_touched() const {
+std::optional<std::uint64_t> QueueLedger::last_touched() const {
     if (touched_.empty()) return std::nullopt;
-    return *touched_.begin();
+    return *touched_.rbegin();
 }
 
 void QueueLedger::was_written(std::uint64_t first) {
@@ -412,6 +412,8 @@ void QueueLedger::load(std::uint64_t first, Run run) {
     run.open = count_open(first, run.end);
     loaded_through_ = std::max(loaded_through_, run.end);
     if (run.open == 0) return;
+    const bool used_up = attempts_max_ != 0 && run.attempts >= attempts_max_;
+    if (used_up) run.state = RunState::given_up;
     open_ += run.open;
     index(runs_.insert_or_assign(runs_.end(), first, std::move(run)));
 }
@@ -426,8 +428,7 @@ Result<void> QueueLedger::load_run(std::uint64_t first, const wire::fb::QueueRun
     if (row.end() <= from) return {};
     // A crash came between the rows of a run that was split: the later part knows better.
     if (const Place before = find(from); before != runs_.end()) {
-        if (before->first == from) return {};
-        erase(split(before, from));
+        erase(before->first == from ? before : split(before, from));
         loaded_through_ = from;
     }
     if (loaded_through_ < from)

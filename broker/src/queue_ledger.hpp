@@ -149,8 +149,8 @@ public:
     [[nodiscard]] flatbuffers::Offset<wire::fb::QueueRow> build_row(
         flatbuffers::FlatBufferBuilder& builder) const;
     [[nodiscard]] std::size_t row_bytes_max() const noexcept;
-    // The first offsets of runs whose rows are to be written, or erased (nullptr).
-    [[nodiscard]] std::optional<std::uint64_t> first_touched() const;
+    // The last run whose row is to be written, or, when it is not noteworthy, erased.
+    [[nodiscard]] std::optional<std::uint64_t> last_touched() const;
     [[nodiscard]] const Run* noteworthy(std::uint64_t first) const;
     void was_written(std::uint64_t first);
     // Of the runs that have rows.

@@ -17,7 +17,7 @@ struct QueueSettings {
     std::chrono::milliseconds retry_delay_max{60'000};
     std::uint32_t in_flight_events_max = 262'144;
     bool single_active = false;
-    std::string dead_letter_topic;  // empty: dropped
+    std::string dead_letter_topic;
 
     // Before an event that was delivered `attempts` times is delivered again.
     [[nodiscard]] std::chrono::milliseconds delay_after(std::uint32_t attempts) const noexcept;

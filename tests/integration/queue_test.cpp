@@ -1,8 +1,6 @@
 // Queue groups over the wire: who gets what, what becomes of it, and what a restart remembers.
 
-#include "broker_verbs.hpp"
-
-#include <casc/wire/compression.hpp>
+#include "queue_member.hpp"
 
 #include <map>
 #include <set>
@@ -11,147 +9,6 @@ using namespace casc;
 using namespace casc::test;
 
 namespace {
-
-struct Leased {
-    std::uint64_t offset;
-    std::string text;
-    std::uint32_t attempts;
-    Lane lane;
-    friend bool operator==(const Leased&, const Leased&) = default;
-};
-
-// One member on a connection of its own.
-class Member {
-public:
-    explicit Member(const TestBroker& broker) : raw_(broker.endpoint()) { raw_.hello(); }
-
-    fb::JoinQueueT join_request(const std::string& group, std::uint32_t prefetch = 100) {
-        fb::JoinQueueT request;
-        request.group = group;
-        request.subscription_id = 1;
-        request.topics = {"t"};
-        request.prefetch_events = prefetch;
-        request.prefetch_bytes = 1 << 20;
-        request.settings = std::make_unique<fb::QueueSettingsT>();
-        request.settings->retry_delay_ms = 0;
-        return request;
-    }
-    fb::JoinQueueReplyT join(const std::string& group, std::uint32_t prefetch = 100) {
-        return must(call(join_request(group, prefetch)));
-    }
-    // A request's answer; leases that come meanwhile are kept.
-    template <class Request>
-    Result<typename wire::Rpc<Request>::ReplyMessage> call(const Request& request) {
-        const std::uint32_t correlation = ++correlation_;
-        REQUIRE(raw_.send(request_bytes(request, correlation)));
-        for (;;) {
-            const RawFrame frame = next_frame();
-            if (keep_lease(frame)) continue;
-            REQUIRE(frame.header.correlation_id == correlation);
-            if (frame.error != ErrorCode::ok) return Error(frame.error, frame.message);
-            return wire::decode<typename wire::Rpc<Request>::Reply>(frame.body);
-        }
-    }
-    // The next `count` events that this member is given.
-    std::vector<Leased> take(std::size_t count) {
-        while (leased_.size() < count)
-            REQUIRE(keep_lease(next_frame()));
-        std::vector<Leased> taken(leased_.begin(),
-                                  leased_.begin() + static_cast<std::ptrdiff_t>(count));
-        leased_.erase(leased_.begin(), leased_.begin() + static_cast<std::ptrdiff_t>(count));
-        return taken;
-    }
-    std::vector<std::string> texts(std::size_t count) {
-        std::vector<std::string> texts;
-        for (const Leased& event : take(count))
-            texts.push_back(event.text);
-        return texts;
-    }
-    // What has come so far, without waiting for more than the answer to a ping.
-    std::size_t held() {
-        must(call(fb::PingT{}));
-        return leased_.size();
-    }
-    fb::SettleReplyT done(const std::vector<Leased>& events) {
-        fb::SettleT request;
-        request.subscription_id = 1;
-        for (const Leased& event : events) {
-            auto& log = log_of(request, event.lane);
-            const auto base = event.offset / 64 * 64;
-            if (log.done.empty()) log.base = base;
-            REQUIRE(base >= log.base);
-            log.done.resize(std::max<std::size_t>(log.done.size(), (base - log.base) / 64 + 1));
-            log.done[(base - log.base) / 64] |= std::uint64_t{1} << event.offset % 64;
-        }
-        return must(call(request));
-    }
-    fb::SettleReplyT say(const Leased& event, std::uint8_t verdict, const std::string& error = "",
-                         std::optional<std::uint32_t> delay_ms = {}) {
-        fb::SettleT request;
-        request.subscription_id = 1;
-        auto& other =
-            log_of(request, event.lane).others.emplace_back(std::make_unique<fb::EventVerdictT>());
-        other->offset = event.offset;
-        other->verdict = verdict;
-        other->error = error;
-        if (delay_ms) other->delay_ms = *delay_ms;
-        return must(call(request));
-    }
-    void vanish() { raw_.abort(); }
-
-    static constexpr std::uint8_t kRefused = 1, kReleased = 2, kGivenUp = 3, kRenewed = 4;
-    std::uint32_t topic = 1;
-
-private:
-    fb::LogVerdictsT& log_of(fb::SettleT& request, Lane lane) const {
-        for (auto& log : request.logs)
-            if (log->lane == static_cast<std::uint8_t>(lane)) return *log;
-        auto& log = request.logs.emplace_back(std::make_unique<fb::LogVerdictsT>());
-        log->topic_id = topic;
-        log->lane = static_cast<std::uint8_t>(lane);
-        return *log;
-    }
-    RawFrame next_frame() {
-        auto frame = raw_.receive();
-        REQUIRE(frame);
-        return std::move(*frame);
-    }
-    bool keep_lease(const RawFrame& frame) {
-        if (frame.header.api != wire::Api::lease) return false;
-        const auto lease = must(wire::decode<fb::Lease>(frame.body));
-        std::span<const std::byte> rest(frame.attachments);
-        std::uint64_t next = lease.first;
-        while (!rest.empty()) {
-            const auto bytes = must(wire::BatchView::peek_bytes(rest));
-            const auto batch = must(wire::BatchView::parse(rest.first(bytes)));
-            REQUIRE(batch.verify_stamp());
-            REQUIRE(batch.verify_body());
-            wire::Decompressor decompressor;
-            const auto payloads = must(decompressor.open(batch));
-            for (std::uint32_t i = 0; i < batch.event_count(); ++i) {
-                const auto event = batch.event(i, payloads);
-                if (event.offset.value() < next || event.offset.value() >= lease.end) continue;
-                next = event.offset.value() + 1;
-                const auto word = (event.offset.value() - lease.first / 64 * 64) / 64;
-                if (!lease.leased.empty() &&
-                    (lease.leased.at(word) >> event.offset.value() % 64 & 1) == 0)
-                    continue;
-                leased_.push_back(
-                    {event.offset.value(),
-                     {reinterpret_cast<const char*>(event.payload.data()), event.payload.size()},
-                     lease.attempts,
-                     static_cast<Lane>(lease.lane)});
-            }
-            rest = rest.subspan(bytes);
-        }
-        CHECK(next == lease.end);
-        return true;
-    }
-
-    RawConnection raw_;
-    std::uint32_t correlation_ = 1000;
-    std::vector<Leased> leased_;
-};
 
 struct QueueFixture {
     TestBroker broker;
@@ -197,7 +54,7 @@ struct QueueFixture {
 
 TEST_CASE_FIXTURE(QueueFixture, "broker/queue: every event goes to one member, until it is done") {
     fill(numbered(10));
-    Member anna(broker);
+    QueueMember anna(broker);
     CHECK(anna.join("g").settings->lease_ms == 30'000);
     const auto events = anna.take(10);
     CHECK(events[3] == Leased{3, "3", 1, Lane::normal});
@@ -212,8 +69,8 @@ TEST_CASE_FIXTURE(QueueFixture, "broker/queue: every event goes to one member, u
 
 TEST_CASE_FIXTURE(QueueFixture,
                   "broker/queue: members share, within their windows, batches or not") {
-    Member anna(broker);
-    Member bert(broker);
+    QueueMember anna(broker);
+    QueueMember bert(broker);
     anna.join("g", 3);
     bert.join("g", 5);
     fill(numbered(50));
@@ -233,7 +90,7 @@ TEST_CASE_FIXTURE(QueueFixture,
 TEST_CASE_FIXTURE(QueueFixture, "broker/queue: parts of compressed batches come whole") {
     fill(std::vector<std::string>(40, std::string(500, 'z')), Lane::normal,
          {.codec = wire::Codec::lz4});
-    Member anna(broker);
+    QueueMember anna(broker);
     anna.join("g", 7);
     for (const Leased& event : anna.take(7))
         CHECK(event.text == std::string(500, 'z'));
@@ -242,21 +99,21 @@ TEST_CASE_FIXTURE(QueueFixture, "broker/queue: parts of compressed batches come 
 TEST_CASE_FIXTURE(QueueFixture, "broker/queue: critical events come first") {
     fill(numbered(100), Lane::low);
     fill({"now"}, Lane::critical);
-    Member anna(broker);
+    QueueMember anna(broker);
     anna.join("g", 10);
     CHECK(anna.take(1).front().lane == Lane::critical);
 }
 
 TEST_CASE_FIXTURE(QueueFixture, "broker/queue: refused events come again, and count") {
     fill(numbered(5));
-    Member anna(broker);
+    QueueMember anna(broker);
     anna.join("g");
     const auto events = anna.take(5);
-    CHECK(anna.say(events[2], Member::kRefused, "busy").refused.empty());
+    CHECK(anna.say(events[2], QueueMember::kRefused, "busy").refused.empty());
     CHECK(anna.take(1).front() == Leased{2, "2", 2, Lane::normal});
-    CHECK(anna.say(events[4], Member::kReleased).refused.empty());
+    CHECK(anna.say(events[4], QueueMember::kReleased).refused.empty());
     CHECK(anna.take(1).front() == Leased{4, "4", 1, Lane::normal});
-    anna.say(events[1], Member::kRefused, "not now", 3'600'000);
+    anna.say(events[1], QueueMember::kRefused, "not now", 3'600'000);
     CHECK(log("g").delayed == 1);
     CHECK(anna.held() == 0);
     // What was said about others' events, or settled ones, changes nothing.
@@ -264,17 +121,17 @@ TEST_CASE_FIXTURE(QueueFixture, "broker/queue: refused events come again, and co
     const auto refused = anna.done({events[0], events[1], {77, "", 1, Lane::normal}}).refused;
     REQUIRE(refused.size() == 1);
     CHECK(refused[0]->offsets == std::vector<std::uint64_t>{0, 1, 77});
-    CHECK(!anna.say(events[0], Member::kRenewed).refused.empty());
+    CHECK(!anna.say(events[0], QueueMember::kRenewed).refused.empty());
 }
 
 TEST_CASE_FIXTURE(QueueFixture,
                   "broker/queue: the events of a lost member go to another one at once") {
     fill(numbered(20));
-    auto anna = std::make_unique<Member>(broker);
+    auto anna = std::make_unique<QueueMember>(broker);
     anna->join("g");
     const auto events = anna->take(20);
     anna->done({events[0], events[7]});
-    Member bert(broker);
+    QueueMember bert(broker);
     bert.join("g");
     CHECK(bert.held() == 0);
     anna->vanish();
@@ -291,14 +148,14 @@ TEST_CASE_FIXTURE(QueueFixture,
 
 TEST_CASE_FIXTURE(QueueFixture, "broker/queue: who leaves in order gives back without a penalty") {
     fill(numbered(3));
-    Member anna(broker);
+    QueueMember anna(broker);
     anna.join("g");
     anna.take(3);
     fb::LeaveQueueT leave;
     leave.subscription_id = 1;
     must(anna.call(leave));
     CHECK(code_of(anna.call(leave)) == ErrorCode::unknown_subscription);
-    Member bert(broker);
+    QueueMember bert(broker);
     bert.join("g");
     for (const Leased& event : bert.take(3))
         CHECK(event.attempts == 1);
@@ -306,12 +163,12 @@ TEST_CASE_FIXTURE(QueueFixture, "broker/queue: who leaves in order gives back wi
 
 TEST_CASE_FIXTURE(QueueFixture, "broker/queue: a lease that runs out goes to another member") {
     fill(numbered(2));
-    Member anna(broker);
+    QueueMember anna(broker);
     auto request = anna.join_request("g");
     request.settings->lease_ms = 200;
     must(anna.call(request));
     const auto events = anna.take(2);
-    Member bert(broker);
+    QueueMember bert(broker);
     bert.join("g", 1);
     const auto again = bert.take(1);
     CHECK(again[0].attempts >= 2);
@@ -322,7 +179,7 @@ TEST_CASE_FIXTURE(QueueFixture, "broker/queue: a lease that runs out goes to ano
 
 TEST_CASE_FIXTURE(QueueFixture, "broker/queue: a renewed lease does not run out") {
     fill(numbered(1));
-    Member anna(broker);
+    QueueMember anna(broker);
     auto request = anna.join_request("g");
     request.settings->lease_ms = 300;
     must(anna.call(request));
@@ -340,7 +197,7 @@ TEST_CASE_FIXTURE(QueueFixture, "broker/queue: a renewed lease does not run out"
 TEST_CASE_FIXTURE(QueueFixture,
                   "broker/queue: a poison event becomes a dead letter, once, with its story") {
     fill({"good", "poison", "fine"});
-    Member anna(broker);
+    QueueMember anna(broker);
     auto request = anna.join_request("g");
     request.settings->deliveries_max = 3;
     must(anna.call(request));
@@ -348,7 +205,7 @@ TEST_CASE_FIXTURE(QueueFixture,
     anna.done({events[0], events[2]});
     for (std::uint32_t attempt = 1; attempt <= 3; ++attempt) {
         CHECK(events[1].attempts == attempt);
-        anna.say(events[1], Member::kRefused, "exploded " + std::to_string(attempt));
+        anna.say(events[1], QueueMember::kRefused, "exploded " + std::to_string(attempt));
         if (attempt < 3) events[1] = anna.take(1)[0];
     }
     wait_for([&] { return log("g").floor == 3; });
@@ -376,10 +233,10 @@ TEST_CASE_FIXTURE(QueueFixture,
 
 TEST_CASE_FIXTURE(QueueFixture, "broker/queue: given up is a dead letter at once") {
     fill(numbered(2));
-    Member anna(broker);
+    QueueMember anna(broker);
     anna.join("g");
     const auto events = anna.take(2);
-    anna.say(events[0], Member::kGivenUp, "no such customer");
+    anna.say(events[0], QueueMember::kGivenUp, "no such customer");
     wait_for([&] { return log("g").floor == 1; });
     CHECK(describe_topic(*connect(broker), "g.dead").topic->events == 1);
 }
@@ -388,12 +245,12 @@ TEST_CASE_FIXTURE(QueueFixture,
                   "broker/queue: a restart remembers what was settled, refused and delayed") {
     fill(numbered(10));
     {
-        Member anna(broker);
+        QueueMember anna(broker);
         anna.join("g");
         const auto events = anna.take(10);
         anna.done({events[0], events[5]});
-        anna.say(events[1], Member::kRefused, "later", 3'600'000);
-        anna.say(events[2], Member::kRefused, "again", 0);
+        anna.say(events[1], QueueMember::kRefused, "later", 3'600'000);
+        anna.say(events[2], QueueMember::kRefused, "again", 0);
         CHECK(anna.take(1)[0].attempts == 2);
         broker.kill_hard();
     }
@@ -401,7 +258,7 @@ TEST_CASE_FIXTURE(QueueFixture,
     connect_again();
     CHECK(log("g").floor == 1);
     CHECK(log("g").delayed == 1);
-    Member bert(broker);
+    QueueMember bert(broker);
     bert.join("g");
     std::map<std::uint64_t, std::uint32_t> attempts;
     for (const Leased& event : bert.take(7))
@@ -418,11 +275,11 @@ TEST_CASE_FIXTURE(QueueFixture,
 TEST_CASE_FIXTURE(QueueFixture,
                   "broker/queue: only the first member of a single-active group "
                   "gets events, until it goes") {
-    auto anna = std::make_unique<Member>(broker);
+    auto anna = std::make_unique<QueueMember>(broker);
     auto request = anna->join_request("g");
     request.settings->order = 2;
     must(anna->call(request));
-    Member bert(broker);
+    QueueMember bert(broker);
     bert.join("g");
     fill(numbered(5));
     anna->take(5);
@@ -433,7 +290,7 @@ TEST_CASE_FIXTURE(QueueFixture,
 
 TEST_CASE_FIXTURE(QueueFixture, "broker/queue: a group may begin with what comes from now on") {
     fill(numbered(5));
-    Member anna(broker);
+    QueueMember anna(broker);
     auto request = anna.join_request("g");
     request.start = 1;
     must(anna.call(request));
@@ -448,7 +305,7 @@ TEST_CASE_FIXTURE(QueueFixture, "broker/queue: what retention takes is not waite
     alter.settings->retention_events = 3;
     for (int i = 0; i < 10; ++i)
         fill({std::to_string(i)});
-    Member anna(broker);
+    QueueMember anna(broker);
     anna.join("g", 4);
     const auto events = anna.take(4);
     must(raw->call(alter));
@@ -460,7 +317,7 @@ TEST_CASE_FIXTURE(QueueFixture, "broker/queue: what retention takes is not waite
 TEST_CASE_FIXTURE(QueueFixture,
                   "broker/queue: topics that come later are read, those that go are "
                   "forgotten") {
-    Member anna(broker);
+    QueueMember anna(broker);
     auto request = anna.join_request("g");
     request.topics = {"later"};
     must(anna.call(request));
@@ -476,9 +333,15 @@ TEST_CASE_FIXTURE(QueueFixture,
 }
 
 TEST_CASE_FIXTURE(QueueFixture, "broker/queue: bad requests are told what is wrong with them") {
-    Member anna(broker);
+    QueueMember anna(broker);
     auto request = anna.join_request("g");
     request.topics = {};
+    CHECK(code_of(anna.call(request)) == ErrorCode::invalid_request);
+    request = anna.join_request("g");
+    request.topics = {"t", "g.dead"};
+    CHECK(code_of(anna.call(request)) == ErrorCode::invalid_request);
+    request = anna.join_request("g");
+    request.start = 2;
     CHECK(code_of(anna.call(request)) == ErrorCode::invalid_request);
     request = anna.join_request("g", 0);
     CHECK(code_of(anna.call(request)) == ErrorCode::invalid_request);
@@ -505,6 +368,11 @@ TEST_CASE_FIXTURE(QueueFixture, "broker/queue: bad requests are told what is wro
     log->base = ~std::uint64_t{63};
     log->done = {1};
     CHECK(code_of(anna.call(settle)) == ErrorCode::invalid_request);
+    log->base = 0;
+    log->done.assign(8193, ~std::uint64_t{0});
+    CHECK(code_of(anna.call(settle)) == ErrorCode::invalid_request);
+    log->done.assign(8192, ~std::uint64_t{0});
+    CHECK(must(anna.call(settle)).refused.at(0)->offsets.size() == 8192 * 64);
     // The two kinds of groups do not mix.
     fb::JoinGroupT stream;
     stream.group = "g";

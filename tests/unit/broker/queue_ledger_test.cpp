@@ -33,7 +33,7 @@ struct LedgerRows {
         flatbuffers::FlatBufferBuilder builder;
         builder.Finish(ledger.build_row(builder));
         log = text(builder);
-        while (const auto first = ledger.first_touched()) {
+        while (const auto first = ledger.last_touched()) {
             runs.erase(*first);
             if (const auto* run = ledger.noteworthy(*first)) {
                 builder.Clear();
@@ -436,7 +436,9 @@ struct Oracle {
         rows.write(ledger, ms_at(now_ms));
         ledger = rows.read(ms_at(now_ms));
         for (PlainEvent& event : events)
-            if (event.state == RunState::leased) event.state = RunState::ready;
+            if (event.state == RunState::leased)
+                event.state =
+                    event.attempts >= kAttemptsMax ? RunState::given_up : RunState::ready;
     }
     void step() {
         const auto choice = draw(100);
