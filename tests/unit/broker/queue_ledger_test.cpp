@@ -437,8 +437,7 @@ struct Oracle {
         ledger = rows.read(ms_at(now_ms));
         for (PlainEvent& event : events)
             if (event.state == RunState::leased)
-                event.state =
-                    event.attempts >= kAttemptsMax ? RunState::given_up : RunState::ready;
+                event.state = event.attempts >= kAttemptsMax ? RunState::given_up : RunState::ready;
     }
     void step() {
         const auto choice = draw(100);

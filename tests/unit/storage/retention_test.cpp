@@ -17,6 +17,12 @@ struct RetentionFixture : StoreFixture {
         }
         drain();
     }
+    // Returns how much is stored then.
+    std::uint64_t expire_log_1() {
+        REQUIRE(store->trim(log_of(1), Offset(160)));
+        drain();
+        return sst_bytes();
+    }
     std::uint64_t sst_bytes() { return store->stats().sst_bytes; }
     std::uint64_t slices() { return store->stats().slices; }
     std::vector<std::string> sst_files() {
@@ -92,9 +98,7 @@ TEST_CASE_FIXTURE(RetentionFixture,
     must_open();
     fill_slices_with_little_of_log_2();
     const auto expected = read(log_of(2));
-    REQUIRE(store->trim(log_of(1), Offset(160)));
-    drain();
-    const auto before = sst_bytes();
+    const auto before = expire_log_1();
     reclaim();
     reclaim();
     CHECK(sst_bytes() >= before / 2);
@@ -114,9 +118,7 @@ TEST_CASE_FIXTURE(
     must_open();
     fill_slices_with_little_of_log_2();
     const auto expected = read(log_of(2));
-    REQUIRE(store->trim(log_of(1), Offset(160)));
-    drain();
-    const auto before = sst_bytes();
+    const auto before = expire_log_1();
     reclaim();
     while (sst_bytes() >= before / 2)
         poll();
