@@ -58,9 +58,9 @@ Error GroupCoordinator::missing(const std::string& name) const {
 
 Result<GroupCoordinator::Entry*> GroupCoordinator::find_or_create(const std::string& name) {
     if (const auto found = groups_.find(name); found != groups_.end()) return &found->second;
-    CASC_TRY(const GroupRows::Created created, rows_.create(name, {}, core_.now));
+    CASC_TRY(const std::uint32_t id, rows_.create(name, {}, core_.now));
     Entry entry;
-    entry.group = std::make_unique<Group>(created.id, name);
+    entry.group = std::make_unique<Group>(id, name);
     entry.empty_since = core_.now;
     return &groups_.emplace(name, std::move(entry)).first->second;
 }

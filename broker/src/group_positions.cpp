@@ -154,28 +154,25 @@ void GroupCoordinator::on_describe(const wire::fb::DescribeGroupT& request,
     for (const TopicId topic_id : topics) {
         const Topic* topic = core_.topics.find(topic_id);
         if (topic == nullptr) continue;
-        core_.store.for_each_log(
-            LogId(topic_id, PartitionId(0), Lane::critical),
-            LogId(topic_id, PartitionId(0xFFFFFF), Lane::low),
-            [&](LogId log, const storage::LogState& state) {
-                auto lag = std::make_unique<wire::fb::GroupLagT>();
-                lag->topic_id = topic_id.value();
-                lag->topic = topic->name;
-                lag->partition = log.partition().value();
-                lag->lane = static_cast<std::uint8_t>(log.lane());
-                lag->start = state.start.value();
-                lag->visible_end = core_.visibility.visible_end(*topic, log).value();
-                lag->last_append_ns = state.last_append.value();
-                lag->committed = state.start.value();
-                if (const auto committed = group.committed.find(log);
-                    committed != group.committed.end()) {
-                    lag->committed = committed->second.offset.value();
-                    lag->committed_ns = committed->second.at.value();
-                }
-                if (const Member* owner = group.owner({topic_id, log.partition()}))
-                    lag->member_id = owner->id;
-                reply.lag.push_back(std::move(lag));
-            });
+        for_each_log(core_.store, topic_id, [&](LogId log, const storage::LogState& state) {
+            auto lag = std::make_unique<wire::fb::GroupLagT>();
+            lag->topic_id = topic_id.value();
+            lag->topic = topic->name;
+            lag->partition = log.partition().value();
+            lag->lane = static_cast<std::uint8_t>(log.lane());
+            lag->start = state.start.value();
+            lag->visible_end = core_.visibility.visible_end(*topic, log).value();
+            lag->last_append_ns = state.last_append.value();
+            lag->committed = state.start.value();
+            if (const auto committed = group.committed.find(log);
+                committed != group.committed.end()) {
+                lag->committed = committed->second.offset.value();
+                lag->committed_ns = committed->second.at.value();
+            }
+            if (const Member* owner = group.owner({topic_id, log.partition()}))
+                lag->member_id = owner->id;
+            reply.lag.push_back(std::move(lag));
+        });
     }
     responder.reply(reply);
 }
@@ -206,9 +203,8 @@ Result<std::vector<LogId>> GroupCoordinator::logs_to_reset(const Group& group,
     }
     std::vector<LogId> logs;
     for (const TopicId id : topics)
-        core_.store.for_each_log(LogId(id, PartitionId(0), Lane::critical),
-                                 LogId(id, PartitionId(0xFFFFFF), Lane::low),
-                                 [&](LogId log, const storage::LogState&) { logs.push_back(log); });
+        for_each_log(core_.store, id,
+                     [&](LogId log, const storage::LogState&) { logs.push_back(log); });
     return logs;
 }
 

@@ -33,8 +33,8 @@ Result<void> GroupRows::check_kind(const std::string& name, GroupKind kind) cons
                      " group");
 }
 
-Result<GroupRows::Created> GroupRows::create(const std::string& name, wire::fb::GroupRowT row,
-                                             EpochNanos now) {
+Result<std::uint32_t> GroupRows::create(const std::string& name, wire::fb::GroupRowT row,
+                                        EpochNanos now) {
     const auto kind = static_cast<GroupKind>(row.kind);
     CASC_TRY_VOID(check_name("a group name", name));
     CASC_TRY_VOID(check_kind(name, kind));
@@ -45,11 +45,9 @@ Result<GroupRows::Created> GroupRows::create(const std::string& name, wire::fb::
     CASC_TRY_VOID(store_.keep_together(bytes.size() + name.size() + overhead_bytes));
     CASC_TRY_VOID(
         store_.put(StateTable::broker, kNextGroupId, RowWriter{}.put(next_id_ + 1).view()));
-    CASC_TRY(const JournalSequence sequence,
-             store_.put(StateTable::group, name,
-                        {reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+    CASC_TRY_VOID(store_.put(StateTable::group, name, row_text(bytes)));
     kinds_[name] = kind;
-    return Created{next_id_++, sequence};
+    return next_id_++;
 }
 
 Result<JournalSequence> GroupRows::erase(const std::string& name) {

@@ -22,19 +22,14 @@ public:
     void load(
         const std::function<void(const std::string& name, const wire::fb::GroupRowT&)>& group);
 
-    struct Created {
-        std::uint32_t id;
-        JournalSequence sequence;  // durable with this entry
-    };
-    // Gives it a number. `row.kind` says which kind. Fails with: invalid_request (its name),
-    // wrong_group_kind (there is one), storage errors.
-    [[nodiscard]] Result<Created> create(const std::string& name, wire::fb::GroupRowT row,
-                                         EpochNanos now);
+    // Gives it a number, and returns that. `row.kind` says which kind. Fails with: invalid_request
+    // (its name), wrong_group_kind (there is one), storage errors.
+    [[nodiscard]] Result<std::uint32_t> create(const std::string& name, wire::fb::GroupRowT row,
+                                               EpochNanos now);
     [[nodiscard]] Result<JournalSequence> erase(const std::string& name);
 
     // Fails with: wrong_group_kind, when there is one of that name that is of the other kind.
     [[nodiscard]] Result<void> check_kind(const std::string& name, GroupKind kind) const;
-    [[nodiscard]] bool contains(const std::string& name) const { return kinds_.contains(name); }
 
 private:
     storage::Store& store_;

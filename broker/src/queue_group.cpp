@@ -115,13 +115,11 @@ void QueueGroup::skip_backlog() {
     for (const std::string& name : topics_) {
         const Topic* topic = core_.topics.find(name);
         if (topic == nullptr) continue;
-        core_.store.for_each_log(LogId(topic->id, PartitionId(0), Lane::critical),
-                                 LogId(topic->id, PartitionId(0xFFFFFF), Lane::low),
-                                 [&](LogId log, const storage::LogState&) {
-                                     change(log, ledger_of(log), [&](QueueLedger& ledger) {
-                                         ledger.skip_new(core_.visibility.visible_end(*topic, log));
-                                     });
-                                 });
+        for_each_log(core_.store, topic->id, [&](LogId log, const storage::LogState&) {
+            change(log, ledger_of(log), [&](QueueLedger& ledger) {
+                ledger.skip_new(core_.visibility.visible_end(*topic, log));
+            });
+        });
     }
 }
 
@@ -218,12 +216,11 @@ void QueueGroup::deliver_new(Source& source, QueueLedger& ledger, QueueMember& m
     while (!source.fetched.empty()) {
         const storage::BatchRef& batch = source.fetched.front();
         const StoredExtent extent = stored_extent(batch);
-        const Offset base = extent.end - OffsetDelta(extent.event_count);
         if (extent.end > end) {
-            if (base > end) {  // a crash has left a gap
+            if (extent.base > end) {  // a crash has left a gap
                 if (!sending_.empty()) break;
-                ledger.skip_new(base);
-                end = base;
+                ledger.skip_new(extent.base);
+                end = extent.base;
             }
             const std::uint64_t room = events_max - (end - ledger.next()).value();
             const bool whole = (extent.end - end).value() <= room;
@@ -260,8 +257,7 @@ void QueueGroup::aim_again(Source& source, const QueueLedger& ledger) {
     while (!source.fetched.empty() && stored_extent(source.fetched.front()).end <= source.next)
         source.fetched.pop_front();
     if (source.fetched.empty()) return;
-    const StoredExtent extent = stored_extent(source.fetched.front());
-    if (extent.end - OffsetDelta(extent.event_count) > source.next) source.fetched.clear();
+    if (stored_extent(source.fetched.front()).base > source.next) source.fetched.clear();
 }
 
 void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember& member) {
@@ -270,8 +266,7 @@ void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember&
     aim_again(source, ledger);
     if (source.fetched.empty()) {
         // Read for what has been settled meanwhile, or it is not there: then nobody can have it.
-        const StoredExtent extent = stored_extent(front);
-        const Offset base = extent.end - OffsetDelta(extent.event_count);
+        const Offset base = stored_extent(front).base;
         if (source.next == aimed && aimed != source.visible_end && base > aimed) {
             log_event(LogLevel::error, "events_missing",
                       {{"group", name_},
@@ -316,14 +311,13 @@ void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember&
 
 storage::BatchRef QueueGroup::part(const storage::BatchRef& batch, Offset first, Offset end) {
     const StoredExtent extent = stored_extent(batch);
-    const Offset base = extent.end - OffsetDelta(extent.event_count);
-    if (first <= base && end >= extent.end) return batch;
+    if (first <= extent.base && end >= extent.end) return batch;
     // What cannot be opened goes as it is: the lease says which of its events are meant, and the
     // receiver, who checks it too, what is wrong with it.
     const auto opened = core_.opened.open(batch);
     if (!opened) return batch;
-    const wire::SliceRange range{static_cast<std::uint32_t>((first - base).value()),
-                                 static_cast<std::uint32_t>((end - base).value())};
+    const wire::SliceRange range{static_cast<std::uint32_t>((first - extent.base).value()),
+                                 static_cast<std::uint32_t>((end - extent.base).value())};
     const std::size_t bytes = wire::slice_bytes(opened->batch, range);
     if (bytes >= batch.bytes.size()) return batch;  // compressed, the whole is less
     storage::BlockRef block = core_.slices.take(bytes);

@@ -16,10 +16,6 @@ using storage::StateTable;
 constexpr std::size_t kErrorBytesMax = 1024;
 constexpr int kBuriedPerTurn = 1024;  // of one log
 
-std::string_view text_of(std::span<const std::byte> bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 enum class Verdict : std::uint8_t { refused = 1, released = 2, given_up = 3, renewed = 4 };
 
 }  // namespace
@@ -82,7 +78,7 @@ bool QueueGroup::judge(QueueMember& member, QueueLedger& ledger,
         case Verdict::refused: {
             const std::chrono::nanoseconds delay =
                 verdict.delay_ms ? std::chrono::milliseconds(*verdict.delay_ms)
-                                 : settings_.delay_after(ledger.attempts(offset));
+                                 : settings_.delay_after(ledger.run_of(offset).attempts);
             freed = ledger.refuse(member.number, offset, now + MonoNanos::distance(delay.count()),
                                   now, verdict.error.substr(0, kErrorBytesMax));
             break;
@@ -106,7 +102,7 @@ bool QueueGroup::judge(QueueMember& member, QueueLedger& ledger,
 Result<JournalSequence> QueueGroup::write_row(LogId log, const QueueLedger& ledger) {
     const auto row = core_.encoder.build(
         [&](flatbuffers::FlatBufferBuilder& builder) { return ledger.build_row(builder); });
-    return core_.store.put(StateTable::queue, row_key(log).view(), text_of(row));
+    return core_.store.put(StateTable::queue, row_key(log).view(), row_text(row));
 }
 
 Result<JournalSequence> QueueGroup::write_run(LogId log, QueueLedger& ledger, std::uint64_t first,
@@ -116,7 +112,7 @@ Result<JournalSequence> QueueGroup::write_run(LogId log, QueueLedger& ledger, st
     const auto row = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
         return QueueLedger::build_run_row(builder, *run, now, core_.now);
     });
-    return core_.store.put(StateTable::queue_run, run_key(log, first).view(), text_of(row));
+    return core_.store.put(StateTable::queue_run, run_key(log, first).view(), row_text(row));
 }
 
 // The row of the log first: a run never reaches beyond what it says. Of its runs those behind
@@ -167,26 +163,26 @@ void QueueGroup::bury(LogId log, QueueLedger& ledger) {
 
 void QueueGroup::read_to_bury(LogId log, Offset offset) {
     burying_.insert(log);
-    core_.cold_reads.post(
-        log, offset, offset + OffsetDelta(1), 1,
-        [weak = handle(), log](Result<std::vector<storage::BatchRef>> batches) {
-            const auto alive = weak.lock();
-            if (!alive || *alive == nullptr) return;
-            auto& self = static_cast<QueueGroup&>(**alive);
-            self.burying_.erase(log);
-            const auto ledger = self.ledgers_.find(log);
-            if (ledger == self.ledgers_.end() || !batches || batches->empty())
-                return;  // again at the next tick
-            static_cast<void>(self.bury_from(log, ledger->second, batches->front()));
-        });
+    core_.cold_reads.post(log, offset, offset + OffsetDelta(1), 1,
+                          [weak = handle(), log](Result<std::vector<storage::BatchRef>> batches) {
+                              const auto alive = weak.lock();
+                              if (!alive || *alive == nullptr) return;
+                              auto& self = static_cast<QueueGroup&>(**alive);
+                              self.burying_.erase(log);
+                              const auto ledger = self.ledgers_.find(log);
+                              if (ledger == self.ledgers_.end() || !batches || batches->empty())
+                                  return;  // again at the next tick
+                              for (int i = 0; i < kBuriedPerTurn; ++i)
+                                  if (!self.bury_from(log, ledger->second, batches->front()))
+                                      return;
+                          });
 }
 
 // The copy and the row that says that the event is settled become durable together, or neither.
 bool QueueGroup::bury_from(LogId log, QueueLedger& ledger, const storage::BatchRef& ref) {
     const auto offset = ledger.first_given_up();
     const StoredExtent extent = stored_extent(ref);
-    const Offset base = extent.end - OffsetDelta(extent.event_count);
-    if (!offset || *offset < base || *offset >= extent.end) return false;
+    if (!offset || *offset < extent.base || *offset >= extent.end) return false;
     const auto report = [&](const Error& error) {
         log_event(LogLevel::warn, "dead_letter_waits",
                   {{"group", name_},
@@ -197,10 +193,10 @@ bool QueueGroup::bury_from(LogId log, QueueLedger& ledger, const storage::BatchR
     };
     const auto opened = core_.opened.open(ref);
     if (!opened) return report(opened.error());
-    const auto event =
-        opened->batch.event(static_cast<std::uint32_t>((*offset - base).value()), opened->payloads);
-    const std::string error = ledger.error(*offset);
-    const DeadLetter letter{name_, log, ledger.attempts(*offset), error};
+    const auto event = opened->batch.event(
+        static_cast<std::uint32_t>((*offset - extent.base).value()), opened->payloads);
+    const QueueLedger::Run run = ledger.run_of(*offset);  // a copy: append() may change it
+    const DeadLetter letter{name_, log, run.attempts, run.error};
     const auto appended =
         dead_letters_.append(settings_.dead_letter_topic, letter, event, ledger.row_bytes_max());
     if (!appended) return report(appended.error());

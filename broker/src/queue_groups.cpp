@@ -115,11 +115,10 @@ Result<QueueGroups::Entry*> QueueGroups::find_or_create(const wire::fb::JoinQueu
     row.kind = static_cast<std::uint8_t>(GroupKind::queue);
     row.queue = std::make_unique<wire::fb::QueueSettingsT>(settings.to_message());
     row.topics = request.topics;
-    CASC_TRY(const GroupRows::Created created,
-             rows_.create(request.group, std::move(row), core_.now));
+    CASC_TRY(const std::uint32_t id, rows_.create(request.group, std::move(row), core_.now));
     Entry entry;
-    entry.group = std::make_unique<QueueGroup>(core_, scheduler_, dead_letters_, created.id,
-                                               request.group, request.topics, settings);
+    entry.group = std::make_unique<QueueGroup>(core_, scheduler_, dead_letters_, id, request.group,
+                                               request.topics, settings);
     entry.empty_since = core_.now;
     Entry& kept = groups_.emplace(request.group, std::move(entry)).first->second;
     if (request.start == 1) kept.group->skip_backlog();

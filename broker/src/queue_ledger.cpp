@@ -67,8 +67,7 @@ void QueueLedger::change(Place run, RunState state, MemberNumber member, MonoNan
 
 // Most runs are delivered once and settled, and no row ever says so.
 void QueueLedger::touch(Place run) {
-    if (noteworthy(run->first) != nullptr || stored_.contains(run->first))
-        touched_.insert(run->first);
+    if (is_noteworthy(run->second) || stored_.contains(run->first)) touched_.insert(run->first);
 }
 
 QueueLedger::Place QueueLedger::erase(Place run) {
@@ -94,12 +93,8 @@ QueueLedger::Place QueueLedger::split(Place place, std::uint64_t offset) {
     return added;
 }
 
-std::uint32_t QueueLedger::attempts(Offset offset) const {
-    return std::prev(runs_.upper_bound(offset.value()))->second.attempts;
-}
-
-const std::string& QueueLedger::error(Offset offset) const {
-    return std::prev(runs_.upper_bound(offset.value()))->second.error;
+const QueueLedger::Run& QueueLedger::run_of(Offset offset) const {
+    return std::prev(runs_.upper_bound(offset.value()))->second;
 }
 
 Offset QueueLedger::first_open(Runs::const_iterator run) const {
@@ -356,13 +351,14 @@ std::size_t QueueLedger::row_bytes_max() const noexcept {
     return fixed_bytes + settled_.words().size() * sizeof(std::uint64_t);
 }
 
+bool QueueLedger::is_noteworthy(const Run& run) {
+    return run.attempts != 1 || !run.error.empty() || run.state == RunState::delayed ||
+           run.state == RunState::given_up;
+}
+
 const QueueLedger::Run* QueueLedger::noteworthy(std::uint64_t first) const {
     const auto found = runs_.find(first);
-    if (found == runs_.end()) return nullptr;
-    const Run& run = found->second;
-    const bool plain = run.attempts == 1 && run.error.empty() &&
-                       (run.state == RunState::leased || run.state == RunState::ready);
-    return plain ? nullptr : &run;
+    return found != runs_.end() && is_noteworthy(found->second) ? &found->second : nullptr;
 }
 
 std::optional<std::uint64_t> QueueLedger::last_touched() const {

@@ -79,9 +79,8 @@ public:
         return offset.value() >= floor_ && offset.value() < next_ &&
                !settled_.contains(offset.value());
     }
-    // Deliveries of an open event so far.
-    [[nodiscard]] std::uint32_t attempts(Offset offset) const;
-    [[nodiscard]] const std::string& error(Offset offset) const;
+    // That of an open event.
+    [[nodiscard]] const Run& run_of(Offset offset) const;
     // The first event of a run that is not settled.
     [[nodiscard]] Offset first_open(Runs::const_iterator run) const;
     // The bits of what is settled among the 64 offsets from `base` on.
@@ -176,6 +175,7 @@ private:
     [[nodiscard]] Place isolate(MemberNumber member, Offset offset);
     [[nodiscard]] std::uint32_t count_open(std::uint64_t first, std::uint64_t end) const;
     void load(std::uint64_t first, Run run);
+    [[nodiscard]] static bool is_noteworthy(const Run& run);
     void touch(Place run);
     // Splits the run at `offset`, which lies inside; returns the second part.
     Place split(Place run, std::uint64_t offset);

@@ -5,7 +5,9 @@
 #include <casc/types/assert.hpp>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <type_traits>
 
@@ -31,6 +33,11 @@ private:
     std::array<char, kBytesMax> row_;
     std::size_t bytes_ = 0;
 };
+
+// A row that was encoded as bytes, as the store takes it.
+[[nodiscard]] inline std::string_view row_text(std::span<const std::byte> row) {
+    return {reinterpret_cast<const char*>(row.data()), row.size()};
+}
 
 class RowReader {
 public:

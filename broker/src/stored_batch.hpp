@@ -11,7 +11,8 @@
 namespace casc::broker {
 
 struct StoredExtent {
-    Offset end;  // one past its last event
+    Offset base;  // of its first event
+    Offset end;   // one past its last event
     std::uint32_t event_count;
     std::uint64_t arrival;
 };
@@ -24,7 +25,7 @@ struct StoredExtent {
     std::memcpy(&count,
                 batch.bytes.data() + sizeof stamp + offsetof(wire::BatchHeader, event_count),
                 sizeof count);
-    return {Offset(stamp.base_offset + count), count, stamp.arrival};
+    return {Offset(stamp.base_offset), Offset(stamp.base_offset + count), count, stamp.arrival};
 }
 
 }  // namespace casc::broker

@@ -88,4 +88,10 @@ Result<void> check_name(std::string_view what, std::string_view name) {
                      "start with '.'");
 }
 
+void for_each_log(const storage::Store& store, TopicId topic,
+                  const std::function<void(LogId, const storage::LogState&)>& visit) {
+    store.for_each_log(LogId(topic, PartitionId(0), Lane::critical),
+                       LogId(topic, PartitionId(0xFFFFFF), Lane::low), visit);
+}
+
 }  // namespace casc::broker

@@ -6,6 +6,7 @@
 #include <casc/wire/batch.hpp>
 #include <casc/wire/messages.hpp>
 
+#include <functional>
 #include <string>
 
 namespace casc::broker {
@@ -37,5 +38,9 @@ struct Topic {
     EpochNanos created;
     TopicSettings settings;
 };
+
+// The logs of a topic that have ever had an event, by partition and lane.
+void for_each_log(const storage::Store& store, TopicId topic,
+                  const std::function<void(LogId, const storage::LogState&)>& visit);
 
 }  // namespace casc::broker

@@ -75,7 +75,7 @@ void TopicApi::on_alter(const wire::fb::AlterTopicT& request, const Responder& r
     const auto sequence = core_.topics.alter(old.id, *settings);
     if (!sequence) return responder.error(sequence.error());
     responder.reply_when_durable(*sequence, wire::fb::DoneT{});
-    for_each_log(old.id,
+    for_each_log(core_.store, old.id,
                  [&](LogId log, const storage::LogState&) { retention_.on_bounds_changed(log); });
     if (more_partitions) core_.topic_observers.changed();
 }
@@ -86,17 +86,11 @@ std::unique_ptr<wire::fb::TopicSummaryT> TopicApi::summarise(const Topic& topic)
     summary->name = topic.name;
     summary->created_ns = topic.created.value();
     summary->settings = std::make_unique<wire::fb::TopicSettingsT>(topic.settings.to_message());
-    for_each_log(topic.id, [&](LogId, const storage::LogState& state) {
+    for_each_log(core_.store, topic.id, [&](LogId, const storage::LogState& state) {
         summary->bytes += state.bytes;
         summary->events += (state.end - state.start).value();
     });
     return summary;
-}
-
-void TopicApi::for_each_log(
-    TopicId topic, const std::function<void(LogId, const storage::LogState&)>& visit) const {
-    core_.store.for_each_log(LogId(topic, PartitionId(0), Lane::critical),
-                             LogId(topic, PartitionId(0xFFFFFF), Lane::low), visit);
 }
 
 void TopicApi::on_list(const wire::fb::ListTopicsT& request, const Responder& responder) {
@@ -129,7 +123,7 @@ void TopicApi::on_describe(const wire::fb::DescribeTopicT& request, const Respon
     const Topic& topic = *found->topic;
     wire::fb::DescribeTopicReplyT reply;
     reply.topic = summarise(topic);
-    for_each_log(topic.id, [&](LogId log, const storage::LogState& state) {
+    for_each_log(core_.store, topic.id, [&](LogId log, const storage::LogState& state) {
         if (reply.logs.size() == kDescribedLogsMax) return;
         auto info = std::make_unique<wire::fb::LogInfoT>();
         info->partition = log.partition().value();
@@ -150,7 +144,7 @@ void TopicApi::on_purge(const wire::fb::PurgeTopicT& request, const Responder& r
     if (!topic) return responder.error(topic.error());
     std::vector<std::pair<LogId, Offset>> trims;
     if (request.positions.empty())
-        for_each_log((*topic)->id, [&](LogId log, const storage::LogState&) {
+        for_each_log(core_.store, (*topic)->id, [&](LogId log, const storage::LogState&) {
             trims.emplace_back(log, core_.visibility.visible_end(**topic, log));
         });
     for (const auto& position : request.positions) {

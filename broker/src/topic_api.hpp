@@ -23,8 +23,6 @@ private:
     [[nodiscard]] std::unique_ptr<wire::fb::TopicSummaryT> summarise(const Topic& topic) const;
     // Creates a topic with default settings when the policy allows it.
     [[nodiscard]] Result<TopicRegistry::Created> find_or_auto_create(const std::string& name);
-    void for_each_log(TopicId topic,
-                      const std::function<void(LogId, const storage::LogState&)>& visit) const;
 
     Core& core_;
     Retention& retention_;

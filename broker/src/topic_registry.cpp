@@ -84,9 +84,8 @@ Result<JournalSequence> TopicRegistry::alter(TopicId id, const TopicSettings& se
 Result<JournalSequence> TopicRegistry::remove(TopicId id) {
     CASC_TRY(JournalSequence sequence, store_.erase(StateTable::topic, topic_key(id).view()));
     std::vector<LogId> logs;
-    store_.for_each_log(LogId(id, PartitionId(0), Lane::critical),
-                        LogId(id, PartitionId(0xFFFFFF), Lane::low),
-                        [&](LogId log, const storage::LogState&) { logs.push_back(log); });
+    broker::for_each_log(store_, id,
+                         [&](LogId log, const storage::LogState&) { logs.push_back(log); });
     for (const LogId log : logs) {
         CASC_TRY(sequence, store_.erase_log(log));
     }
@@ -114,8 +113,7 @@ Result<JournalSequence> TopicRegistry::write_row(const Topic& topic) {
     row.created_ns = topic.created.value();
     row.settings = std::make_unique<wire::fb::TopicSettingsT>(topic.settings.to_message());
     const auto bytes = encoder_.encode(row);
-    return store_.put(StateTable::topic, topic_key(topic.id).view(),
-                      {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    return store_.put(StateTable::topic, topic_key(topic.id).view(), row_text(bytes));
 }
 
 }  // namespace casc::broker
