@@ -70,6 +70,11 @@ const std::map<std::string_view, Adder>& adders() {
              app.add_option(n, o.group,
                             "consumer group; without it every consumer reads everything");
          }},
+        {"--idle-groups",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.idle_group_count, parse_small_count,
+                        "queue groups that have a member and nothing to do");
+         }},
         {"--batch-bytes",
          [](auto& app, auto& o, const auto& n) {
              add_parsed(app, n, o.batch_bytes, parse_bytes,

@@ -2,10 +2,10 @@
 // again, and everything is read several times by a new group each, committing every second: first
 // cold, then from whatever the broker and the kernel have kept.
 
+#include "filling.hpp"
 #include "host.hpp"
 #include "limits_disk.hpp"
 #include "load.hpp"
-#include "need.hpp"
 #include "progress.hpp"
 #include "quantities.hpp"
 #include "reading.hpp"
@@ -17,9 +17,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace casc::bench {
@@ -61,42 +59,6 @@ json::object describe(const Pass& pass, const char* kind) {
     return object;
 }
 
-ReadPlan fill(const Target& target, const Options& options, Report& report) {
-    LoadPlan plan;
-    plan.payload_bytes = options.size_bytes.value_or(100);
-    plan.event_count = options.event_count.value_or(10'000'000);
-    plan.lane = lane_of(options.lane);
-    plan.run = std::random_device{}();
-    plan.producer = producer_options(options);
-    const auto client = target.connect();
-    plan.topics = create_topics(*client, {.prefix = "consume",
-                                          .topic_count = options.topic_count,
-                                          .partition_count = options.partition_count});
-    Load load(target, plan);
-    Progress progress("consume: filling");
-    load.start();
-    while (!load.has_sent_everything()) {
-        progress.show(static_cast<double>(load.acknowledged()) /
-                      static_cast<double>(*plan.event_count));
-        std::this_thread::sleep_for(
-            std::chrono::milliseconds(10));  // a watcher's pace; finish() is what waits
-    }
-    load.finish();
-    if (load.failed() > 0) throw std::runtime_error("filling the topic: " + load.first_error());
-    report.details["filled_events"] = load.acknowledged();
-
-    ReadPlan reading;
-    reading.topics = plan.topics;
-    reading.partition_count = options.partition_count;
-    reading.lane = plan.lane;
-    reading.payload_bytes = plan.payload_bytes;
-    reading.run = plan.run;
-    reading.acknowledged = load.acknowledged_by_producer();
-    reading.consumer_count = std::max(1u, options.consumer_count);
-    reading.group = options.group.empty() ? "bench" : options.group;
-    return reading;
-}
-
 // A broker of our own starts again, with nothing in its memory and, where we may, nothing in the
 // kernel's.
 void make_cold(Target& target, Report& report) {
@@ -120,8 +82,8 @@ void measure_limit(const Target& target, const Pass& cold, Report& report) {
 
 void run_consume(const Options& options, Report& report) {
     const client::ConsumerOptions defaults;
-    report.parameters = {{"payload_bytes", options.size_bytes.value_or(100)},
-                         {"events", options.event_count.value_or(10'000'000)},
+    report.parameters = {{"payload_bytes", payload_bytes_of(options)},
+                         {"events", event_count_of(options)},
                          {"consumers", std::max(1u, options.consumer_count)},
                          {"group", options.group.empty() ? "bench" : options.group},
                          {"commit_interval_ms", defaults.auto_commit_interval.count()},
@@ -134,7 +96,9 @@ void run_consume(const Options& options, Report& report) {
                          {"passes", options.pass_count}};
     Target target(options, report.parameters);
     print_banner(report);
-    const ReadPlan plan = fill(target, options, report);
+    ReadPlan plan = fill_topics(target, options, "consume", report);
+    plan.consumer_count = std::max(1u, options.consumer_count);
+    plan.group = options.group.empty() ? "bench" : options.group;
     make_cold(target, report);
 
     json::array passes;

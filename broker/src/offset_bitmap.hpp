@@ -1,28 +1,13 @@
 #pragma once
 // A set of offsets near one another: one bit each, from a floor that rises.
 
-#include <casc/types/vocabulary.hpp>
+#include <casc/types/offset_words.hpp>
 
 #include <bit>
 #include <cstdint>
 #include <deque>
 
 namespace casc::broker {
-
-// The 64 offsets that share a word of a bitmap; the lowest bit is the first one.
-inline constexpr std::uint64_t kWordOffsets = 64;
-[[nodiscard]] constexpr std::uint64_t word_base(std::uint64_t offset) noexcept {
-    return offset & ~(kWordOffsets - 1);
-}
-// The bits of [first, end) in the word that begins at `base`; some of it must lie there.
-[[nodiscard]] constexpr std::uint64_t word_mask(std::uint64_t base, std::uint64_t first,
-                                                std::uint64_t end) noexcept {
-    const std::uint64_t low = first <= base ? 0 : first - base;
-    const std::uint64_t high = end - base >= kWordOffsets ? kWordOffsets : end - base;
-    const std::uint64_t below_high =
-        high == kWordOffsets ? ~std::uint64_t{0} : (std::uint64_t{1} << high) - 1;
-    return below_high & ~((std::uint64_t{1} << low) - 1);
-}
 
 // Thread: owning shard.
 class OffsetBitmap {
@@ -34,7 +19,7 @@ public:
         return base < base_ ? ~std::uint64_t{0} : at < words_.size() ? words_[at] : 0;
     }
     [[nodiscard]] bool contains(std::uint64_t offset) const noexcept {
-        return (word(word_base(offset)) >> (offset % kWordOffsets) & 1) != 0;
+        return (word(word_base(offset)) & word_bit(offset)) != 0;
     }
     // Adds to the word at `base`, which is not below the floor's.
     void add(std::uint64_t base, std::uint64_t bits) {

@@ -332,11 +332,13 @@ void QueueGroup::send(const Source& source, QueueMember& member, Offset first, O
         const auto words = leased.empty()
                                ? flatbuffers::Offset<flatbuffers::Vector<std::uint64_t>>()
                                : builder.CreateVector(leased.data(), leased.size());
+        const Topic* topic = core_.topics.find(source.topic);
+        const auto name = builder.CreateString(topic->name);
         return wire::fb::CreateLease(builder, member.subscription_id, source.log.topic().value(),
                                      source.log.partition().value(),
                                      static_cast<std::uint8_t>(source.log.lane()), first.value(),
                                      end.value(), words, attempts,
-                                     static_cast<std::uint32_t>(settings_.lease.count()));
+                                     static_cast<std::uint32_t>(settings_.lease.count()), name);
     });
     member.session->send(wire::FrameKind::push, wire::Api::lease, 0, body, sending_);
     auto& lane = core_.counters.lanes[static_cast<std::size_t>(source.log.lane())];

@@ -30,10 +30,9 @@ struct QueueMember {
     std::uint64_t bytes_max;
     QueueLedger::Freed in_flight{};
 
-    // Not for every single event that is settled: half of its room at a time.
     [[nodiscard]] bool has_room() const noexcept {
-        return in_flight.events <= events_max / 2 && in_flight.bytes < bytes_max &&
-               session->open() && !session->congested();
+        return in_flight.events < events_max && in_flight.bytes < bytes_max && session->open() &&
+               !session->congested();
     }
     [[nodiscard]] std::uint32_t room_events() const noexcept {
         return events_max - in_flight.events;

@@ -329,7 +329,7 @@ std::optional<Offset> QueueLedger::first_given_up() const {
 void QueueLedger::bury(Offset offset) {
     const Place run = find(offset.value());
     CASC_ASSERT(run != runs_.end() && run->second.state == RunState::given_up, offset.value());
-    settled_.add(word_base(offset.value()), std::uint64_t{1} << offset.value() % kWordOffsets);
+    settled_.add(word_base(offset.value()), word_bit(offset.value()));
     close(run, 1);
     if (run->second.open == 0) erase(run);
     floor_ = settled_.rise(floor_);

@@ -49,6 +49,8 @@ void queue_events(std::vector<Sample>& samples) {
     lease.attempts = 2;
     lease.lease_ms = 30'000;
     samples.push_back({"lease.push", frame_of(FrameKind::push, Api::lease, lease)});
+    lease.topic = "orders";
+    samples.push_back({"lease_named.push", frame_of(FrameKind::push, Api::lease, lease)});
 
     fb::SettleT settle;
     settle.subscription_id = 4;

@@ -84,11 +84,11 @@ void ConsumerImpl::auto_commit_if_due() {
     if (positions.empty()) return;
     // Marked when the broker has said yes, so that a lost answer is made good by the next round.
     port_->send(connection_, wire::Api::commit, encoded(commit_of(positions)),
-                [positions, connection = connection_](ConsumerPort& port, Result<Reply> reply) {
+                [positions, connection = connection_](InboxPort& port, Result<Reply> reply) {
                     if (!reply) return;
-                    Notice notice{Notice::Kind::committed, connection, nullptr, nullptr, {}};
-                    notice.committed = positions;
-                    port.tell(std::move(notice));
+                    port.tell({.kind = Notice::Kind::committed,
+                               .connection = connection,
+                               .committed = positions});
                 });
 }
 

@@ -17,8 +17,8 @@ void ConsumerImpl::join() {
     request.session_timeout_ms = static_cast<std::uint32_t>(options_.session_timeout.count());
     request.rebalance_timeout_ms = static_cast<std::uint32_t>(options_.rebalance_timeout.count());
     port_->send(connection_, wire::Api::join_group, encoded(request),
-                [connection = connection_](ConsumerPort& port, Result<Reply> reply) {
-                    Notice notice{Notice::Kind::joined, connection, nullptr, nullptr, {}};
+                [connection = connection_](InboxPort& port, Result<Reply> reply) {
+                    Notice notice{.kind = Notice::Kind::joined, .connection = connection};
                     if (!reply) {
                         notice.why = reply.error();
                     } else if (auto body = wire::decode<wire::fb::JoinGroupReply>(reply->body)) {
@@ -157,11 +157,7 @@ Result<ConsumerImpl::Positions> ConsumerImpl::starting_positions(const std::vect
     CASC_TRY(all, list_offsets(logs, 1, {}));
     if (options_.reset == Reset::latest) return all;
     for (const auto& [log, end] : all)
-        if (end != 0)
-            return Error(ErrorCode::no_committed_offset,
-                         "'" + topics_[log.topic()] + "' partition " +
-                             std::to_string(log.partition().value()) + " lane " +
-                             std::string(to_string(log.lane())));
+        if (end != 0) return Error(ErrorCode::no_committed_offset, place(log));
     return all;
 }
 

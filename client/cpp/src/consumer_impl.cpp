@@ -129,7 +129,7 @@ Result<void> ConsumerImpl::close() {
         }
         subscription_.clear();
     }
-    release_last();
+    batches_.release();
     queue_.clear();
     core_->detach(port_);
     return outcome;

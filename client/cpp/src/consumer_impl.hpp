@@ -5,10 +5,10 @@
 
 #include "blocking_call.hpp"
 #include "delivery_queue.hpp"
+#include "open_batches.hpp"
 #include "subscription.hpp"
 
 #include <casc/client/consumer.hpp>
-#include <casc/wire/compression.hpp>
 
 #include <set>
 
@@ -43,13 +43,12 @@ private:
     using Steady = std::chrono::steady_clock;
 
     // consumer_poll.cpp
-    void release_last();
     void take_news();
     void handle(Notice& notice);
     [[nodiscard]] std::size_t hand_out(std::size_t max_events);
     [[nodiscard]] bool hand_out_from(InboxItem& item, std::size_t max_events, std::size_t& events);
-    [[nodiscard]] Result<wire::BatchView> check_batch(const InboxItem& item, Source& source);
-    [[nodiscard]] Result<std::span<const std::byte>> open(const wire::BatchView& view);
+    [[nodiscard]] bool batch_failed(InboxItem& item, const Source& source, ErrorCode why);
+    [[nodiscard]] std::string place(LogId log);
     void drop(InboxItem& item);
     void source_failed(const InboxItem& item);
     void report(Error why);
@@ -101,16 +100,7 @@ private:
         errors_;  // to be returned by poll(), one at a time; bounded by one per source and cause
     std::map<TopicId, std::string> topics_;
 
-    // What the last poll handed out, and what keeps it alive.
-    std::vector<ReceivedBatch> handed_out_;
-    std::vector<BufferRef> held_;
-    std::vector<std::unique_ptr<wire::Decompressor>> decompressors_;
-    std::size_t decompressors_used_ = 0;
-    // A batch that was handed out in part: it is not checked and opened again.
-    const std::byte* begun_ = nullptr;
-    std::span<const std::byte> begun_payloads_;
-    std::size_t begun_decompressor_ = kNone;
-    static constexpr std::size_t kNone = ~std::size_t{0};
+    OpenBatches batches_;
 
     // The group.
     std::vector<std::string> wanted_topics_;

@@ -9,7 +9,7 @@ Result<EventBatch> ConsumerImpl::poll(std::size_t max_events, milliseconds timeo
     if (closed_) return Error(ErrorCode::cancelled, "the consumer is closed");
     if (max_events == 0) return Error(ErrorCode::invalid_request, "max_events must not be 0");
     const auto until = Steady::now() + timeout;
-    release_last();
+    batches_.release();
     auto_commit_if_due();
     for (;;) {
         take_news();
@@ -19,7 +19,7 @@ Result<EventBatch> ConsumerImpl::poll(std::size_t max_events, milliseconds timeo
             return why;
         }
         if (const std::size_t events = hand_out(max_events); events != 0)
-            return EventBatch(handed_out_, events);
+            return batches_.events(events);
         if (!errors_.empty()) continue;
         if (Steady::now() >= until) return EventBatch();
         wait_for_news(until);
@@ -32,17 +32,6 @@ void ConsumerImpl::wait_for_news(Steady::time_point until) {
     const auto limit =
         std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(wake - Steady::now()));
     waker_->wait([&] { return inbox_.ready(); }, limit);
-}
-
-void ConsumerImpl::release_last() {
-    handed_out_.clear();
-    held_.clear();
-    decompressors_used_ = 0;
-    if (begun_decompressor_ == kNone) return;
-    // What the rest of a begun batch was opened into is not used for another one.
-    std::swap(decompressors_[0], decompressors_[begun_decompressor_]);
-    begun_decompressor_ = 0;
-    decompressors_used_ = 1;
 }
 
 void ConsumerImpl::report(Error why) {
@@ -72,8 +61,7 @@ void ConsumerImpl::handle(Notice& notice) {
             connection_ = notice.connection;
             // Pushed on the connection before, and to be pushed again from our positions.
             queue_.clear();
-            begun_ = nullptr;
-            begun_decompressor_ = kNone;
+            batches_.finish_batch();
             joining_ = member_ = false;
             // A member reads on when it knows what is still its own, see assigned().
             if (wanted_topics_.empty()) return subscription_.begin(connection_);
@@ -92,6 +80,8 @@ void ConsumerImpl::handle(Notice& notice) {
             return join_failed(*notice.why);
         case Notice::Kind::committed:
             return mark_committed(notice.committed);
+        case Notice::Kind::settled:  // a queue's
+            return;
         case Notice::Kind::failed:
             return report(std::move(*notice.why));
         case Notice::Kind::closed:
@@ -120,7 +110,6 @@ std::size_t ConsumerImpl::hand_out(std::size_t max_events) {
         }
         if (!hand_out_from(item, max_events, events)) break;
     }
-    if (events != 0) handed_out_.emplace_back();  // the mark at the end
     return events;
 }
 
@@ -128,14 +117,8 @@ std::size_t ConsumerImpl::hand_out(std::size_t max_events) {
 bool ConsumerImpl::hand_out_from(InboxItem& item, std::size_t max_events, std::size_t& events) {
     Source& source = *subscription_.find(item.log);
     while (!item.batches.empty()) {
-        const auto view = check_batch(item, source);
-        if (!view) {
-            report(view.error());
-            // The broker's copy may be whole: read on from our position, under a new generation.
-            subscription_.move(item.log, source.position);
-            drop(item);
-            return false;
-        }
+        const auto view = batches_.check(item.batches);
+        if (!view) return batch_failed(item, source, view.error().code);
         const std::uint64_t base = view->base_offset().value();
         const std::uint64_t from = std::max(source.position, base);
         const std::uint32_t first =
@@ -143,23 +126,17 @@ bool ConsumerImpl::hand_out_from(InboxItem& item, std::size_t max_events, std::s
         const auto room = static_cast<std::uint32_t>(
             std::min<std::size_t>(max_events - events, view->event_count() - first));
         if (room != 0) {
-            const auto payloads = open(*view);
-            if (!payloads) {
-                report(payloads.error());
-                subscription_.move(item.log, source.position);
-                drop(item);
-                return false;
-            }
-            handed_out_.push_back({item.log.topic(), topics_[item.log.topic()],
-                                   item.log.partition(), *view, *payloads, first, first + room});
-            held_.push_back(item.buffer);
+            const auto payloads = batches_.open(*view);
+            if (!payloads) return batch_failed(item, source, payloads.error().code);
+            batches_.hand_out({item.log.topic(), topics_[item.log.topic()], item.log.partition(),
+                               *view, *payloads, first, first + room},
+                              item.buffer);
             events += room;
             source.position = base + first + room;
         }
         if (first + room != view->event_count()) return false;
         item.batches = item.batches.subspan(view->bytes().size());
-        begun_ = nullptr;
-        begun_decompressor_ = kNone;
+        batches_.finish_batch();
         subscription_.used(view->bytes().size(), view->event_count());
         if (events == max_events) break;
     }
@@ -169,34 +146,17 @@ bool ConsumerImpl::hand_out_from(InboxItem& item, std::size_t max_events, std::s
     return true;
 }
 
-Result<wire::BatchView> ConsumerImpl::check_batch(const InboxItem& item, Source& source) {
-    const auto where = [&] {
-        return "'" + topics_[item.log.topic()] + "' partition " +
-               std::to_string(item.log.partition().value()) + " lane " +
-               std::string(to_string(item.log.lane())) + " from offset " +
-               std::to_string(source.position);
-    };
-    const auto bytes = wire::BatchView::peek_bytes(item.batches);
-    if (!bytes) return Error(ErrorCode::batch_malformed, where());
-    auto view = wire::BatchView::parse(item.batches.first(*bytes));
-    if (!view) return Error(ErrorCode::batch_malformed, where());
-    if (begun_ == item.batches.data()) return view;
-    // End to end: the checksum is the producer's.
-    if (!view->verify_stamp() || !view->verify_body())
-        return Error(ErrorCode::batch_corrupt, where());
-    return view;
+bool ConsumerImpl::batch_failed(InboxItem& item, const Source& source, ErrorCode why) {
+    report(Error(why, place(item.log) + " from offset " + std::to_string(source.position)));
+    // The broker's copy may be whole: read on from our position, under a new generation.
+    subscription_.move(item.log, source.position);
+    drop(item);
+    return false;
 }
 
-Result<std::span<const std::byte>> ConsumerImpl::open(const wire::BatchView& view) {
-    if (begun_ == view.bytes().data()) return begun_payloads_;
-    begun_ = view.bytes().data();
-    begun_decompressor_ = kNone;
-    if (view.header().codec == wire::Codec::none) return begun_payloads_ = view.stored_payloads();
-    if (decompressors_used_ == decompressors_.size())
-        decompressors_.push_back(std::make_unique<wire::Decompressor>());
-    begun_decompressor_ = decompressors_used_++;
-    CASC_TRY(begun_payloads_, decompressors_[begun_decompressor_]->open(view));
-    return begun_payloads_;
+std::string ConsumerImpl::place(LogId log) {
+    return "'" + topics_[log.topic()] + "' partition " + std::to_string(log.partition().value()) +
+           " lane " + std::string(to_string(log.lane()));
 }
 
 void ConsumerImpl::drop(InboxItem& item) {
@@ -211,18 +171,14 @@ void ConsumerImpl::drop(InboxItem& item) {
     }
     subscription_.used(item.batches.size(), events);
     subscription_.delivery_used();
-    begun_ = nullptr;
-    begun_decompressor_ = kNone;
+    batches_.finish_batch();
     queue_.pop();
 }
 
 void ConsumerImpl::source_failed(const InboxItem& item) {
     const LogId log = item.log;
     Source& source = *subscription_.find(log);
-    const Error why(item.error, "'" + topics_[log.topic()] + "' partition " +
-                                    std::to_string(log.partition().value()) + " lane " +
-                                    std::string(to_string(log.lane())) + " at offset " +
-                                    std::to_string(source.position));
+    const Error why(item.error, place(log) + " at offset " + std::to_string(source.position));
     if (item.error != ErrorCode::offset_out_of_range) {
         subscription_.remove({log});
         return report(why);

@@ -15,12 +15,22 @@ namespace casc::client {
 
 // The rare kinds of news.
 struct Notice {
-    enum class Kind { connected, disconnected, assignment, joined, committed, failed, closed } kind;
+    enum class Kind {
+        connected,
+        disconnected,
+        assignment,
+        joined,
+        committed,
+        settled,
+        failed,
+        closed
+    } kind;
     std::uint32_t connection = 0;  // which one, counted
-    std::unique_ptr<wire::fb::AssignmentT> assignment;
-    std::unique_ptr<wire::fb::JoinGroupReplyT> joined;
-    std::optional<Error> why;
+    std::optional<Error> why{};
+    std::unique_ptr<wire::fb::AssignmentT> assignment{};
+    std::unique_ptr<wire::fb::JoinGroupReplyT> joined{};
     std::vector<std::pair<LogId, std::uint64_t>> committed{};
+    std::unique_ptr<wire::fb::SettleReplyT> settled{};
 };
 
 // Thread: made by the I/O thread, used by the consumer's.
@@ -32,6 +42,9 @@ struct InboxItem {
     std::uint32_t generation = 0;
     ErrorCode error = ErrorCode::ok;
     std::uint64_t start = 0;
+    // Of a queue group: which of the events are the member's, in the same buffer; `start` is then
+    // the first one that was not handed out.
+    const wire::fb::Lease* lease = nullptr;
     std::unique_ptr<Notice> notice;
 };
 

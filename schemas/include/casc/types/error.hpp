@@ -77,6 +77,8 @@ namespace casc {
       "the subscription id is in use on this connection")                                         \
     X(wrong_group_kind, 4027, "WRONG_GROUP_KIND", false,                                          \
       "the group is of the other kind: stream or queue")                                          \
+    X(lease_lost, 4028, "LEASE_LOST", false,                                                      \
+      "the event is not, or no longer, leased to this member")                                    \
     X(internal_error, 5001, "INTERNAL_ERROR", true,                                               \
       "the broker failed in a way it does not explain")                                           \
     X(storage_failed, 5002, "STORAGE_FAILED", false,                                              \

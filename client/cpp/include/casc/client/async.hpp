@@ -92,10 +92,10 @@ struct Bell {
 
 // Waits until a poll finds something or the time is over, whichever comes first, without holding a
 // thread.
-template <class Handler>
-class PollOperation : public std::enable_shared_from_this<PollOperation<Handler>> {
+template <class From, class Handler>
+class PollOperation : public std::enable_shared_from_this<PollOperation<From, Handler>> {
 public:
-    PollOperation(Consumer& consumer, std::size_t max_events, milliseconds timeout, Handler handler)
+    PollOperation(From& consumer, std::size_t max_events, milliseconds timeout, Handler handler)
         : consumer_(consumer),
           max_events_(max_events),
           until_(std::chrono::steady_clock::now() + timeout),
@@ -135,7 +135,7 @@ private:
     static constexpr milliseconds kLookAgain{50};
 
     using Executor = boost::asio::associated_executor_t<Handler>;
-    Consumer& consumer_;
+    From& consumer_;
     const std::size_t max_events_;
     const std::chrono::steady_clock::time_point until_;
     const Completion<Handler, EventBatch> done_;
@@ -196,14 +196,14 @@ auto async_flush(Producer& producer, Token&& token) {
         token);
 }
 
-// Consumer::poll(). Completes with Result<EventBatch>; the views are valid until the next poll. The
-// consumer is used on the handler's executor, which must run one thing at a time (one thread or a
-// strand); one poll at a time.
-template <class Token>
-auto async_poll(Consumer& consumer, std::size_t max_events, milliseconds timeout, Token&& token) {
+// poll() of a Consumer or a QueueConsumer. Completes with Result<EventBatch>; the views are valid
+// until the next poll. The consumer is used on the handler's executor, which must run one thing at
+// a time (one thread or a strand); one poll at a time.
+template <class From, class Token>
+auto async_poll(From& consumer, std::size_t max_events, milliseconds timeout, Token&& token) {
     return boost::asio::async_initiate<Token, void(Result<EventBatch>)>(
         [&consumer, max_events, timeout](auto handler) {
-            using Operation = detail::PollOperation<decltype(handler)>;
+            using Operation = detail::PollOperation<From, decltype(handler)>;
             auto operation =
                 std::make_shared<Operation>(consumer, max_events, timeout, std::move(handler));
             operation->start();

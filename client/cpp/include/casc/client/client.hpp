@@ -7,6 +7,7 @@
 #include <casc/client/consumer.hpp>
 #include <casc/client/options.hpp>
 #include <casc/client/producer.hpp>
+#include <casc/client/queue_consumer.hpp>
 #include <casc/client/reply.hpp>
 #include <casc/types/result.hpp>
 #include <casc/wire/rpc.hpp>
@@ -65,6 +66,10 @@ public:
 
     // A consumer that reads nothing yet. Fails with: invalid_config, cancelled.
     [[nodiscard]] Result<Consumer> make_consumer(ConsumerOptions options = {});
+
+    // A member of a queue group; waits until the group has taken it in. Fails with: invalid_config,
+    // invalid_request (other topics than the group's), wrong_group_kind, timeout, cancelled.
+    [[nodiscard]] Result<QueueConsumer> make_queue_consumer(QueueOptions options);
 
     // What the broker said about itself when this client last connected.
     [[nodiscard]] wire::fb::HelloReplyT broker() const;

@@ -14,12 +14,24 @@
 
 namespace casc::client {
 
+// Which event it is, for as long as its topic exists.
+struct EventId {
+    LogId log;
+    Offset offset;
+    friend auto operator<=>(const EventId&, const EventId&) = default;
+};
+
 // Views into the receive buffer: valid until the next poll of the consumer that gave them.
 struct ConsumedEvent {
     TopicId topic_id;
     std::string_view topic;
     PartitionId partition;
     wire::EventView event;
+    std::uint32_t attempts = 0;  // deliveries by a queue group, this one included; 0: no queue
+
+    [[nodiscard]] EventId id() const noexcept {
+        return {LogId(topic_id, partition, event.lane), event.offset};
+    }
 };
 
 // The events [first, end) of a batch that was checked and opened. The ones outside are not the
@@ -32,9 +44,10 @@ struct ReceivedBatch {
     std::span<const std::byte> payloads;  // of all its events, uncompressed
     std::uint32_t first = 0;
     std::uint32_t end = 0;
+    std::uint32_t attempts = 0;  // as in ConsumedEvent
 
     [[nodiscard]] ConsumedEvent event(std::uint32_t index) const noexcept {
-        return {topic_id, topic, partition, view.event(index, payloads)};
+        return {topic_id, topic, partition, view.event(index, payloads), attempts};
     }
 };
 

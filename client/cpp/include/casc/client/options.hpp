@@ -1,6 +1,7 @@
 #pragma once
 // casc/client/options.hpp: everything a user of the client can set, with the defaults.
 
+#include <casc/client/event_batch.hpp>
 #include <casc/types/result.hpp>
 #include <casc/types/units.hpp>
 #include <casc/types/vocabulary.hpp>
@@ -8,6 +9,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -85,6 +87,44 @@ struct ConsumerOptions {
     milliseconds rebalance_timeout{60000};
     std::size_t credit_bytes = 8_MiB;  // how much the broker may push ahead of poll()
     std::size_t deliver_bytes_max = 1_MiB;
+};
+
+enum class QueueOrder : std::uint8_t {
+    shared = 0,        // whoever has room
+    single_active = 2  // the member that joined first; the others stand by
+};
+
+// Of a queue group, decided by the member that creates it; what is not set is the broker's default
+// (docs/protocol.md, "Queue groups").
+struct QueueSettings {
+    std::optional<milliseconds> lease;            // a member's time for an event
+    std::optional<std::uint32_t> deliveries_max;  // then it becomes a dead letter; 0: no bound
+    std::optional<milliseconds> retry_delay;      // of a refused event, times its deliveries ...
+    std::optional<milliseconds> retry_delay_max;  // ... but no longer than this
+    std::optional<std::uint32_t> in_flight_events_max;  // of the whole group
+    QueueOrder order = QueueOrder::shared;
+    std::string dead_letter_topic;  // empty: the group's name and ".dead"
+};
+
+struct QueueOptions {
+    std::string group;
+    std::vector<std::string> topics;
+    QueueSettings settings;         // if this member creates the group
+    Reset start = Reset::earliest;  // and where the group begins then; `error` is not for queues
+    // Leased to this member and not settled, in its hands or on their way to them.
+    std::uint32_t prefetch_events = 1000;
+    std::size_t prefetch_bytes = 8_MiB;
+    // Verdicts are sent together: so many at most (or a quarter of prefetch_events, if that is
+    // less), after this time at the latest at the next call, and always before poll() waits.
+    std::uint32_t settle_events = 4096;
+    milliseconds settle_linger{1};
+    // Leases are renewed for as long as the program polls or settles something at least this often.
+    // An event that it keeps for longer than this (but no longer than twice as long) is refused in
+    // its place.
+    milliseconds hold_max{std::chrono::minutes(30)};
+    // Told, inside poll(), flush() or close(), of events that were lost before they were settled,
+    // or too late: they come again, to this member or another one.
+    std::function<void(const EventId&, const Error& why)> on_lost;
 };
 
 }  // namespace casc::client

@@ -1,0 +1,59 @@
+#include "filling.hpp"
+
+#include "load.hpp"
+#include "progress.hpp"
+
+#include <chrono>
+#include <random>
+#include <stdexcept>
+#include <thread>
+
+namespace casc::bench {
+
+std::uint64_t payload_bytes_of(const Options& options) {
+    return options.size_bytes.value_or(100);
+}
+
+std::uint64_t event_count_of(const Options& options) {
+    return options.event_count.value_or(10'000'000);
+}
+
+ReadPlan fill_topics(const Target& target, const Options& options, const std::string& workload,
+                     Report& report) {
+    LoadPlan plan;
+    plan.payload_bytes = payload_bytes_of(options);
+    plan.event_count = event_count_of(options);
+    plan.lane = lane_of(options.lane);
+    plan.run = std::random_device{}();
+    plan.producer = producer_options(options);
+    const auto client = target.connect();
+    plan.topics = create_topics(
+        *client,
+        {.prefix = workload,
+         .topic_count = options.topic_count,
+         .partition_count = options.partition_count,
+         .durability = options.acks == "memory" ? Durability::memory : Durability::durable});
+    Load load(target, plan);
+    Progress progress(workload + ": filling");
+    load.start();
+    while (!load.has_sent_everything()) {
+        progress.show(static_cast<double>(load.acknowledged()) /
+                      static_cast<double>(*plan.event_count));
+        std::this_thread::sleep_for(
+            std::chrono::milliseconds(10));  // a watcher's pace; finish() is what waits
+    }
+    load.finish();
+    if (load.failed() > 0) throw std::runtime_error("filling the topic: " + load.first_error());
+    report.details["filled_events"] = load.acknowledged();
+
+    ReadPlan reading;
+    reading.topics = plan.topics;
+    reading.partition_count = options.partition_count;
+    reading.lane = plan.lane;
+    reading.payload_bytes = plan.payload_bytes;
+    reading.run = plan.run;
+    reading.acknowledged = load.acknowledged_by_producer();
+    return reading;
+}
+
+}  // namespace casc::bench

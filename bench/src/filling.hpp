@@ -1,0 +1,22 @@
+#pragma once
+// Loads the topics that a workload is about to read.
+
+#include "reading.hpp"
+#include "report.hpp"
+#include "target.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace casc::bench {
+
+// --size and --events, or what they are for workloads that fill first.
+[[nodiscard]] std::uint64_t payload_bytes_of(const Options& options);
+[[nodiscard]] std::uint64_t event_count_of(const Options& options);
+
+// Fills topics named after the workload. Returns what a reader must find there; who reads adds who
+// it is. Throws when an event was not acknowledged.
+[[nodiscard]] ReadPlan fill_topics(const Target& target, const Options& options,
+                                   const std::string& workload, Report& report);
+
+}  // namespace casc::bench

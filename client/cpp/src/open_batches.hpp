@@ -1,0 +1,49 @@
+#pragma once
+// client/src/open_batches.hpp: the batches that a poll hands out: checked, opened, and kept where
+// they are until the next poll.
+
+#include "receive_buffer.hpp"
+
+#include <casc/client/event_batch.hpp>
+#include <casc/types/result.hpp>
+#include <casc/wire/compression.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace casc::client {
+
+// A batch may be handed out in parts, over several polls; it is checked and opened once.
+//
+// Thread: the consumer's.
+class OpenBatches {
+public:
+    // The first batch of `rest`, checked end to end: the checksum is the producer's. Fails with:
+    // batch_malformed, batch_corrupt.
+    [[nodiscard]] Result<wire::BatchView> check(std::span<const std::byte> rest) const;
+    // Its payloads, uncompressed. Fails with: batch_malformed.
+    [[nodiscard]] Result<std::span<const std::byte>> open(const wire::BatchView& view);
+    // Hands out events of it, which lie in `buffer`.
+    void hand_out(const ReceivedBatch& batch, const BufferRef& buffer);
+    // Nothing more of the batch that was opened last will be handed out.
+    void finish_batch() noexcept;
+
+    // What was handed out since the last call of release().
+    [[nodiscard]] EventBatch events(std::size_t count);
+    // A new poll: what was handed out is no longer used.
+    void release();
+
+private:
+    static constexpr std::size_t kNone = ~std::size_t{0};
+
+    std::vector<ReceivedBatch> handed_out_;
+    std::vector<BufferRef> held_;
+    std::vector<std::unique_ptr<wire::Decompressor>> decompressors_;
+    std::size_t decompressors_used_ = 0;
+    // The batch that was begun.
+    const std::byte* begun_ = nullptr;
+    std::span<const std::byte> begun_payloads_;
+    std::size_t begun_decompressor_ = kNone;
+};
+
+}  // namespace casc::client
