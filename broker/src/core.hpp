@@ -5,6 +5,7 @@
 #include "log_watch.hpp"
 #include "opened_batch.hpp"
 #include "producer_table.hpp"
+#include "recent_reads.hpp"
 #include "session.hpp"
 #include "topic_observers.hpp"
 #include "topic_registry.hpp"
@@ -92,6 +93,7 @@ struct Core {
     ColdReads cold_reads;
     storage::BlockPool slices{64_KiB, 8_MiB};  // for parts of stored batches
     OpenedBatch opened;                        // what they are taken from
+    RecentReads recent_reads;                  // where what comes back may still be found
     Counters counters;
     wire::Encoder encoder;
     EpochNanos now;  // read once per turn

@@ -192,8 +192,10 @@ bool LaneReader::fill(Source& source) {
     filling_.clear();
     if (!core_.store.read_tail(source.log, source.next, source.visible_end, read_bytes_,
                                filling_)) {
-        read_from_disk(source);
-        return false;
+        if (source.again)
+            core_.recent_reads.find(source.log, source.next, source.visible_end, source.fetched);
+        if (source.fetched.empty()) read_from_disk(source);
+        return !source.fetched.empty();
     }
     source.fetched.insert(source.fetched.end(), filling_.begin(), filling_.end());
     if (source.fetched.empty()) unready(source);
@@ -254,6 +256,7 @@ void LaneReader::start_cold_read(Source& source) {
             Source& reading = *found->second;
             reading.state = State::idle;
             if (!batches) return self.drop(reading, batches.error().code);
+            self.on_read(key.log, *batches);
             // Nothing stored up to `until`: a gap that a crash has left (or a trim, which fill()
             // will report). What is read again was there.
             if (batches->empty() && key.again)

@@ -85,6 +85,8 @@ protected:
     // Takes at least the first batch of source.fetched, and moves source.next on; in order of
     // arrival none that arrived behind `arrival_bound`.
     virtual void deliver(Source& source, std::uint64_t arrival_bound) = 0;
+    // What has come from the disk, before it is delivered.
+    virtual void on_read(LogId, const std::vector<storage::BatchRef>&) {}
     // The source could not be read further, and is gone.
     virtual void on_dropped(const Source& source, ErrorCode why) = 0;
 

@@ -351,6 +351,10 @@ MonoNanos QueueGroup::lease_end() const {
     return mono_now() + MonoNanos::distance(std::chrono::nanoseconds(settings_.lease).count());
 }
 
+void QueueGroup::on_read(LogId log, const std::vector<storage::BatchRef>& batches) {
+    core_.recent_reads.add(log, batches, mono_now());
+}
+
 void QueueGroup::on_dropped(const Source& source, ErrorCode why) {
     const auto ledger = ledgers_.find(source.log);
     const Topic* topic = core_.topics.find(source.topic);

@@ -77,6 +77,8 @@ public:
     // Writes the rows of the logs whose ledgers have changed; the entry they are in.
     [[nodiscard]] Result<JournalSequence> write_rows(MonoNanos now);
     [[nodiscard]] bool has_changed() const noexcept { return !changed_.empty(); }
+    // Delivered and not settled, of all its logs: what tick() is about.
+    [[nodiscard]] std::uint64_t open() const noexcept { return open_; }
     [[nodiscard]] Result<JournalSequence> erase_rows();
 
     [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
@@ -93,6 +95,7 @@ private:
     [[nodiscard]] bool may_send() const noexcept override;
     [[nodiscard]] bool wants(const Source& source) const noexcept override;
     void deliver(Source& source, std::uint64_t arrival_bound) override;
+    void on_read(LogId log, const std::vector<storage::BatchRef>& batches) override;
     void on_dropped(const Source& source, ErrorCode why) override;
 
     [[nodiscard]] QueueMember* find(MemberNumber number) const;

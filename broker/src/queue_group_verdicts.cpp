@@ -156,8 +156,9 @@ void QueueGroup::bury(LogId log, QueueLedger& ledger) {
         if (!offset || burying_.contains(log)) return;
         std::vector<storage::BatchRef> batches;
         if (!core_.store.read_tail(log, *offset, *offset + OffsetDelta(1), 1, batches))
-            return read_to_bury(log, *offset);
-        if (batches.empty() || !bury_from(log, ledger, batches.front())) return;
+            core_.recent_reads.find(log, *offset, *offset + OffsetDelta(1), batches);
+        if (batches.empty()) return read_to_bury(log, *offset);
+        if (!bury_from(log, ledger, batches.front())) return;
     }
 }
 
