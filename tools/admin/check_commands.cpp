@@ -113,8 +113,7 @@ Result<Health> lag(Session& session, const CheckOptions& options) {
     }
     Health health{"lag", Verdict::ok, std::to_string(groups.size()) + " groups keep up", {}};
     for (const std::string& name : groups) {
-        CASC_TRY(const auto group, describe_group(session, name));
-        const std::uint64_t behind = total_lag(group);
+        CASC_TRY(const std::uint64_t behind, lag_of_group(session, name));
         const std::string why =
             "group '" + name + "' is " + std::to_string(behind) + " events behind";
         health.measures.push_back({name, static_cast<double>(behind), "",

@@ -4,6 +4,7 @@
 #include "group_lag.hpp"
 #include "group_reset.hpp"
 #include "listing.hpp"
+#include "queue_text.hpp"
 
 namespace casc::admin {
 
@@ -14,18 +15,23 @@ std::string_view state_name(std::uint8_t state) {
     return state < kNames.size() ? kNames[state] : "unknown";
 }
 
+std::string_view kind_name(std::uint8_t kind) {
+    return kind == 1 ? "queue" : "stream";
+}
+
 Result<ExitCode> list(Session& session, const std::string& prefix) {
     fb::ListGroupsT request;
     request.prefix = prefix;
     CASC_TRY(const auto reply, session.call(request));
     Listing listing{{{"name", "NAME"},
+                     {"kind", "KIND"},
                      {"state", "STATE"},
                      {"members", "MEMBERS", Style::count},
                      {"epoch", "EPOCH", Style::count}},
                     {}};
     for (const auto& group : reply.groups)
-        listing.add({json::value(group->name), json::value(state_name(group->state)),
-                     group->members, group->epoch});
+        listing.add({json::value(group->name), json::value(kind_name(group->kind)),
+                     json::value(state_name(group->state)), group->members, group->epoch});
     session.out().show(listing);
     return ExitCode::ok;
 }
@@ -57,10 +63,22 @@ Listing members_of(const fb::DescribeGroupReplyT& group) {
     return listing;
 }
 
+bool is_queue(const Error& error) {
+    return error.code == ErrorCode::wrong_group_kind;
+}
+
 Result<ExitCode> info(Session& session, const std::string& name) {
-    CASC_TRY(const auto group, describe_group(session, name));
+    const auto described = describe_group(session, name);
+    if (!described) {
+        if (!is_queue(described.error())) return described.error();
+        CASC_TRY(const auto queue, describe_queue(session, name));
+        session.out().show(queue_document(name, queue));
+        return ExitCode::ok;
+    }
+    const auto& group = *described;
     Document document;
     document.add("name", "NAME", json::value(group.group->name));
+    document.add("kind", "KIND", json::value("stream"));
     document.add("state", "STATE", json::value(state_name(group.group->state)));
     document.add("epoch", "EPOCH", group.group->epoch, Style::count);
     document.add("lag", "LAG", total_lag(group), Style::count);
@@ -71,10 +89,19 @@ Result<ExitCode> info(Session& session, const std::string& name) {
 }
 
 Result<ExitCode> lag(Session& session, const std::string& name) {
-    CASC_TRY(const auto group, describe_group(session, name));
-    session.out().show(lag_listing(group));
+    const auto group = describe_group(session, name);
+    std::uint64_t all = 0;
+    if (group) {
+        session.out().show(lag_listing(*group));
+        all = total_lag(*group);
+    } else {
+        if (!is_queue(group.error())) return group.error();
+        CASC_TRY(const auto queue, describe_queue(session, name));
+        session.out().show(backlog_listing(queue));
+        all = total_backlog(queue);
+    }
     if (session.out().format() == Format::table)
-        session.out().note("lag " + std::to_string(total_lag(group)) + " in all");
+        session.out().note("lag " + std::to_string(all) + " in all");
     return ExitCode::ok;
 }
 

@@ -1,5 +1,7 @@
 #include "group_lag.hpp"
 
+#include "queue_text.hpp"
+
 namespace casc::admin {
 
 Result<fb::DescribeGroupReplyT> describe_group(Session& session, const std::string& name) {
@@ -19,6 +21,14 @@ std::uint64_t total_lag(const fb::DescribeGroupReplyT& group) noexcept {
     for (const auto& log : group.lag)
         sum += lag_of(*log);
     return sum;
+}
+
+Result<std::uint64_t> lag_of_group(Session& session, const std::string& name) {
+    const auto group = describe_group(session, name);
+    if (group) return total_lag(*group);
+    if (group.error().code != ErrorCode::wrong_group_kind) return group.error();
+    CASC_TRY(const auto queue, describe_queue(session, name));
+    return total_backlog(queue);
 }
 
 Listing lag_listing(const fb::DescribeGroupReplyT& group) {

@@ -12,6 +12,8 @@ namespace casc::admin {
 
 [[nodiscard]] std::uint64_t lag_of(const fb::GroupLagT& log) noexcept;
 [[nodiscard]] std::uint64_t total_lag(const fb::DescribeGroupReplyT& group) noexcept;
+// Of a group of either kind. Fails with: unknown_group.
+[[nodiscard]] Result<std::uint64_t> lag_of_group(Session& session, const std::string& name);
 [[nodiscard]] Listing lag_listing(const fb::DescribeGroupReplyT& group);
 
 }  // namespace casc::admin

@@ -24,11 +24,11 @@ Result<TopSample> take_sample(Session& session) {
     }
     CASC_TRY(const auto groups, session.call(fb::ListGroupsT{}));
     for (const auto& group : groups.groups) {
-        const auto described = describe_group(session, group->name);
+        const auto lag = lag_of_group(session, group->name);
         // It may have gone since it was listed.
-        if (!described && described.error().code == ErrorCode::unknown_group) continue;
-        if (!described) return described.error();
-        sample.lag[group->name] = total_lag(*described);
+        if (!lag && lag.error().code == ErrorCode::unknown_group) continue;
+        if (!lag) return lag.error();
+        sample.lag[group->name] = *lag;
     }
     return sample;
 }
