@@ -117,6 +117,9 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
         case Api::describe_queue:
             return decode<fb::DescribeQueue>(frame, to,
                                              [&](auto& m) { queues_.on_describe(m, to); });
+        case Api::list_pending:
+            return decode<fb::ListPending>(frame, to,
+                                           [&](auto& m) { queues_.on_list_pending(m, to); });
 
         case Api::node_info:
             return node_.on_info(figures(), to);

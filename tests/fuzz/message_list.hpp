@@ -23,7 +23,7 @@ using MessageList =
                fb::ResetGroup, fb::ResetGroupReply, fb::NodeInfo, fb::NodeInfoReply, fb::NodeConfig,
                fb::NodeConfigReply, fb::Backup, fb::BackupReply, fb::JoinQueue, fb::JoinQueueReply,
                fb::LeaveQueue, fb::Lease, fb::Settle, fb::SettleReply, fb::DescribeQueue,
-               fb::DescribeQueueReply>;
+               fb::DescribeQueueReply, fb::ListPending, fb::ListPendingReply>;
 
 inline constexpr std::size_t kMessageCount = std::tuple_size_v<MessageList>;
 

@@ -103,6 +103,32 @@ void queue_views(std::vector<Sample>& samples) {
     log.delayed = 1;
     log.given_up = 1;
     samples.push_back(response<fb::DescribeQueueT>("describe_queue", described));
+
+    fb::ListPendingT list;
+    list.group = "packing";
+    list.limit = 50;
+    list.after = std::make_unique<fb::PendingRunT>();
+    list.after->topic_id = 7;
+    list.after->partition = 3;
+    list.after->lane = 1;
+    list.after->end = 1'001;
+    samples.push_back(request("list_pending", list));
+    fb::ListPendingReplyT listed;
+    auto& run = append(listed.runs);
+    run.topic_id = 7;
+    run.topic = "orders";
+    run.partition = 3;
+    run.lane = 1;
+    run.first = 1'001;
+    run.end = 1'010;
+    run.events = 8;
+    run.state = 2;
+    run.member = 17;
+    run.attempts = 2;
+    run.wait_ms = 450;
+    run.error = "no stock";
+    listed.more = true;
+    samples.push_back(response<fb::ListPendingT>("list_pending", listed));
 }
 
 }  // namespace

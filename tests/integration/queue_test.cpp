@@ -390,3 +390,35 @@ TEST_CASE_FIXTURE(QueueFixture, "broker/queue: bad requests are told what is wro
     REQUIRE(groups.size() == 1);
     CHECK(groups[0]->kind == 1);
 }
+
+TEST_CASE_FIXTURE(QueueFixture, "broker/queue: what is pending is listed, page by page") {
+    fill(numbered(20));
+    QueueMember anna(broker);
+    anna.join("g");
+    const auto events = anna.take(20);
+    // Every second one is refused: a run each.
+    for (std::size_t i = 0; i < 20; i += 2)
+        anna.say(events[i], QueueMember::kRefused, "no", 3'600'000);
+    std::vector<std::uint64_t> firsts;
+    fb::ListPendingT request;
+    request.group = "g";
+    request.limit = 7;
+    for (bool more = true; more;) {
+        auto reply = must(raw->call(request));
+        CHECK(reply.runs.size() <= 7);
+        for (const auto& run : reply.runs) {
+            CHECK(run->state == (run->first % 2 == 0 ? 2 : 0));
+            CHECK(run->end == run->first + 1);
+            firsts.push_back(run->first);
+        }
+        more = reply.more;
+        if (more) request.after = std::move(reply.runs.back());
+    }
+    std::vector<std::uint64_t> all(20);
+    for (std::uint64_t i = 0; i < 20; ++i)
+        all[i] = i;
+    CHECK(firsts == all);
+    request = {};
+    request.group = "nobody";
+    CHECK(code_of(raw->call(request)) == ErrorCode::unknown_group);
+}

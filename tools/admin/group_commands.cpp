@@ -1,7 +1,8 @@
-// casc-admin group ls, info, lag, rm.  reset: group_reset.cpp
+// casc-admin group ls, info, lag, rm.  reset: group_reset.cpp, pending: group_pending.cpp
 
 #include "commands.hpp"
 #include "group_lag.hpp"
+#include "group_pending.hpp"
 #include "group_reset.hpp"
 #include "listing.hpp"
 #include "queue_text.hpp"
@@ -135,6 +136,7 @@ void add_group_commands(Commands& commands) {
     commands.on(ls, [prefix](Session& session) { return list(session, *prefix); });
     add_named(commands, group, "info", "Members and positions of a group", info);
     add_named(commands, group, "lag", "How far a group is behind, by log", lag);
+    add_group_pending(commands, group);
     add_group_reset(commands, group);
     add_named(commands, group, "rm", "Remove a group without members", remove);
 }

@@ -86,6 +86,30 @@ TEST_CASE_FIXTURE(DeadLetterFixture, "admin/queue: ls, info and lag tell what is
 }
 
 TEST_CASE_FIXTURE(DeadLetterFixture,
+                  "admin/queue: pending says who has what, and what comes again when") {
+    REQUIRE(member().refuse({LogId(TopicId(1), PartitionId(2), Lane::normal), Offset(2)}, "later",
+                            std::chrono::hours(1)));
+    REQUIRE(member().flush());
+    const auto pending = json({"group", "pending", "g"}).as_array();
+    REQUIRE(pending.size() == 2);
+    CHECK(pending[0].at("first") == 2);
+    CHECK(pending[0].at("state") == "delayed");
+    CHECK(pending[0].at("error") == "later");
+    CHECK(pending[0].at("member").is_null());
+    CHECK(pending[0].at("wait_ms").to_number<std::int64_t>() > 3'000'000);
+    CHECK(pending[1].at("first") == 4);
+    CHECK(pending[1].at("end") == 5);
+    CHECK(pending[1].at("events") == 1);
+    CHECK(pending[1].at("state") == "leased");
+    CHECK(pending[1].at("attempts") == 1);
+    CHECK(pending[1].at("topic") == "t");
+    CHECK(pending[1].at("member") == json({"group", "info", "g"}).at("members").at(0).at("member"));
+    const auto one = run({"group", "pending", "g", "-n", "1"});
+    CHECK(one.err.find("there are more") != std::string::npos);
+    CHECK(run({"group", "pending", "nobody"}).code == 5);
+}
+
+TEST_CASE_FIXTURE(DeadLetterFixture,
                   "admin/queue: dlq ls and show tell the story of each dead letter") {
     CHECK(letters() == 2);
     CHECK(json({"dlq", "ls", "x"}).as_array().empty());

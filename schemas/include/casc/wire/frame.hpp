@@ -69,6 +69,7 @@ enum class Api : std::uint16_t {
     lease = 52,
     settle = 53,
     describe_queue = 54,
+    list_pending = 55,
 
     node_info = 60,
     node_config = 61,

@@ -48,6 +48,7 @@ CASC_RPC(JoinQueue, join_queue, JoinQueueReply);
 CASC_RPC(LeaveQueue, leave_queue, Done);
 CASC_RPC(Settle, settle, SettleReply);
 CASC_RPC(DescribeQueue, describe_queue, DescribeQueueReply);
+CASC_RPC(ListPending, list_pending, ListPendingReply);
 CASC_RPC(NodeInfo, node_info, NodeInfoReply);
 CASC_RPC(NodeConfig, node_config, NodeConfigReply);
 CASC_RPC(Backup, backup, BackupReply);
