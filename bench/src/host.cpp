@@ -1,5 +1,6 @@
 #include "host.hpp"
 
+#include <array>
 #include <fstream>
 #include <pthread.h>
 #include <sched.h>
@@ -57,6 +58,16 @@ std::uint64_t own_rss_bytes_max() {
 double own_cpu_seconds() {
     const rusage usage = own_usage();
     return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+double stolen_cpu_seconds() {
+    std::ifstream stat("/proc/stat");
+    std::string name;
+    std::array<double, 8> ticks{};  // user nice system idle iowait irq softirq steal
+    stat >> name;
+    for (double& of_kind : ticks)
+        stat >> of_kind;
+    return stat ? ticks.back() / static_cast<double>(::sysconf(_SC_CLK_TCK)) : 0;
 }
 
 bool pin_this_thread(std::uint32_t cpu) {

@@ -19,6 +19,9 @@ namespace casc::bench {
 // Of this process so far: the most memory it had, and the processor time it took.
 [[nodiscard]] std::uint64_t own_rss_bytes_max();
 [[nodiscard]] double own_cpu_seconds();
+// Processor time that the host of a virtual machine gave to others while this one wanted it, since
+// boot and over all processors; in steps of 10 ms. 0 where nobody says ("steal" in /proc/stat).
+[[nodiscard]] double stolen_cpu_seconds();
 
 // Keeps the calling thread on processor `cpu`. False when it may not run there.
 bool pin_this_thread(std::uint32_t cpu);

@@ -30,7 +30,9 @@ int main(int argc, char** argv) {
         try {
             Report report;
             report.workload = workload.name;
+            const double stolen_before = stolen_cpu_seconds();
             workload.run(options, report);
+            report.stolen_seconds = stolen_cpu_seconds() - stolen_before;
             print(report, options.output);
             return report.error_count == 0 ? 0 : 1;
         } catch (const std::exception& error) {

@@ -52,7 +52,8 @@ json::object to_json(const Report& report) {
         {"share_of_limit", report.share_of_limit},
         {"rss_bytes_max", report.rss_bytes_max},
         {"cpu_seconds", json::object{{"client", report.cpu_seconds.client},
-                                     {"broker", report.cpu_seconds.broker}}},
+                                     {"broker", report.cpu_seconds.broker},
+                                     {"stolen_by_host", report.stolen_seconds}}},
     };
     if (!report.details.empty()) object["details"] = report.details;
     return object;
@@ -120,7 +121,10 @@ void print_text(const Report& report) {
     std::cout << "memory        " << format_bytes(static_cast<double>(report.rss_bytes_max))
               << " resident at most\n"
               << "cpu           " << report.cpu_seconds.client << " s client, "
-              << report.cpu_seconds.broker << " s broker\n";
+              << report.cpu_seconds.broker << " s broker";
+    if (report.stolen_seconds > 0)
+        std::cout << "; " << report.stolen_seconds << " s taken by the host";
+    std::cout << '\n';
     if (!report.details.empty()) print_details(report.details, "");
 }
 

@@ -38,6 +38,7 @@ struct Report {
     double share_of_limit = 0;        // 1 is the limit itself
     std::uint64_t rss_bytes_max = 0;  // of the process that does the work: the broker's, else ours
     CpuSeconds cpu_seconds;
+    double stolen_seconds = 0;    // of processor time, by the host, during the whole run
     boost::json::object details;  // what is particular to the workload
 };
 

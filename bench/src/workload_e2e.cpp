@@ -51,6 +51,7 @@ struct Outcome {
     Histogram lateness_ns;  // of sending: how far the producer itself was behind its plan
     std::uint64_t received = 0;
     std::uint64_t misplaced = 0;
+    double stolen_seconds = 0;  // of processor time, by the host, meanwhile
     std::string trouble;
 };
 
@@ -110,6 +111,7 @@ Outcome measure(const Target& target, const Plan& plan) {
     auto consumer = need(receiving->make_consumer(reading), "a consumer");
     need(consumer.assign({{plan.topic, PartitionId(0), Lane::normal, Offset(0)}}), "reading");
     Outcome outcome;
+    const double stolen_before = stolen_cpu_seconds();
     std::string receiver_trouble;
     std::thread receiver([&] {
         try {
@@ -124,6 +126,7 @@ Outcome measure(const Target& target, const Plan& plan) {
         outcome.trouble = error.what();
     }
     receiver.join();
+    outcome.stolen_seconds = stolen_cpu_seconds() - stolen_before;
     if (outcome.trouble.empty()) outcome.trouble = receiver_trouble;
     return outcome;
 }
@@ -147,6 +150,7 @@ json::object describe(const Outcome& outcome, double round_trip_us) {
         static_cast<double>(outcome.latency_ns.percentile(99)) / 1000 / round_trip_us;
     object["received"] = outcome.received;
     object["misplaced"] = outcome.misplaced;
+    object["stolen_by_host_s"] = outcome.stolen_seconds;
     object["sent_late_us_p99"] = static_cast<double>(outcome.lateness_ns.percentile(99)) / 1000;
     if (!outcome.trouble.empty()) object["trouble"] = outcome.trouble;
     return object;
