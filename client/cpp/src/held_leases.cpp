@@ -82,7 +82,7 @@ bool HeldLeases::done(LogId log, std::uint64_t first, std::uint64_t end) {
     return taken == end - first;
 }
 
-bool HeldLeases::settle(const EventId& event, Verdict verdict,
+bool HeldLeases::settle(const EventId& event, LeaseVerdict verdict,
                         std::optional<std::uint32_t> delay_ms, std::string_view error) {
     if (!take(event)) return false;
     auto& row = others_.emplace_back(event.log, std::make_unique<wire::fb::EventVerdictT>()).second;

@@ -16,7 +16,7 @@
 namespace casc::client {
 
 // As the protocol numbers them.
-enum class Verdict : std::uint8_t { refused = 1, released = 2, given_up = 3 };
+enum class LeaseVerdict : std::uint8_t { refused = 1, released = 2, given_up = 3 };
 
 // Bitmaps of neighbouring offsets: an event costs a bit, and being done is a bit to the broker,
 // too.
@@ -31,7 +31,7 @@ public:
     // What is said of events; false: some were not held.
     [[nodiscard]] bool done(const EventId& event);
     [[nodiscard]] bool done(LogId log, std::uint64_t first, std::uint64_t end);
-    [[nodiscard]] bool settle(const EventId& event, Verdict verdict,
+    [[nodiscard]] bool settle(const EventId& event, LeaseVerdict verdict,
                               std::optional<std::uint32_t> delay_ms, std::string_view error);
     // Said and not taken by take_verdicts().
     [[nodiscard]] std::size_t unsent() const noexcept { return unsent_; }

@@ -36,13 +36,13 @@ Result<void> QueueConsumer::done(const EventBatch& events) {
 }
 Result<void> QueueConsumer::refuse(const EventId& event, std::string_view error,
                                    std::optional<milliseconds> delay) {
-    return impl_->settle(event, Verdict::refused, delay, error);
+    return impl_->settle(event, LeaseVerdict::refused, delay, error);
 }
 Result<void> QueueConsumer::release(const EventId& event) {
-    return impl_->settle(event, Verdict::released, {}, {});
+    return impl_->settle(event, LeaseVerdict::released, {}, {});
 }
 Result<void> QueueConsumer::give_up(const EventId& event, std::string_view error) {
-    return impl_->settle(event, Verdict::given_up, {}, error);
+    return impl_->settle(event, LeaseVerdict::given_up, {}, error);
 }
 Result<void> QueueConsumer::flush(std::optional<milliseconds> deadline) {
     return impl_->flush(deadline);

@@ -286,7 +286,7 @@ void QueueConsumerImpl::batch_failed(InboxItem& item, ErrorCode why) {
     for (std::uint64_t at = item.start; at < lease.end(); ++at) {
         if (!is_leased(lease, at)) continue;
         held_.add(item.log, at, at + 1);
-        static_cast<void>(held_.settle({item.log, Offset(at)}, Verdict::refused, {},
+        static_cast<void>(held_.settle({item.log, Offset(at)}, LeaseVerdict::refused, {},
                                        std::string(error_info(why).name) + " at the receiver"));
     }
     port_->took(item.batches.size());
@@ -318,7 +318,7 @@ Result<void> QueueConsumerImpl::done(const EventBatch& events) {
     return {};
 }
 
-Result<void> QueueConsumerImpl::settle(const EventId& event, Verdict verdict,
+Result<void> QueueConsumerImpl::settle(const EventId& event, LeaseVerdict verdict,
                                        std::optional<milliseconds> delay, std::string_view error) {
     std::optional<std::uint32_t> delay_ms;
     if (delay) delay_ms = static_cast<std::uint32_t>(delay->count());
@@ -398,7 +398,7 @@ void QueueConsumerImpl::give_back_old(Steady::time_point now) {
     if (now < old_at_) return;
     old_at_ = now + options_.hold_max;
     for (const EventId& event : held_.grow_old()) {
-        static_cast<void>(held_.settle(event, Verdict::refused, {}, "held for too long"));
+        static_cast<void>(held_.settle(event, LeaseVerdict::refused, {}, "held for too long"));
         lost(event, Error(ErrorCode::lease_lost, "it was held for longer than hold_max"));
     }
 }

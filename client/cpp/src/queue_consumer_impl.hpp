@@ -24,8 +24,8 @@ public:
     Result<EventBatch> poll(std::size_t max_events, milliseconds timeout);
     Result<void> done(const EventId& event);
     Result<void> done(const EventBatch& events);
-    Result<void> settle(const EventId& event, Verdict verdict, std::optional<milliseconds> delay,
-                        std::string_view error);
+    Result<void> settle(const EventId& event, LeaseVerdict verdict,
+                        std::optional<milliseconds> delay, std::string_view error);
     Result<void> flush(std::optional<milliseconds> deadline);
     [[nodiscard]] std::size_t held() const noexcept { return held_.size(); }
     void when_ready(std::function<void()> done);
