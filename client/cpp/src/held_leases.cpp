@@ -27,11 +27,12 @@ void HeldLeases::for_each_word(const PageKey& key, std::uint64_t first, std::uin
 }
 
 void HeldLeases::add(LogId log, std::uint64_t first, std::uint64_t end) {
-    held_ += end - first;
     for (std::uint64_t base = first / kPageOffsets * kPageOffsets; base < end;
          base += kPageOffsets) {
         last_ = pages_.try_emplace({log, base}).first;
         for_each_word(last_->first, first, end, [&](std::size_t at, std::uint64_t mask) {
+            // Some may be held already: their lease had run out, and they came again.
+            held_ += static_cast<unsigned>(std::popcount(mask & ~last_->second.held[at]));
             last_->second.held[at] |= mask;
             last_->second.old[at] &= ~mask;
         });

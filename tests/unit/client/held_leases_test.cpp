@@ -59,8 +59,11 @@ TEST_CASE("client/held_leases: an event can be settled once, while it is held") 
     CHECK(held.unsent() == 2);
     CHECK(take_all(held) == Said{{event(150), 0}, {event(151), 3}});
     CHECK(held.unsent() == 0);
-    held.add(kLog, 150, 151);  // it came again
+    held.add(kLog, 150, 153);  // came again; 152 is held already
+    CHECK(held.size() == 100);
     CHECK(held.done(event(150)));
+    CHECK(held.done(event(152)));
+    CHECK(held.size() == 98);
 }
 
 TEST_CASE("client/held_leases: neighbours are one bitmap, over pages") {

@@ -123,7 +123,7 @@ struct QueueOptions {
     // its place.
     milliseconds hold_max{std::chrono::minutes(30)};
     // Told, inside poll(), flush() or close(), of events that were lost before they were settled,
-    // or too late: they come again, to this member or another one.
+    // or too late: they come again, to this member or another one. Must not use the consumer.
     std::function<void(const EventId&, const Error& why)> on_lost;
 };
 
