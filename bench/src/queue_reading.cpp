@@ -100,6 +100,7 @@ private:
         std::uint64_t sequence;
         std::uint32_t producer;
         bool first_time;
+        bool ours;
     };
 
     void take(const client::EventBatch& events) {
@@ -109,8 +110,8 @@ private:
             const bool ours =
                 whole && head.run == plan_.run && head.producer < shared_.done_once.size();
             if (!ours) shared_.misplaced.fetch_add(1, std::memory_order_relaxed);
-            in_hand_.push_back({event.id(), ours ? head.sequence : ~std::uint64_t{0},
-                                ours ? head.producer : 0, event.attempts == 1});
+            in_hand_.push_back(
+                {event.id(), head.sequence, head.producer, event.attempts == 1, ours});
         }
     }
 
@@ -129,6 +130,7 @@ private:
                 continue;
             }
             need(queue.done(event.id), "settling");
+            if (!event.ours) continue;
             ++done;
             if (!shared_.done_once[event.producer]->mark(event.sequence)) ++misplaced;
         }

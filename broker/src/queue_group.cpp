@@ -166,6 +166,12 @@ void QueueGroup::follow_retention(LogId log, QueueLedger& ledger) {
         for (const auto& [member, room] : freed)
             give_room(member, room);
     });
+    schedule();  // members have room again
+}
+
+void QueueGroup::follow_retention() {
+    for (auto& [log, ledger] : ledgers_)
+        follow_retention(log, ledger);
 }
 
 // ---- delivering ---------------------------------------------------------------------------------
@@ -197,6 +203,7 @@ void QueueGroup::deliver(Source& source, std::uint64_t) {
         deliver_new(source, ledger, *member);
     }
     open_ += ledger.open() - before;
+    if (ledger.open() < before && std::exchange(held_back_, false)) look_at_all();
 }
 
 std::uint32_t QueueGroup::share_of(const QueueMember& member, const Source& source) const {

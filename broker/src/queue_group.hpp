@@ -67,10 +67,14 @@ public:
     void on_topic_removed(TopicId topic);
 
     // ---- what members say ----
-    // Checks everything before it changes anything. Adds to `refused` what was not the member's.
-    // Fails with: invalid_request, unknown_topic, unknown_partition, unknown_lane.
+    // Checks everything before it changes anything. Adds to `refused` what was not the member's,
+    // all of it where the group does not read the log (any more). Fails with: invalid_request,
+    // unknown_lane.
     [[nodiscard]] Result<void> settle(MemberNumber member, const wire::fb::SettleT& request,
                                       MonoNanos now, wire::fb::SettleReplyT& refused);
+
+    // What retention has taken is settled.
+    void follow_retention();
 
     // ---- time, and what it keeps ----
     void tick(MonoNanos now);
@@ -110,7 +114,7 @@ private:
     void send(const Source& source, QueueMember& member, Offset first, Offset end,
               std::uint32_t attempts, std::span<const std::uint64_t> leased);
 
-    [[nodiscard]] Result<void> check(const wire::fb::LogVerdictsT& verdicts) const;
+    [[nodiscard]] static Result<void> check(const wire::fb::LogVerdictsT& verdicts);
     [[nodiscard]] bool judge(QueueMember& member, QueueLedger& ledger,
                              const wire::fb::EventVerdictT& verdict, MonoNanos now);
     [[nodiscard]] MonoNanos lease_end() const;
@@ -128,6 +132,7 @@ private:
     void bury(LogId log, QueueLedger& ledger);
     [[nodiscard]] bool bury_from(LogId log, QueueLedger& ledger, const storage::BatchRef& batch);
     void read_to_bury(LogId log, Offset offset);
+    void bury_missing(LogId log, QueueLedger& ledger);
     [[nodiscard]] RowWriter row_key(LogId log) const {
         return RowWriter{}.put(id_).put(log.value());
     }

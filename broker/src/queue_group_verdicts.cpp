@@ -5,8 +5,10 @@
 #include "stored_batch.hpp"
 
 #include <casc/broker/logging.hpp>
+#include <casc/types/cut_text.hpp>
 
 #include <algorithm>
+#include <bit>
 
 namespace casc::broker {
 namespace {
@@ -18,16 +20,26 @@ constexpr int kBuriedPerTurn = 1024;  // of one log
 
 enum class Verdict : std::uint8_t { refused = 1, released = 2, given_up = 3, renewed = 4 };
 
+void refuse_all(const wire::fb::LogVerdictsT& verdicts, std::vector<Offset>& refused) {
+    for (std::size_t word = 0; word < verdicts.done.size(); ++word)
+        for (std::uint64_t rest = verdicts.done[word]; rest != 0; rest &= rest - 1)
+            refused.emplace_back(verdicts.base + word * kWordOffsets +
+                                 static_cast<unsigned>(std::countr_zero(rest)));
+    for (const auto& other : verdicts.others)
+        refused.emplace_back(other->offset);
+}
+
+std::string kept_error(std::string_view said) {
+    return std::string(cut_text(said, kErrorBytesMax));
+}
+
 }  // namespace
 
 // ---- settling -----------------------------------------------------------------------------------
 
-Result<void> QueueGroup::check(const wire::fb::LogVerdictsT& verdicts) const {
-    CASC_TRY(const Core::Place place,
-             core_.place(verdicts.topic_id, verdicts.partition, verdicts.lane));
-    if (!ledgers_.contains(place.log))
-        return Error(ErrorCode::invalid_request,
-                     "the group does not read '" + place.topic->name + "'");
+Result<void> QueueGroup::check(const wire::fb::LogVerdictsT& verdicts) {
+    if (verdicts.lane >= kLaneCount)
+        return Error(ErrorCode::unknown_lane, std::to_string(verdicts.lane));
     if (verdicts.base % kWordOffsets != 0 ||
         verdicts.base > ~std::uint64_t{0} - verdicts.done.size() * kWordOffsets)
         return Error(ErrorCode::invalid_request, "base must be a multiple of 64");
@@ -48,12 +60,18 @@ Result<void> QueueGroup::settle(MemberNumber number, const wire::fb::SettleT& re
         const LogId log(TopicId(verdicts->topic_id), PartitionId(verdicts->partition),
                         static_cast<Lane>(verdicts->lane));
         refused.clear();
-        change(log, ledgers_.at(log), [&](QueueLedger& ledger) {
-            give_room(number,
-                      ledger.settle(number, Offset(verdicts->base), verdicts->done, refused));
-            for (const auto& other : verdicts->others)
-                if (!judge(*member, ledger, *other, now)) refused.emplace_back(other->offset);
-        });
+        const auto found = ledgers_.find(log);
+        if (found == ledgers_.end()) {
+            // Its topic may have been removed while the member worked.
+            refuse_all(*verdicts, refused);
+        } else {
+            change(log, found->second, [&](QueueLedger& ledger) {
+                give_room(number,
+                          ledger.settle(number, Offset(verdicts->base), verdicts->done, refused));
+                for (const auto& other : verdicts->others)
+                    if (!judge(*member, ledger, *other, now)) refused.emplace_back(other->offset);
+            });
+        }
         if (refused.empty()) continue;
         auto& told = reply.refused.emplace_back(std::make_unique<wire::fb::RefusedVerdictsT>());
         told->topic_id = verdicts->topic_id;
@@ -80,14 +98,14 @@ bool QueueGroup::judge(QueueMember& member, QueueLedger& ledger,
                 verdict.delay_ms ? std::chrono::milliseconds(*verdict.delay_ms)
                                  : settings_.delay_after(ledger.run_of(offset).attempts);
             freed = ledger.refuse(member.number, offset, now + MonoNanos::distance(delay.count()),
-                                  now, verdict.error.substr(0, kErrorBytesMax));
+                                  now, kept_error(verdict.error));
             break;
         }
         case Verdict::released:
             freed = ledger.release(member.number, offset);
             break;
         case Verdict::given_up:
-            freed = ledger.give_up(member.number, offset, verdict.error.substr(0, kErrorBytesMax));
+            freed = ledger.give_up(member.number, offset, kept_error(verdict.error));
             break;
         case Verdict::renewed:
             return ledger.renew(member.number, offset, lease_end());
@@ -171,12 +189,22 @@ void QueueGroup::read_to_bury(LogId log, Offset offset) {
                               auto& self = static_cast<QueueGroup&>(**alive);
                               self.burying_.erase(log);
                               const auto ledger = self.ledgers_.find(log);
-                              if (ledger == self.ledgers_.end() || !batches || batches->empty())
+                              if (ledger == self.ledgers_.end() || !batches)
                                   return;  // again at the next tick
+                              if (batches->empty()) return self.bury_missing(log, ledger->second);
                               for (int i = 0; i < kBuriedPerTurn; ++i)
                                   if (!self.bury_from(log, ledger->second, batches->front()))
                                       return;
                           });
+}
+
+// It is not there any more: nobody can have it, not even the dead letters.
+void QueueGroup::bury_missing(LogId log, QueueLedger& ledger) {
+    const auto offset = ledger.first_given_up();
+    if (!offset) return;
+    log_event(LogLevel::error, "events_missing",
+              {{"group", name_}, {"log", log.value()}, {"first", offset->value()}});
+    change(log, ledger, [&](QueueLedger& of) { of.bury(*offset); });
 }
 
 // The copy and the row that says that the event is settled become durable together, or neither.

@@ -229,8 +229,7 @@ void QueueGroups::store_verdicts() {
 void QueueGroups::tick(MonoNanos now) {
     core_.recent_reads.forget(now);
     for (Entry* entry : with_members_) {
-        if (entry->group->open() == 0) continue;
-        entry->group->tick(now);
+        if (entry->group->open() != 0) entry->group->tick(now);
         if (entry->group->has_changed()) changed_.insert(entry);
     }
 }

@@ -30,8 +30,8 @@ public:
     void on_leave(const wire::fb::LeaveQueueT& request, Session& session,
                   const Responder& responder);
     void on_settle(const wire::Frame& frame, Session& session);
-    void on_describe(const wire::fb::DescribeQueueT& request, const Responder& responder) const;
-    void on_list_pending(const wire::fb::ListPendingT& request, const Responder& responder) const;
+    void on_describe(const wire::fb::DescribeQueueT& request, const Responder& responder);
+    void on_list_pending(const wire::fb::ListPendingT& request, const Responder& responder);
     void on_delete(const std::string& name, const Responder& responder);
     // Those whose names start with `prefix`.
     void list(std::string_view prefix,
@@ -68,7 +68,7 @@ private:
 
     [[nodiscard]] Result<Entry*> find_or_create(const wire::fb::JoinQueueT& request);
     // Fails with: unknown_group, wrong_group_kind.
-    [[nodiscard]] Result<const QueueGroup*> find(const std::string& name) const;
+    [[nodiscard]] Result<Entry*> find(const std::string& name);
     [[nodiscard]] Membership* find(const Session& session, std::uint32_t subscription_id);
     void leave(const Membership& membership, bool lost);
 

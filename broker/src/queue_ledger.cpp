@@ -81,7 +81,11 @@ QueueLedger::Place QueueLedger::split(Place place, std::uint64_t offset) {
     Run& run = place->second;
     CASC_ASSERT(place->first < offset && offset < run.end, offset);
     Run behind = run;
-    behind.open = count_open(offset, run.end);
+    // By the shorter part: whoever takes a long run apart event by event, in whatever order, has
+    // not each time to count all of it.
+    const bool is_early = offset - place->first < run.end - offset;
+    behind.open = is_early ? run.open - count_open(std::max(place->first, floor_), offset)
+                           : count_open(offset, run.end);
     behind.bytes = run.open == 0 ? 0 : run.bytes * behind.open / run.open;
     run.end = offset;
     touch(place);
@@ -267,8 +271,11 @@ bool QueueLedger::renew(MemberNumber member, Offset offset, MonoNanos until) {
 
 void QueueLedger::renew_all(MemberNumber member, MonoNanos until) {
     for (Place run = runs_.begin(); run != runs_.end(); ++run)
-        if (run->second.state == RunState::leased && run->second.member == member)
-            change(run, RunState::leased, member, until);
+        if (run->second.state == RunState::leased && run->second.member == member) {
+            timed_.erase({run->second.when, run->first});
+            run->second.when = until;  // which no row says
+            timed_.emplace(until, run->first);
+        }
 }
 
 // ---- what happens by itself ---------------------------------------------------------------------

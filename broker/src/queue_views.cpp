@@ -67,18 +67,23 @@ std::unique_ptr<wire::fb::PendingRunT> pending(const Topic& topic, LogId log,
 
 }  // namespace
 
-Result<const QueueGroup*> QueueGroups::find(const std::string& name) const {
+// As it is now: without members nobody has followed what retention takes.
+Result<QueueGroups::Entry*> QueueGroups::find(const std::string& name) {
     const auto found = groups_.find(name);
-    if (found != groups_.end()) return found->second.group.get();
+    if (found != groups_.end()) {
+        Entry& entry = found->second;
+        entry.group->follow_retention();
+        if (entry.group->has_changed()) changed_.insert(&entry);
+        return &entry;
+    }
     CASC_TRY_VOID(rows_.check_kind(name, GroupKind::queue));
     return Error(ErrorCode::unknown_group, "'" + name + "'");
 }
 
-void QueueGroups::on_describe(const wire::fb::DescribeQueueT& request,
-                              const Responder& responder) const {
+void QueueGroups::on_describe(const wire::fb::DescribeQueueT& request, const Responder& responder) {
     const auto found = find(request.group);
     if (!found) return responder.error(found.error());
-    const QueueGroup& group = **found;
+    const QueueGroup& group = *(*found)->group;
     wire::fb::DescribeQueueReplyT reply;
     reply.topics = group.topics();
     reply.settings = std::make_unique<wire::fb::QueueSettingsT>(group.settings().to_message());
@@ -91,19 +96,25 @@ void QueueGroups::on_describe(const wire::fb::DescribeQueueT& request,
         told->in_flight_bytes = member->in_flight.bytes;
         told->prefetch_events = member->events_max;
     }
-    for (const auto& [log, ledger] : group.ledgers()) {
-        const Topic* topic = core_.topics.find(log.topic());
+    for (const std::string& name : group.topics()) {
+        const Topic* topic = core_.topics.find(name);
         if (topic == nullptr) continue;
-        auto described = describe(log, ledger);
-        described->topic = topic->name;
-        described->visible_end = core_.visibility.visible_end(*topic, log).value();
-        if (described->visible_end != 0) reply.logs.push_back(std::move(described));
+        for_each_log(core_.store, topic->id, [&](LogId log, const storage::LogState& state) {
+            const auto ledger = group.ledgers().find(log);
+            // A log that came when the group had no members is not known to it yet.
+            auto described = ledger != group.ledgers().end()
+                                 ? describe(log, ledger->second)
+                                 : describe(log, QueueLedger(state.start, 0));
+            described->topic = topic->name;
+            described->visible_end = core_.visibility.visible_end(*topic, log).value();
+            if (described->visible_end != 0) reply.logs.push_back(std::move(described));
+        });
     }
     responder.reply(reply);
 }
 
 void QueueGroups::on_list_pending(const wire::fb::ListPendingT& request,
-                                  const Responder& responder) const {
+                                  const Responder& responder) {
     const auto group = find(request.group);
     if (!group) return responder.error(group.error());
     const std::size_t limit =
@@ -115,7 +126,7 @@ void QueueGroups::on_list_pending(const wire::fb::ListPendingT& request,
                  request.after->end};
     const MonoNanos now = mono_now();
     wire::fb::ListPendingReplyT reply;
-    const auto& ledgers = (*group)->ledgers();
+    const auto& ledgers = (*group)->group->ledgers();
     for (auto at = ledgers.lower_bound(after.log); at != ledgers.end(); ++at) {
         const auto& [log, ledger] = *at;
         const Topic* topic = core_.topics.find(log.topic());

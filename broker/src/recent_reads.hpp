@@ -20,9 +20,14 @@ public:
     // Batches of a log that follow one another.
     void add(LogId log, const std::vector<storage::BatchRef>& batches, MonoNanos now) {
         if (batches.empty()) return;
+        // Of the blocks that are kept; those of one answer share one, which may be mostly empty.
         std::size_t bytes = 0;
-        for (const storage::BatchRef& batch : batches)
-            bytes += batch.bytes.size();
+        const std::byte* block = nullptr;
+        for (const storage::BatchRef& batch : batches) {
+            if (batch.block.bytes().data() == block) continue;
+            block = batch.block.bytes().data();
+            bytes += batch.block.bytes().size();
+        }
         reads_.push_back({log, stored_extent(batches.front()).base,
                           stored_extent(batches.back()).end, bytes, now, batches});
         bytes_ += bytes;

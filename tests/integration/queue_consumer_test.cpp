@@ -77,6 +77,11 @@ struct QueueConsumerFixture {
         FAIL("the group does not know the log");
         return {};
     }
+    std::size_t members(const std::string& group) {
+        fb::DescribeQueueT request;
+        request.group = group;
+        return must(client->call(request)).members.size();
+    }
     int filled = 0;
 };
 
@@ -319,4 +324,70 @@ TEST_CASE_FIXTURE(QueueConsumerFixture,
           ErrorCode::wrong_group_kind);
     client->close();
     CHECK(code_of(client->make_queue_consumer(options_of("g"))) == ErrorCode::cancelled);
+}
+
+TEST_CASE_FIXTURE(
+    QueueConsumerFixture,
+    "client/queue_consumer: closed, it says no to everything, and its client can be closed") {
+    auto queue = member("g");
+    fill(2);
+    const auto events = take(queue, 2);
+    must(queue.close());
+    CHECK(queue.held() == 0);
+    CHECK(code_of(queue.done(events[0].id)) == ErrorCode::lease_lost);
+    CHECK(code_of(queue.flush()) == ErrorCode::cancelled);
+    must(queue.close());
+    // Waited for the renewal of leases that nobody held any more.
+    client->close();
+}
+
+TEST_CASE_FIXTURE(QueueConsumerFixture,
+                  "client/queue_consumer: when its client is closed every poll says so") {
+    auto queue = member("g");
+    fill(1);
+    take(queue, 1);
+    client->close();
+    CHECK(code_of(queue.poll(1, 0ms)) == ErrorCode::cancelled);
+    CHECK(code_of(queue.poll(1, 0ms)) == ErrorCode::cancelled);
+}
+
+TEST_CASE_FIXTURE(
+    QueueConsumerFixture,
+    "client/queue_consumer: nobody is left behind by closing after a broken connection") {
+    auto queue = member("g");
+    fill(1);
+    take(queue, 1);
+    broker.keep_endpoints();
+    broker.kill_hard();
+    broker.restart();
+    static_cast<void>(describe_topic(*client, "t"));  // connected again
+    static_cast<void>(queue.close());
+    CHECK(members("g") == 0);
+    auto heir = member("g");
+    CHECK(take(heir, 1)[0].text == "0");
+}
+
+TEST_CASE_FIXTURE(QueueConsumerFixture,
+                  "client/queue_consumer: a member that hangs leaves the group, and comes back") {
+    auto options = options_of("g");
+    options.settings.lease = 100ms;
+    options.settings.deliveries_max = 0;
+    options.hold_max = 1ms;
+    auto hangs = member(options);
+    fill(3);
+    const auto gone = take(hangs, 1);
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (members("g") != 0)
+        REQUIRE(std::chrono::steady_clock::now() < deadline);
+    // It goes on.
+    std::set<std::string> again;
+    while (again.size() < 3) {
+        for (const Taken& event : take(hangs, 1)) {
+            again.insert(event.text);
+            static_cast<void>(hangs.done(event.id));
+        }
+    }
+    static_cast<void>(hangs.flush());  // some may have been lost once more, on a slow machine
+    CHECK(members("g") == 1);
+    CHECK(gone[0].text == "0");
 }

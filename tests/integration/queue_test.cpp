@@ -357,12 +357,10 @@ TEST_CASE_FIXTURE(QueueFixture, "broker/queue: bad requests are told what is wro
     anna.join("g");
     CHECK(code_of(anna.call(anna.join_request("g"))) == ErrorCode::already_subscribed);
     auto& log = settle.logs.emplace_back(std::make_unique<fb::LogVerdictsT>());
-    log->topic_id = 99;
-    CHECK(code_of(anna.call(settle)) == ErrorCode::unknown_topic);
     log->topic_id = topic;
-    log->partition = 9;
-    CHECK(code_of(anna.call(settle)) == ErrorCode::unknown_partition);
-    log->partition = 0;
+    log->lane = 9;
+    CHECK(code_of(anna.call(settle)) == ErrorCode::unknown_lane);
+    log->lane = static_cast<std::uint8_t>(Lane::normal);
     log->base = 3;
     CHECK(code_of(anna.call(settle)) == ErrorCode::invalid_request);
     log->base = ~std::uint64_t{63};
@@ -389,6 +387,38 @@ TEST_CASE_FIXTURE(QueueFixture, "broker/queue: bad requests are told what is wro
     const auto groups = must(anna.call(list)).groups;
     REQUIRE(groups.size() == 1);
     CHECK(groups[0]->kind == 1);
+}
+
+TEST_CASE_FIXTURE(QueueFixture,
+                  "broker/queue: verdicts about a topic that is gone do not spoil the others") {
+    const auto other = create_topic(*raw, "other");
+    must(produce(*raw, other, batch_of({"x"}, Lane::normal)));
+    fill({"a"});
+    QueueMember anna(broker);
+    auto request = anna.join_request("g");
+    request.topics = {"t", "other"};
+    must(anna.call(request));
+    anna.take(2);
+    fb::DeleteTopicT remove;
+    remove.name = "other";
+    must(raw->call(remove));
+    fb::SettleT settle;
+    settle.subscription_id = 1;
+    for (const std::uint32_t number : {other, topic}) {
+        auto& log = settle.logs.emplace_back(std::make_unique<fb::LogVerdictsT>());
+        log->topic_id = number;
+        log->lane = static_cast<std::uint8_t>(Lane::normal);
+        log->done = {1};
+        auto& verdict = log->others.emplace_back(std::make_unique<fb::EventVerdictT>());
+        verdict->offset = 70;
+        verdict->verdict = 2;
+    }
+    const auto reply = must(anna.call(settle));
+    REQUIRE(reply.refused.size() == 2);
+    CHECK(reply.refused[0]->topic_id == other);
+    CHECK(reply.refused[0]->offsets == std::vector<std::uint64_t>{0, 70});
+    CHECK(reply.refused[1]->offsets == std::vector<std::uint64_t>{70});
+    CHECK(log("g").floor == 1);
 }
 
 TEST_CASE_FIXTURE(QueueFixture, "broker/queue: what is pending is listed, page by page") {

@@ -105,15 +105,23 @@ Result<Health> lag(Session& session, const CheckOptions& options) {
     constexpr std::uint64_t kCritical = 100'000;
     const std::uint64_t warning = options.warning.value_or(options.critical.value_or(kWarning));
     const std::uint64_t critical = options.critical.value_or(std::max(warning, kCritical));
-    std::vector<std::string> groups = options.groups;
+    std::vector<fb::GroupSummaryT> groups;
+    for (const std::string& name : options.groups) {
+        CASC_TRY(groups.emplace_back(), find_group(session, name));
+    }
     if (groups.empty()) {
         CASC_TRY(const auto reply, session.call(fb::ListGroupsT{}));
         for (const auto& group : reply.groups)
-            groups.push_back(group->name);
+            groups.push_back(*group);
     }
     Health health{"lag", Verdict::ok, std::to_string(groups.size()) + " groups keep up", {}};
-    for (const std::string& name : groups) {
-        CASC_TRY(const std::uint64_t behind, lag_of_group(session, name));
+    for (const fb::GroupSummaryT& group : groups) {
+        const std::string& name = group.name;
+        const auto lag = lag_of_group(session, group);
+        // It may have gone since it was listed.
+        if (!lag && lag.error().code == ErrorCode::unknown_group && options.groups.empty())
+            continue;
+        CASC_TRY(const std::uint64_t behind, lag);
         const std::string why =
             "group '" + name + "' is " + std::to_string(behind) + " events behind";
         health.measures.push_back({name, static_cast<double>(behind), "",

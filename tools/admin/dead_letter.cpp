@@ -4,6 +4,7 @@
 #include "queue_text.hpp"
 #include "read_end.hpp"
 
+#include <array>
 #include <charconv>
 
 namespace casc::admin {
@@ -21,32 +22,36 @@ void read_number(std::string_view text, Number& into) {
 }  // namespace
 
 Result<DeadLetter> dead_letter_of(const client::ConsumedEvent& event) {
+    // The broker's come first, each once; what follows is the event's own, and may look the same.
+    constexpr std::array<std::string_view, 7> names{
+        "casc-dead-group",  "casc-dead-topic",    "casc-dead-partition", "casc-dead-lane",
+        "casc-dead-offset", "casc-dead-attempts", "casc-dead-error"};
+    std::array<std::string_view, names.size()> values;
+    std::size_t known = 0;
     DeadLetter letter;
     wire::HeaderCursor cursor(event.event.headers);
     for (wire::HeaderInput header{}; cursor.next(header.name, header.value);) {
-        if (header.name == "casc-dead-group")
-            letter.group = header.value;
-        else if (header.name == "casc-dead-topic")
-            letter.topic = header.value;
-        else if (header.name == "casc-dead-lane")
-            letter.lane = header.value;
-        else if (header.name == "casc-dead-error")
-            letter.error = header.value;
-        else if (header.name == "casc-dead-truncated")
-            letter.truncated = header.value;
-        else if (header.name == "casc-dead-partition")
-            read_number(header.value, letter.partition);
-        else if (header.name == "casc-dead-offset")
-            read_number(header.value, letter.offset);
-        else if (header.name == "casc-dead-attempts")
-            read_number(header.value, letter.attempts);
+        if (known < names.size() && header.name == names[known])
+            values[known++] = header.value;
         else
             letter.own_headers.push_back(header);
     }
-    if (letter.group.empty() || letter.topic.empty())
+    if (known != names.size())
         return Error(ErrorCode::invalid_request,
                      "the event at offset " + std::to_string(event.event.offset.value()) + " of '" +
                          std::string(event.topic) + "' is not a dead letter");
+    letter.group = values[0];
+    letter.topic = values[1];
+    read_number(values[2], letter.partition);
+    letter.lane = values[3];
+    read_number(values[4], letter.offset);
+    read_number(values[5], letter.attempts);
+    letter.error = values[6];
+    // Then it has no headers of its own any more.
+    if (letter.own_headers.size() == 1 && letter.own_headers[0].name == "casc-dead-truncated") {
+        letter.truncated = letter.own_headers[0].value;
+        letter.own_headers.clear();
+    }
     return letter;
 }
 

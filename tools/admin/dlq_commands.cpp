@@ -33,26 +33,30 @@ Result<ExitCode> list(Session& session, const std::string& prefix) {
         {}};
     for (const auto& group : groups.groups) {
         if (group->kind != 1) continue;
-        CASC_TRY(const auto queue, describe_queue(session, group->name));
-        if (!queue.settings) continue;
-        const auto letters = letters_in(session, queue.settings->dead_letter_topic);
+        const auto queue = describe_queue(session, group->name);
+        // It may have gone since it was listed.
+        if (!queue && queue.error().code == ErrorCode::unknown_group) continue;
+        if (!queue) return queue.error();
+        if (!queue->settings) continue;
+        const std::string& topic = queue->settings->dead_letter_topic;
+        const auto letters = letters_in(session, topic);
         // The topic is created by the first dead letter.
         if (!letters && letters.error().code != ErrorCode::unknown_topic) return letters.error();
-        listing.add({json::value(group->name), json::value(queue.settings->dead_letter_topic),
-                     letters ? *letters : 0});
+        listing.add({json::value(group->name), json::value(topic), letters ? *letters : 0});
     }
     session.out().show(listing);
     return ExitCode::ok;
+}
+
+Result<void> check_dead_letter(const client::ConsumedEvent& event) {
+    CASC_TRY([[maybe_unused]] const auto letter, dead_letter_of(event));
+    return {};
 }
 
 struct ShowOptions {
     std::string name;
     std::uint64_t count = kShown;
 };
-
-json::value text_of(std::string_view bytes) {
-    return json::value(is_utf8(bytes) ? std::string(bytes) : "base64:" + to_base64(bytes));
-}
 
 Result<ExitCode> show(Session& session, const ShowOptions& options) {
     CASC_TRY(const std::string topic, dead_letter_topic(session, options.name));
@@ -76,18 +80,19 @@ Result<ExitCode> show(Session& session, const ShowOptions& options) {
         for (const client::ConsumedEvent& event : events) {
             const auto letter = dead_letter_of(event);
             const DeadLetter known = letter ? *letter : DeadLetter{};
-            std::vector<json::value> row{
-                event.event.offset.value(),
-                json::value(to_string(event.event.lane)),
-                event.event.append_time.value(),
-                json::value(known.group),
-                json::value(known.topic),
-                known.partition,
-                known.offset,
-                known.attempts,
-                text_of(known.error),
-                event.event.key ? text_of(as_text(*event.event.key)) : json::value(nullptr),
-                event.event.payload.size()};
+            std::vector<json::value> row{event.event.offset.value(),
+                                         json::value(to_string(event.event.lane)),
+                                         event.event.append_time.value(),
+                                         json::value(printable(known.group)),
+                                         json::value(printable(known.topic)),
+                                         known.partition,
+                                         known.offset,
+                                         known.attempts,
+                                         json::value(printable(known.error)),
+                                         event.event.key
+                                             ? json::value(printable(as_text(*event.event.key)))
+                                             : json::value(nullptr),
+                                         event.event.payload.size()};
             if (whole) row.push_back(event_to_json(event));
             listing.add(std::move(row));
         }
@@ -101,14 +106,28 @@ Result<ExitCode> show(Session& session, const ShowOptions& options) {
     return ExitCode::ok;
 }
 
+// Only what is there, and only where dead letters are: the name of a group that has gone may be
+// that of somebody's topic.
 Result<ExitCode> purge(Session& session, const std::string& name) {
     CASC_TRY(const std::string topic, dead_letter_topic(session, name));
-    CASC_TRY(const std::uint64_t all, letters_in(session, topic));
-    CASC_TRY_VOID(session.confirm(
-        "removes " + std::to_string(all) + " dead letters from '" + topic + "'", name));
+    CASC_TRY_VOID(read_dead_letters(session, topic, 1, [](const client::EventBatch& events) {
+        return check_dead_letter(*events.begin());
+    }));
+    CASC_TRY(const auto logs, log_ends(session, topic, {PartitionId(0)}));
     fb::PurgeTopicT request;
     request.name = topic;
-    CASC_TRY_VOID(session.call(request));
+    std::uint64_t all = 0;
+    for (const LogEnd& log : logs) {
+        if (log.start == log.end) continue;
+        auto& position = request.positions.emplace_back(std::make_unique<fb::PurgePositionT>());
+        position->partition = log.partition.value();
+        position->lane = static_cast<std::uint8_t>(log.lane);
+        position->before = log.end.value();
+        all += (log.end - log.start).value();
+    }
+    CASC_TRY_VOID(session.confirm(
+        "removes " + std::to_string(all) + " dead letters from '" + topic + "'", name));
+    if (all != 0) CASC_TRY_VOID(session.call(request));
     Document document;
     document.add("topic", "TOPIC", json::value(topic));
     document.add("removed", "REMOVED", all, Style::count);

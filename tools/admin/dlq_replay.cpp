@@ -84,12 +84,13 @@ private:
                       std::map<std::string, std::uint64_t>& counts) {
         CASC_TRY(const DeadLetter letter, dead_letter_of(consumed));
         const wire::EventView& from = consumed.event;
-        if (letter.truncated.find("payload") != letter.truncated.npos)
+        if (!letter.truncated.empty())
             return Error(ErrorCode::invalid_request,
                          "the dead letter at offset " + std::to_string(from.offset.value()) +
-                             " was too large to keep its payload; the event is at offset " +
-                             std::to_string(letter.offset) + " of '" + std::string(letter.topic) +
-                             "' partition " + std::to_string(letter.partition) + " lane " +
+                             " was too large to keep its " + std::string(letter.truncated) +
+                             "; the event is at offset " + std::to_string(letter.offset) + " of '" +
+                             std::string(letter.topic) + "' partition " +
+                             std::to_string(letter.partition) + " lane " +
                              std::string(letter.lane) + ", if retention has left it there");
         const std::string to = options_.to.empty() ? std::string(letter.topic) : options_.to;
         if (options_.dry_run) return ++counts[to], Result<void>();

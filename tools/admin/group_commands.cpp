@@ -16,10 +16,6 @@ std::string_view state_name(std::uint8_t state) {
     return state < kNames.size() ? kNames[state] : "unknown";
 }
 
-std::string_view kind_name(std::uint8_t kind) {
-    return kind == 1 ? "queue" : "stream";
-}
-
 Result<ExitCode> list(Session& session, const std::string& prefix) {
     fb::ListGroupsT request;
     request.prefix = prefix;
@@ -31,7 +27,7 @@ Result<ExitCode> list(Session& session, const std::string& prefix) {
                      {"epoch", "EPOCH", Style::count}},
                     {}};
     for (const auto& group : reply.groups)
-        listing.add({json::value(group->name), json::value(kind_name(group->kind)),
+        listing.add({json::value(group->name), json::value(is_queue(*group) ? "queue" : "stream"),
                      json::value(state_name(group->state)), group->members, group->epoch});
     session.out().show(listing);
     return ExitCode::ok;
@@ -64,19 +60,14 @@ Listing members_of(const fb::DescribeGroupReplyT& group) {
     return listing;
 }
 
-bool is_queue(const Error& error) {
-    return error.code == ErrorCode::wrong_group_kind;
-}
-
 Result<ExitCode> info(Session& session, const std::string& name) {
-    const auto described = describe_group(session, name);
-    if (!described) {
-        if (!is_queue(described.error())) return described.error();
+    CASC_TRY(const auto known, find_group(session, name));
+    if (is_queue(known)) {
         CASC_TRY(const auto queue, describe_queue(session, name));
         session.out().show(queue_document(name, queue));
         return ExitCode::ok;
     }
-    const auto& group = *described;
+    CASC_TRY(const auto group, describe_group(session, name));
     Document document;
     document.add("name", "NAME", json::value(group.group->name));
     document.add("kind", "KIND", json::value("stream"));
@@ -90,16 +81,16 @@ Result<ExitCode> info(Session& session, const std::string& name) {
 }
 
 Result<ExitCode> lag(Session& session, const std::string& name) {
-    const auto group = describe_group(session, name);
+    CASC_TRY(const auto known, find_group(session, name));
     std::uint64_t all = 0;
-    if (group) {
-        session.out().show(lag_listing(*group));
-        all = total_lag(*group);
-    } else {
-        if (!is_queue(group.error())) return group.error();
+    if (is_queue(known)) {
         CASC_TRY(const auto queue, describe_queue(session, name));
         session.out().show(backlog_listing(queue));
         all = total_backlog(queue);
+    } else {
+        CASC_TRY(const auto group, describe_group(session, name));
+        session.out().show(lag_listing(group));
+        all = total_lag(group);
     }
     if (session.out().format() == Format::table)
         session.out().note("lag " + std::to_string(all) + " in all");

@@ -23,12 +23,26 @@ std::uint64_t total_lag(const fb::DescribeGroupReplyT& group) noexcept {
     return sum;
 }
 
-Result<std::uint64_t> lag_of_group(Session& session, const std::string& name) {
-    const auto group = describe_group(session, name);
-    if (group) return total_lag(*group);
-    if (group.error().code != ErrorCode::wrong_group_kind) return group.error();
-    CASC_TRY(const auto queue, describe_queue(session, name));
-    return total_backlog(queue);
+Result<fb::GroupSummaryT> find_group(Session& session, const std::string& name) {
+    fb::ListGroupsT request;
+    request.prefix = name;
+    CASC_TRY(const auto reply, session.call(request));
+    for (const auto& group : reply.groups)
+        if (group->name == name) return *group;
+    return Error(ErrorCode::unknown_group, "'" + name + "'");
+}
+
+bool is_queue(const fb::GroupSummaryT& group) noexcept {
+    return group.kind == 1;
+}
+
+Result<std::uint64_t> lag_of_group(Session& session, const fb::GroupSummaryT& group) {
+    if (is_queue(group)) {
+        CASC_TRY(const auto queue, describe_queue(session, group.name));
+        return total_backlog(queue);
+    }
+    CASC_TRY(const auto stream, describe_group(session, group.name));
+    return total_lag(stream);
 }
 
 Listing lag_listing(const fb::DescribeGroupReplyT& group) {

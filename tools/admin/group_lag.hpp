@@ -12,8 +12,10 @@ namespace casc::admin {
 
 [[nodiscard]] std::uint64_t lag_of(const fb::GroupLagT& log) noexcept;
 [[nodiscard]] std::uint64_t total_lag(const fb::DescribeGroupReplyT& group) noexcept;
-// Of a group of either kind. Fails with: unknown_group.
-[[nodiscard]] Result<std::uint64_t> lag_of_group(Session& session, const std::string& name);
+// Of either kind. Fails with: unknown_group.
+[[nodiscard]] Result<fb::GroupSummaryT> find_group(Session& session, const std::string& name);
+[[nodiscard]] bool is_queue(const fb::GroupSummaryT& group) noexcept;
+[[nodiscard]] Result<std::uint64_t> lag_of_group(Session& session, const fb::GroupSummaryT& group);
 [[nodiscard]] Listing lag_listing(const fb::DescribeGroupReplyT& group);
 
 }  // namespace casc::admin

@@ -4,6 +4,7 @@
 #include "group_pending.hpp"
 
 #include "listing.hpp"
+#include "text_codec.hpp"
 
 namespace casc::admin {
 
@@ -44,7 +45,7 @@ Result<ExitCode> pending(Session& session, const PendingOptions& options) {
                          json::value(to_string(static_cast<Lane>(run->lane & 3))), run->first,
                          run->end, run->events, json::value(pending_state(run->state)),
                          run->member == 0 ? json::value(nullptr) : json::value(run->member),
-                         run->attempts, run->wait_ms, json::value(run->error)});
+                         run->attempts, run->wait_ms, json::value(printable(run->error))});
         more = reply.more && !reply.runs.empty();
         if (more) request.after = std::move(reply.runs.back());
     }

@@ -90,4 +90,8 @@ bool is_utf8(std::string_view bytes) noexcept {
     return true;
 }
 
+std::string printable(std::string_view bytes) {
+    return is_utf8(bytes) ? std::string(bytes) : "base64:" + to_base64(bytes);
+}
+
 }  // namespace casc::admin

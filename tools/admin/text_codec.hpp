@@ -18,6 +18,9 @@ namespace casc::admin {
 // Well-formed UTF-8: no overlong forms, no surrogates.
 [[nodiscard]] bool is_utf8(std::string_view bytes) noexcept;
 
+// As it is when it is text, else in base64 with "base64:" before it.
+[[nodiscard]] std::string printable(std::string_view bytes);
+
 [[nodiscard]] inline std::string_view as_text(std::span<const std::byte> bytes) noexcept {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }

@@ -24,7 +24,7 @@ Result<TopSample> take_sample(Session& session) {
     }
     CASC_TRY(const auto groups, session.call(fb::ListGroupsT{}));
     for (const auto& group : groups.groups) {
-        const auto lag = lag_of_group(session, group->name);
+        const auto lag = lag_of_group(session, *group);
         // It may have gone since it was listed.
         if (!lag && lag.error().code == ErrorCode::unknown_group) continue;
         if (!lag) return lag.error();

@@ -81,6 +81,7 @@ void ConsumerImpl::handle(Notice& notice) {
         case Notice::Kind::committed:
             return mark_committed(notice.committed);
         case Notice::Kind::settled:  // a queue's
+        case Notice::Kind::left:
             return;
         case Notice::Kind::failed:
             return report(std::move(*notice.why));

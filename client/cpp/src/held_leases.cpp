@@ -1,5 +1,7 @@
 #include "held_leases.hpp"
 
+#include <casc/types/cut_text.hpp>
+
 #include <algorithm>
 #include <bit>
 
@@ -9,6 +11,8 @@ namespace {
 // Of one request; the broker takes 8192 words of bits, and a frame of 16 MiB.
 constexpr std::size_t kWordsMax = 4096;
 constexpr std::size_t kOthersMax = 4096;
+// What the broker keeps of it.
+constexpr std::size_t kErrorBytesMax = 1024;
 
 }  // namespace
 
@@ -53,7 +57,6 @@ bool HeldLeases::take(const EventId& event) {
     if ((held & word_bit(offset)) == 0) return false;
     held &= ~word_bit(offset);
     --held_;
-    ++unsent_;
     mark_changed(page);
     return true;
 }
@@ -61,7 +64,10 @@ bool HeldLeases::take(const EventId& event) {
 bool HeldLeases::done(const EventId& event) {
     if (!take(event)) return false;
     const std::uint64_t offset = event.offset.value();
-    last_->second.done[(offset - last_->first.base) / kWordOffsets] |= word_bit(offset);
+    std::uint64_t& done = last_->second.done[(offset - last_->first.base) / kWordOffsets];
+    // It may have been done before: its lease had run out, and it came again before that was sent.
+    if ((done & word_bit(offset)) == 0) ++unsent_;
+    done |= word_bit(offset);
     return true;
 }
 
@@ -72,25 +78,26 @@ bool HeldLeases::done(LogId log, std::uint64_t first, std::uint64_t end) {
         if (page == pages_.end()) continue;
         for_each_word(page->first, at, end, [&](std::size_t word, std::uint64_t mask) {
             const std::uint64_t mine = page->second.held[word] & mask;
+            taken += static_cast<unsigned>(std::popcount(mine));
+            unsent_ += static_cast<unsigned>(std::popcount(mine & ~page->second.done[word]));
             page->second.held[word] &= ~mine;
             page->second.done[word] |= mine;
-            taken += static_cast<unsigned>(std::popcount(mine));
         });
         mark_changed(page);
     }
     held_ -= taken;
-    unsent_ += taken;
     return taken == end - first;
 }
 
 bool HeldLeases::settle(const EventId& event, LeaseVerdict verdict,
                         std::optional<std::uint32_t> delay_ms, std::string_view error) {
     if (!take(event)) return false;
+    ++unsent_;
     auto& row = others_.emplace_back(event.log, std::make_unique<wire::fb::EventVerdictT>()).second;
     row->offset = event.offset.value();
     row->verdict = static_cast<std::uint8_t>(verdict);
     if (delay_ms) row->delay_ms = *delay_ms;
-    row->error = error;
+    row->error = cut_text(error, kErrorBytesMax);
     return true;
 }
 

@@ -22,6 +22,7 @@ struct Notice {
         joined,
         committed,
         settled,
+        left,
         failed,
         closed
     } kind;
@@ -31,6 +32,7 @@ struct Notice {
     std::unique_ptr<wire::fb::JoinGroupReplyT> joined{};
     std::vector<std::pair<LogId, std::uint64_t>> committed{};
     std::unique_ptr<wire::fb::SettleReplyT> settled{};
+    std::uint32_t membership = 0;  // which one of the connection's, counted
 };
 
 // Thread: made by the I/O thread, used by the consumer's.

@@ -52,10 +52,15 @@ void InboxPort::tell(Notice notice) {
 void InboxPort::put(InboxItem item) {
     if (overflow_.empty() && inbox_.try_push(std::move(item))) return announce();
     overflow_.push_back(std::move(item));
+    behind_.store(true, std::memory_order_relaxed);
+}
+
+void InboxPort::wake_if_behind() {
+    if (behind_.load(std::memory_order_relaxed)) core_->post([] {});
 }
 
 bool InboxPort::drain() {
-    // The consumer is slow; it grants no credit meanwhile, so this stays short. Each of its grants
+    // The consumer is slow; nothing is pushed meanwhile, so this stays short. Whatever it takes
     // wakes this loop.
     bool any = false;
     while (!overflow_.empty() && inbox_.try_push(std::move(overflow_.front()))) {
@@ -63,6 +68,7 @@ bool InboxPort::drain() {
         any = true;
     }
     if (any) announce();
+    if (any && overflow_.empty()) behind_.store(false, std::memory_order_relaxed);
     return any;
 }
 

@@ -40,6 +40,8 @@ protected:
               ring::RingProducer<InboxItem> inbox);
 
     void put(InboxItem item);
+    // Lets drain() go on when what was behind a full inbox can move up. Any thread.
+    void wake_if_behind();
     [[nodiscard]] std::uint32_t connection() const noexcept { return connection_; }
 
     // Fixed after construction.
@@ -51,7 +53,8 @@ private:
 
     // Owned by the I/O thread.
     ring::RingProducer<InboxItem> inbox_;
-    std::deque<InboxItem> overflow_;  // behind a full inbox; bounded by what may be pushed ahead
+    std::deque<InboxItem> overflow_;   // behind a full inbox; bounded by what may be pushed ahead
+    std::atomic<bool> behind_{false};  // overflow_ is not empty; read by any thread
     std::uint32_t connection_ = 0;
 
     // Cold: one callback, asked for by async_poll.

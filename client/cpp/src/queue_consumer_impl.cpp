@@ -1,13 +1,19 @@
 #include "queue_consumer_impl.hpp"
 
 #include <algorithm>
-#include <bit>
+#include <limits>
 
 namespace casc::client {
 namespace {
 
 // Leases in flight between the threads; what is beyond waits in the port, within the prefetch.
 constexpr std::size_t kInboxItems = 4096;
+
+// Negative is now; what does not fit, 49 days, is the longest.
+std::uint32_t in_u32(milliseconds time) {
+    return static_cast<std::uint32_t>(
+        std::clamp<std::int64_t>(time.count(), 0, std::numeric_limits<std::uint32_t>::max()));
+}
 
 // Whether there are events in the lease's range that are not leased.
 bool is_partial(const wire::fb::Lease& lease) {
@@ -83,7 +89,7 @@ wire::fb::JoinQueueT QueueConsumerImpl::join_request() const {
     const auto in_ms =
         [](const std::optional<milliseconds>& time) -> flatbuffers::Optional<std::uint32_t> {
         if (!time) return flatbuffers::nullopt;
-        return static_cast<std::uint32_t>(time->count());
+        return in_u32(*time);
     };
     auto settings = std::make_unique<wire::fb::QueueSettingsT>();
     settings->lease_ms = in_ms(wanted.lease);
@@ -107,7 +113,9 @@ wire::fb::JoinQueueT QueueConsumerImpl::join_request() const {
 
 void QueueConsumerImpl::join() {
     join_at_ = Steady::time_point::max();
-    if (connection_ == 0) return;
+    if (connection_ == 0 || closing_) return;
+    ++membership_;
+    joined_on_ = connection_;
     port_->keep_alive(Steady::now() + options_.hold_max, held_.size());
     port_->send(connection_, wire::Api::join_queue, encoded(join_request()),
                 [connection = connection_](InboxPort& port, Result<Reply> reply) {
@@ -128,7 +136,17 @@ void QueueConsumerImpl::join() {
 
 void QueueConsumerImpl::join_failed(const Error& why) {
     join_at_ = Steady::now() + backoff_.next();
+    // An earlier request whose answer we have not heard.
+    if (why.code == ErrorCode::already_subscribed) return leave();
     if (!error_info(why.code).retryable) report(why);
+}
+
+// Without waiting for the answer; what comes next on this connection comes after it.
+void QueueConsumerImpl::leave() {
+    wire::fb::LeaveQueueT request;
+    request.subscription_id = subscription_;
+    port_->send(connection_, wire::Api::leave_queue, encoded(request),
+                [](InboxPort&, const Result<Reply>&) {});
 }
 
 // ---- news ---------------------------------------------------------------------------------------
@@ -158,18 +176,23 @@ void QueueConsumerImpl::handle(Notice& notice) {
             member_ = true;
             return backoff_.reset();
         case Notice::Kind::settled:
-            if (notice.connection != connection_) return;
+            if (notice.connection != connection_ || notice.membership != membership_) return;
             --unanswered_;
-            if (notice.why) {
-                if (!lost_) lost_ = notice.why;
-                return;
-            }
-            return answered(*notice.settled);
+            if (notice.settled) return answered(*notice.settled);
+            if (!lost_) lost_ = notice.why;
+            if (!error_info(notice.why->code).retryable) report(*notice.why);
+            return;
+        case Notice::Kind::left:
+            if (notice.connection != connection_) return;
+            member_ = false;
+            joined_on_ = 0;
+            join_at_ = Steady::now();
+            return lose_everything(*notice.why);
         case Notice::Kind::closed:
             connection_ = 0;
             member_ = false;
-            lose_everything(*notice.why);
-            return report(std::move(*notice.why));
+            ended_ = notice.why;
+            return lose_everything(*notice.why);
         case Notice::Kind::failed:
             return report(std::move(*notice.why));
         case Notice::Kind::assignment:  // a stream group's
@@ -193,7 +216,7 @@ void QueueConsumerImpl::report(Error why) {
 }
 
 std::optional<Error> QueueConsumerImpl::next_error() {
-    if (errors_.empty()) return std::nullopt;
+    if (errors_.empty()) return ended_;
     Error why = std::move(errors_.front());
     errors_.erase(errors_.begin());
     return why;
@@ -219,6 +242,7 @@ Result<EventBatch> QueueConsumerImpl::poll(std::size_t max_events, milliseconds 
     if (held_.unsent() != 0) said(now);
     for (;;) {
         take_news();
+        port_->keep_alive(Steady::now() + options_.hold_max, held_.size());
         if (auto error = next_error()) return std::move(*error);
         const std::size_t events = hand_out(max_events);
         if (events == 0 && held_.unsent() != 0) send_verdicts();
@@ -321,7 +345,7 @@ Result<void> QueueConsumerImpl::done(const EventBatch& events) {
 Result<void> QueueConsumerImpl::settle(const EventId& event, LeaseVerdict verdict,
                                        std::optional<milliseconds> delay, std::string_view error) {
     std::optional<std::uint32_t> delay_ms;
-    if (delay) delay_ms = static_cast<std::uint32_t>(delay->count());
+    if (delay) delay_ms = in_u32(*delay);
     if (!held_.settle(event, verdict, delay_ms, error)) return ErrorCode::lease_lost;
     said(Steady::now());
     return {};
@@ -329,10 +353,10 @@ Result<void> QueueConsumerImpl::settle(const EventId& event, LeaseVerdict verdic
 
 // Something was said, and not sent yet.
 void QueueConsumerImpl::said(Steady::time_point now) {
+    port_->keep_alive(now + options_.hold_max, held_.size());
     if (said_at_ == Steady::time_point{}) said_at_ = now;
     if (held_.unsent() < settle_events_ && now - said_at_ < options_.settle_linger) return;
     send_verdicts();
-    port_->keep_alive(now + options_.hold_max, held_.size());
 }
 
 void QueueConsumerImpl::send_verdicts() {
@@ -345,8 +369,11 @@ void QueueConsumerImpl::send_verdicts() {
         }();
         ++unanswered_;
         port_->send(connection_, wire::Api::settle, encoded(verdicts),
-                    [connection = connection_](InboxPort& port, Result<Reply> reply) {
-                        Notice notice{.kind = Notice::Kind::settled, .connection = connection};
+                    [connection = connection_, membership = membership_](InboxPort& port,
+                                                                         Result<Reply> reply) {
+                        Notice notice{.kind = Notice::Kind::settled,
+                                      .connection = connection,
+                                      .membership = membership};
                         if (!reply) {
                             notice.why = reply.error();
                         } else if (auto body = wire::decode<wire::fb::SettleReply>(reply->body)) {
@@ -388,6 +415,7 @@ void QueueConsumerImpl::lose_everything(const Error& why) {
         lost_ = Error(ErrorCode::connection_closed,
                       "what was said last may or may not have arrived: " + why.message());
     unanswered_ = 0;
+    ++membership_;  // answers that still come are to what is given up here
     said_at_ = {};
     for (const EventId& event : held_.clear())
         lost(event, Error(ErrorCode::lease_lost, why.message()));
@@ -409,6 +437,7 @@ Result<void> QueueConsumerImpl::flush(std::optional<milliseconds> deadline) {
         return Error(ErrorCode::invalid_request, "a waiting call from the client's own callback");
     const auto until = Steady::now() + deadline.value_or(core_->options().request_timeout);
     take_news();
+    port_->keep_alive(Steady::now() + options_.hold_max, held_.size());
     send_verdicts();
     while (unanswered_ != 0) {
         if (Steady::now() >= until) return Error(ErrorCode::timeout, "settling events");
@@ -421,18 +450,28 @@ Result<void> QueueConsumerImpl::flush(std::optional<milliseconds> deadline) {
 
 Result<void> QueueConsumerImpl::close() {
     if (closed_) return {};
+    closing_ = true;
     Result<void> outcome;
-    if (connection_ != 0 && !core_->is_closed() && !core_->has_turn()) {
-        outcome = flush({});
-        wire::fb::LeaveQueueT leave;
-        leave.subscription_id = subscription_;
-        if (connection_ != 0 && member_)
-            if (auto left = blocking_call(*core_, leave); !left && outcome)
-                outcome = std::move(left).error();
+    const bool may_wait = !core_->is_closed() && !core_->has_turn();
+    if (connection_ != 0 && may_wait) outcome = flush({});
+    // Also when the group has not answered yet: else it would go on leasing events to nobody.
+    if (connection_ != 0 && joined_on_ == connection_) {
+        wire::fb::LeaveQueueT request;
+        request.subscription_id = subscription_;
+        if (!may_wait)
+            leave();
+        else if (auto left = blocking_call(*core_, request);
+                 !left && outcome && left.error().code != ErrorCode::unknown_subscription)
+            outcome = std::move(left).error();
     }
     closed_ = true;
     batches_.release();
     queue_.clear();
+    static_cast<void>(held_.clear());
+    if (core_->has_turn())
+        port_->stop();
+    else
+        core_->post([port = port_] { port->stop(); });
     core_->detach(port_);
     return outcome;
 }

@@ -42,6 +42,7 @@ private:
     // Membership.
     void join();
     void join_failed(const Error& why);
+    void leave();
     [[nodiscard]] wire::fb::JoinQueueT join_request() const;
 
     // News.
@@ -78,8 +79,12 @@ private:
     OpenBatches batches_;
     HeldLeases held_;
     std::uint32_t connection_ = 0;  // 0: none
+    std::uint32_t joined_on_ = 0;   // the connection on which the group was last asked to take us
+    std::uint32_t membership_ = 0;  // counted
     bool member_ = false;
+    bool closing_ = false;
     bool closed_ = false;
+    std::optional<Error> ended_;  // the client is closed
     Steady::time_point join_at_ = Steady::time_point::max();
     Backoff backoff_;
     std::vector<Error> errors_;  // to be returned by poll(), one at a time

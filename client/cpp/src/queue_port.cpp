@@ -2,6 +2,8 @@
 
 #include <casc/wire/messages.hpp>
 
+#include <algorithm>
+
 namespace casc::client {
 
 QueuePort::QueuePort(std::shared_ptr<Core> core, std::uint32_t subscription,
@@ -19,6 +21,7 @@ bool QueuePort::pushed(const wire::Frame& frame, const BufferRef& buffer) {
         return true;
     }
     if ((*lease)->subscription_id() != subscription_) return false;
+    if (leaving_) return true;
     pushed_ += frame.attachments.size();
     // A broker that does not heed the prefetch would fill memory. The last lease may overshoot it.
     if (pushed_ - taken_.load(std::memory_order_relaxed) >
@@ -40,43 +43,75 @@ bool QueuePort::pushed(const wire::Frame& frame, const BufferRef& buffer) {
 
 void QueuePort::disconnected(const Error& why) {
     renewal_.cancel();
+    leaving_ = false;
     InboxPort::disconnected(why);
 }
 
-void QueuePort::shut_down() {
+void QueuePort::stop() {
+    stopped_ = true;
     renewal_.cancel();
+}
+
+void QueuePort::shut_down() {
+    stop();
     InboxPort::shut_down();
 }
 
 // ---- renewing -----------------------------------------------------------------------------------
 
 void QueuePort::joined(milliseconds lease) {
-    lease_ = lease;
+    constexpr milliseconds shortest{30};
+    lease_ = std::max(lease, shortest);
+    lapsed_at_.reset();
     renew_later();
 }
 
 void QueuePort::renew_later() {
+    if (stopped_) return;
     renewal_.expires_after(lease_ / 3);  // one of them may be late, or two
     renewal_.async_wait([weak = weak_from_this()](const boost::system::error_code& cancelled) {
         const auto self = weak.lock();
         if (cancelled || !self) return;
         auto& port = static_cast<QueuePort&>(*self);
         port.renew();
-        port.renew_later();
+        if (!port.leaving_) port.renew_later();
     });
 }
 
 void QueuePort::renew() {
     const bool has_some = held_.load(std::memory_order_relaxed) != 0 ||
                           pushed_ != taken_.load(std::memory_order_relaxed);
-    if (!has_some || core_->link() == nullptr ||
-        std::chrono::steady_clock::now() >= alive_until_.load(std::memory_order_relaxed))
+    if (!has_some || core_->link() == nullptr) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= alive_until_.load(std::memory_order_relaxed)) {
+        if (!lapsed_at_) lapsed_at_ = now;
+        if (now - *lapsed_at_ >= lease_) leave();
         return;
+    }
+    lapsed_at_.reset();
     wire::fb::SettleT request;
     request.subscription_id = subscription_;
     request.renew_all = true;
     wire::Encoder encoder;
     core_->send_now(wire::Api::settle, encoder.encode(request), [](const Result<Reply>&) {});
+}
+
+void QueuePort::leave() {
+    leaving_ = true;
+    wire::fb::LeaveQueueT request;
+    request.subscription_id = subscription_;
+    wire::Encoder encoder;
+    core_->send_now(
+        wire::Api::leave_queue, encoder.encode(request),
+        [self = std::static_pointer_cast<QueuePort>(shared_from_this()),
+         of_connection = connection()](const Result<Reply>&) {
+            if (self->connection() != of_connection || self->core_->link() == nullptr) return;
+            self->leaving_ = false;
+            self->tell({.kind = Notice::Kind::left,
+                        .connection = of_connection,
+                        .why = Error(ErrorCode::lease_lost,
+                                     "the program neither polled nor settled for hold_max")});
+        });
 }
 
 }  // namespace casc::client

@@ -8,6 +8,10 @@
 
 namespace casc::client {
 
+// A member that hangs (see QueueOptions::hold_max) loses its leases when they run out, and after
+// that its place in the group, so that no more is leased to it; it is told and joins again when it
+// goes on.
+//
 // Thread: keep_alive() and took() the member's; the rest the I/O thread.
 class QueuePort final : public InboxPort {
 public:
@@ -20,10 +24,15 @@ public:
         held_.store(held, std::memory_order_relaxed);
     }
     // So much of what was pushed has been handed out or dropped.
-    void took(std::size_t bytes) noexcept { taken_.fetch_add(bytes, std::memory_order_relaxed); }
+    void took(std::size_t bytes) {
+        taken_.fetch_add(bytes, std::memory_order_relaxed);
+        wake_if_behind();
+    }
 
     // The group has taken us in: leases run out after `lease` unless they are renewed.
     void joined(milliseconds lease);
+    // Nothing is renewed any more, for good.
+    void stop();
 
     void disconnected(const Error& why) override;
     bool pushed(const wire::Frame& frame, const BufferRef& buffer) override;
@@ -32,6 +41,7 @@ public:
 private:
     void renew_later();
     void renew();
+    void leave();
 
     // Fixed after construction.
     const std::size_t prefetch_bytes_;
@@ -44,7 +54,10 @@ private:
     // Owned by the I/O thread.
     asio::steady_timer renewal_;
     milliseconds lease_{};
-    std::uint64_t pushed_ = 0;  // bytes
+    std::uint64_t pushed_ = 0;             // bytes
+    std::optional<SteadyTime> lapsed_at_;  // nothing is renewed since then: the member hangs
+    bool leaving_ = false;                 // what is still pushed is nobody's
+    bool stopped_ = false;
 };
 
 }  // namespace casc::client

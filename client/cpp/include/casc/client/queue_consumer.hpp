@@ -70,7 +70,8 @@ public:
 
     // Sends what was said and waits until it is durable. Fails with: lease_lost (since the last
     // flush events were lost before they were settled; on_lost has named them), connection_closed
-    // (it broke before an answer: those verdicts may or may not hold), timeout, cancelled.
+    // (it broke before an answer: those verdicts may or may not hold), timeout, cancelled, and as
+    // the broker says when it could not store them (disk_full): they hold until it ends.
     [[nodiscard]] Result<void> flush(std::optional<milliseconds> deadline = {});
 
     // Handed out and not settled.
