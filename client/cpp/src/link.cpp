@@ -203,7 +203,7 @@ Result<bool> Link::take_frame() {
 
 void Link::dispatch(const wire::Frame& frame) {
     if (phase_ == Phase::hello) return hello_answered(frame);
-    if (frame.header.api == wire::Api::ping) return;
+    if (frame.header.api == wire::Api::ping && frame.header.correlation_id == kPingId) return;
     owner_.link_frame(*this, frame, buffer_);
 }
 

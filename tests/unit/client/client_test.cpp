@@ -40,6 +40,14 @@ TEST_CASE("client: any request is answered by type") {
     CHECK((*client)->broker().broker_id == "fake");
 }
 
+TEST_CASE("client: a ping of the program's own has its answer") {
+    // It passed for the connection's.
+    FakeBroker broker;
+    auto client = Client::connect(options_for(broker));
+    REQUIRE(client);
+    CHECK((*client)->call(fb::PingT{}));
+}
+
 TEST_CASE("client: what the broker refuses comes back as its error") {
     FakeBroker broker;
     auto client = Client::connect(options_for(broker));
