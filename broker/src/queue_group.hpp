@@ -132,7 +132,7 @@ private:
     void bury(LogId log, QueueLedger& ledger);
     [[nodiscard]] bool bury_from(LogId log, QueueLedger& ledger, const storage::BatchRef& batch);
     void read_to_bury(LogId log, Offset offset);
-    void bury_missing(LogId log, QueueLedger& ledger);
+    void bury_missing(LogId log, QueueLedger& ledger, Offset offset);
     [[nodiscard]] RowWriter row_key(LogId log) const {
         return RowWriter{}.put(id_).put(log.value());
     }

@@ -182,29 +182,28 @@ void QueueGroup::bury(LogId log, QueueLedger& ledger) {
 
 void QueueGroup::read_to_bury(LogId log, Offset offset) {
     burying_.insert(log);
-    core_.cold_reads.post(log, offset, offset + OffsetDelta(1), 1,
-                          [weak = handle(), log](Result<std::vector<storage::BatchRef>> batches) {
-                              const auto alive = weak.lock();
-                              if (!alive || *alive == nullptr) return;
-                              auto& self = static_cast<QueueGroup&>(**alive);
-                              self.burying_.erase(log);
-                              const auto ledger = self.ledgers_.find(log);
-                              if (ledger == self.ledgers_.end() || !batches)
-                                  return;  // again at the next tick
-                              if (batches->empty()) return self.bury_missing(log, ledger->second);
-                              for (int i = 0; i < kBuriedPerTurn; ++i)
-                                  if (!self.bury_from(log, ledger->second, batches->front()))
-                                      return;
-                          });
+    core_.cold_reads.post(
+        log, offset, offset + OffsetDelta(1), 1,
+        [weak = handle(), log, offset](Result<std::vector<storage::BatchRef>> batches) {
+            const auto alive = weak.lock();
+            if (!alive || *alive == nullptr) return;
+            auto& self = static_cast<QueueGroup&>(**alive);
+            self.burying_.erase(log);
+            const auto ledger = self.ledgers_.find(log);
+            if (ledger == self.ledgers_.end() || !batches) return;  // again at the next tick
+            if (batches->empty()) return self.bury_missing(log, ledger->second, offset);
+            for (int i = 0; i < kBuriedPerTurn; ++i)
+                if (!self.bury_from(log, ledger->second, batches->front())) return;
+        });
 }
 
 // It is not there any more: nobody can have it, not even the dead letters.
-void QueueGroup::bury_missing(LogId log, QueueLedger& ledger) {
-    const auto offset = ledger.first_given_up();
-    if (!offset) return;
+void QueueGroup::bury_missing(LogId log, QueueLedger& ledger, Offset offset) {
+    // Retention may have taken it meanwhile, and then another one is first.
+    if (ledger.first_given_up() != offset) return;
     log_event(LogLevel::error, "events_missing",
-              {{"group", name_}, {"log", log.value()}, {"first", offset->value()}});
-    change(log, ledger, [&](QueueLedger& of) { of.bury(*offset); });
+              {{"group", name_}, {"log", log.value()}, {"first", offset.value()}});
+    change(log, ledger, [&](QueueLedger& of) { of.bury(offset); });
 }
 
 // The copy and the row that says that the event is settled become durable together, or neither.

@@ -115,6 +115,7 @@ void QueueConsumerImpl::join() {
     join_at_ = Steady::time_point::max();
     if (connection_ == 0 || closing_) return;
     ++membership_;
+    unanswered_ = 0;  // of an earlier membership
     joined_on_ = connection_;
     port_->keep_alive(Steady::now() + options_.hold_max, held_.size());
     port_->send(connection_, wire::Api::join_queue, encoded(join_request()),
@@ -458,11 +459,13 @@ Result<void> QueueConsumerImpl::close() {
     if (connection_ != 0 && joined_on_ == connection_) {
         wire::fb::LeaveQueueT request;
         request.subscription_id = subscription_;
-        if (!may_wait)
+        if (!may_wait) {
+            send_verdicts();
             leave();
-        else if (auto left = blocking_call(*core_, request);
-                 !left && outcome && left.error().code != ErrorCode::unknown_subscription)
+        } else if (auto left = blocking_call(*core_, request);
+                   !left && outcome && left.error().code != ErrorCode::unknown_subscription) {
             outcome = std::move(left).error();
+        }
     }
     closed_ = true;
     batches_.release();

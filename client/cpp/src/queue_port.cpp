@@ -81,6 +81,7 @@ void QueuePort::renew_later() {
 void QueuePort::renew() {
     const bool has_some = held_.load(std::memory_order_relaxed) != 0 ||
                           pushed_ != taken_.load(std::memory_order_relaxed);
+    if (!has_some) lapsed_at_.reset();
     if (!has_some || core_->link() == nullptr) return;
     const auto now = std::chrono::steady_clock::now();
     if (now >= alive_until_.load(std::memory_order_relaxed)) {
