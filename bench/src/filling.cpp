@@ -1,6 +1,5 @@
 #include "filling.hpp"
 
-#include "load.hpp"
 #include "progress.hpp"
 
 #include <chrono>
@@ -16,6 +15,17 @@ std::uint64_t payload_bytes_of(const Options& options) {
 
 std::uint64_t event_count_of(const Options& options) {
     return options.event_count.value_or(10'000'000);
+}
+
+ReadPlan reading_of(const LoadPlan& plan, const Load& load, std::uint32_t partition_count) {
+    ReadPlan reading;
+    reading.topics = plan.topics;
+    reading.partition_count = partition_count;
+    reading.lane = plan.lane;
+    reading.payload_bytes = plan.payload_bytes;
+    reading.run = plan.run;
+    reading.acknowledged = load.acknowledged_by_producer();
+    return reading;
 }
 
 ReadPlan fill_topics(const Target& target, const Options& options, const std::string& workload,
@@ -46,14 +56,7 @@ ReadPlan fill_topics(const Target& target, const Options& options, const std::st
     if (load.failed() > 0) throw std::runtime_error("filling the topic: " + load.first_error());
     report.details["filled_events"] = load.acknowledged();
 
-    ReadPlan reading;
-    reading.topics = plan.topics;
-    reading.partition_count = options.partition_count;
-    reading.lane = plan.lane;
-    reading.payload_bytes = plan.payload_bytes;
-    reading.run = plan.run;
-    reading.acknowledged = load.acknowledged_by_producer();
-    return reading;
+    return reading_of(plan, load, options.partition_count);
 }
 
 }  // namespace casc::bench

@@ -1,6 +1,7 @@
 #pragma once
 // Loads the topics that a workload is about to read.
 
+#include "load.hpp"
 #include "reading.hpp"
 #include "report.hpp"
 #include "target.hpp"
@@ -13,6 +14,10 @@ namespace casc::bench {
 // --size and --events, or what they are for workloads that fill first.
 [[nodiscard]] std::uint64_t payload_bytes_of(const Options& options);
 [[nodiscard]] std::uint64_t event_count_of(const Options& options);
+
+// What a reader must find of a load that has finished.
+[[nodiscard]] ReadPlan reading_of(const LoadPlan& plan, const Load& load,
+                                  std::uint32_t partition_count);
 
 // Fills topics named after the workload. Returns what a reader must find there; who reads adds who
 // it is. Throws when an event was not acknowledged.

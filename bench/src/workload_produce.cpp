@@ -2,6 +2,7 @@
 // machine; the limits are one TCP stream, and for durable events the device, measured in the same
 // run. Everything acknowledged is read back.
 
+#include "filling.hpp"
 #include "host.hpp"
 #include "limits_disk.hpp"
 #include "limits_network.hpp"
@@ -183,13 +184,7 @@ void measure_limits(const Target& target, const Options& options, const LoadPlan
 
 void read_back(const Target& target, const Options& options, const LoadPlan& plan, const Load& load,
                Report& report) {
-    ReadPlan reading;
-    reading.topics = plan.topics;
-    reading.partition_count = options.partition_count;
-    reading.lane = plan.lane;
-    reading.payload_bytes = plan.payload_bytes;
-    reading.run = plan.run;
-    reading.acknowledged = load.acknowledged_by_producer();
+    ReadPlan reading = reading_of(plan, load, options.partition_count);
     reading.only_some_acknowledged = load.failed() > 0;
     reading.retained_tail_only = options.retention_bytes.has_value();
     const ReadOutcome outcome = read_all(target, reading);

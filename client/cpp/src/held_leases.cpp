@@ -8,7 +8,7 @@
 namespace casc::client {
 namespace {
 
-// Of one request; the broker takes 8192 words of bits, and a frame of 16 MiB.
+// Of one request; the broker takes 8192 words of bits, and a body of 8 MiB.
 constexpr std::size_t kWordsMax = 4096;
 constexpr std::size_t kOthersMax = 4096;
 // What the broker keeps of it.

@@ -243,11 +243,11 @@ Result<EventBatch> QueueConsumerImpl::poll(std::size_t max_events, milliseconds 
     if (held_.unsent() != 0) said(now);
     for (;;) {
         take_news();
+        auto error = next_error();
+        const std::size_t events = error ? 0 : hand_out(max_events);
         port_->keep_alive(Steady::now() + options_.hold_max, held_.size());
-        if (auto error = next_error()) return std::move(*error);
-        const std::size_t events = hand_out(max_events);
+        if (error) return std::move(*error);
         if (events == 0 && held_.unsent() != 0) send_verdicts();
-        port_->keep_alive(Steady::now() + options_.hold_max, held_.size());
         if (events != 0) return batches_.events(events);
         if (!errors_.empty()) continue;
         if (Steady::now() >= until) return EventBatch();
