@@ -123,6 +123,13 @@ constexpr std::array kKeys{
               CASC_MEMBER(limits.handshake_timeout),
               "A new connection that has not said hello within this time is closed."},
 
+    ConfigKey{"limits.scheduled_bytes",
+              KeyKind::bytes,
+              {0, 64 * kTiB},
+              Reload::yes,
+              CASC_MEMBER(limits.scheduled_bytes),
+              "Events that wait in memory for the time of their delivery; more are refused."},
+
     ConfigKey{"topics.auto_create",
               KeyKind::boolean,
               {},
@@ -263,6 +270,16 @@ constexpr std::array kKeys{
         Reload::yes,
         CASC_MEMBER(producers.expiry),
         "How long a silent producer is remembered, and with it which of its batches were stored."},
+
+    ConfigKey{
+        "producers.message_ids_max",
+        KeyKind::count,
+        {0, 1'000'000'000},
+        Reload::yes,
+        CASC_MEMBER(producers.message_ids_max),
+        "Message ids that are remembered for the topics with a deduplication window, about 70 "
+        "bytes\n"
+        "each; when there are so many, events with ids are refused until some have expired."},
 
     ConfigKey{"log.level",
               KeyKind::text,

@@ -63,10 +63,10 @@ Result<void> DeadLetters::append(const std::string& topic_name, const DeadLetter
     const auto batch = builder_.finish({}, batch_);
 
     const LogId log(topic->id, PartitionId(0), letter.origin.lane());
-    CASC_TRY_VOID(core_.store.keep_together(batch.size() + rows_bytes));
-    CASC_TRY([[maybe_unused]] const auto ticket,
-             core_.store.append(log, topic->settings.retention_class(), batch, core_.now));
-    retention_.on_append(*topic, log);
+    const Core::Place place{topic, log};
+    CASC_TRY_VOID(appender_.prepare(place));
+    CASC_TRY_VOID(core_.store.keep_together(LogAppender::entry_bytes(batch.size()), rows_bytes));
+    CASC_TRY_VOID(appender_.append(place, batch));
     return {};
 }
 

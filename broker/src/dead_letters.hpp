@@ -2,7 +2,7 @@
 // Copies events that nobody could settle to the topic where they are kept for people to look at.
 
 #include "core.hpp"
-#include "retention.hpp"
+#include "log_appender.hpp"
 
 #include <casc/wire/batch_builder.hpp>
 
@@ -20,7 +20,7 @@ struct DeadLetter {
 // Thread: owning shard.
 class DeadLetters {
 public:
-    DeadLetters(Core& core, Retention& retention) : core_(core), retention_(retention) {}
+    DeadLetters(Core& core, LogAppender& appender) : core_(core), appender_(appender) {}
 
     // Creates the topic when it is not there: durable, kept for ever. Fails with: invalid_request,
     // overloaded, storage errors.
@@ -34,7 +34,7 @@ public:
 
 private:
     Core& core_;
-    Retention& retention_;
+    LogAppender& appender_;
     wire::BatchBuilder builder_;
     std::vector<std::byte> batch_;
 };

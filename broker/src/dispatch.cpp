@@ -39,6 +39,9 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
         case Api::produce:
             connections_.find(session.number())->second.produces = true;
             return produce_.on_produce(session, frame);
+        case Api::atomic_write:
+            connections_.find(session.number())->second.produces = true;
+            return atomic_.on_atomic_write(session, frame);
         case Api::credit:
             return delivery_.on_credit(frame, session);
         case Api::fetch:
@@ -68,6 +71,15 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
         case Api::init_producer:
             return decode<fb::InitProducer>(frame, to,
                                             [&](auto& m) { produce_.on_init_producer(m, to); });
+
+        case Api::create_schedule:
+            return schedules_.on_create(frame, to);
+        case Api::list_schedules:
+            return decode<fb::ListSchedules>(frame, to,
+                                             [&](auto& m) { schedules_.on_list(m, to); });
+        case Api::cancel_schedule:
+            return decode<fb::CancelSchedule>(frame, to,
+                                              [&](auto& m) { schedules_.on_cancel(m, to); });
 
         case Api::list_offsets:
             return decode<fb::ListOffsets>(frame, to,

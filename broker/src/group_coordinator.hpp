@@ -31,6 +31,18 @@ public:
     void on_leave(const wire::fb::LeaveGroupT& request, const Responder& responder);
     void on_release(const wire::fb::ReleasePartitionsT& request, const Responder& responder);
     void on_commit(const wire::fb::CommitT& request, const Responder& responder);
+    // A commit that was checked, so that nothing but the store can refuse it in the same turn.
+    struct CheckedCommit {
+        Group* group;
+        std::vector<std::pair<LogId, Offset>> positions;
+    };
+    // Fails with: unknown_group, wrong_group_kind, unknown_member, group_not_empty,
+    // stale_group_epoch, offset_out_of_range, unknown_topic, unknown_partition, unknown_lane.
+    [[nodiscard]] Result<CheckedCommit> check_commit(const wire::fb::CommitT& request);
+    // What it takes of the room that Store::keep_together() is asked for.
+    [[nodiscard]] static std::size_t row_bytes(const CheckedCommit& commit) noexcept;
+    // Fails with: storage errors, unless keep_together() has promised that it will not.
+    [[nodiscard]] Result<JournalSequence> write_commit(const CheckedCommit& commit);
     void on_committed(const wire::fb::CommittedT& request, const Responder& responder);
     // Those whose names start with `prefix`.
     void list(std::string_view prefix,

@@ -30,53 +30,66 @@ Result<JournalSequence> GroupCoordinator::erase_offsets(Group& group) {
     return sequence;
 }
 
-void GroupCoordinator::on_commit(const wire::fb::CommitT& request, const Responder& responder) {
+// Everything is checked before anything is written: a commit is all or nothing.
+Result<GroupCoordinator::CheckedCommit> GroupCoordinator::check_commit(
+    const wire::fb::CommitT& request) {
     const bool anonymous = request.member_id.empty();
-    if (request.positions.empty()) return responder.reply(wire::fb::DoneT{});
     Group* group = find(request.group);
     if (group == nullptr) {
-        if (!anonymous) return responder.error(missing(request.group));
-        const auto created = find_or_create(request.group);
-        if (!created) return responder.error(created.error());
-        group = (*created)->group.get();
+        if (!anonymous) return missing(request.group);
+        CASC_TRY(Entry* const created, find_or_create(request.group));
+        group = created->group.get();
     }
     const Member* member = nullptr;
     if (anonymous) {
         if (!group->members().empty())
-            return responder.error(
-                Error(ErrorCode::group_not_empty, "a commit needs the id of a member"));
+            return Error(ErrorCode::group_not_empty, "a commit needs the id of a member");
     } else {
         member = group->find(request.member_id);
-        if (member == nullptr) return responder.error(ErrorCode::unknown_member);
+        if (member == nullptr) return ErrorCode::unknown_member;
     }
-    // Everything is checked before anything is written: a commit is all or nothing.
-    std::vector<std::pair<LogId, Offset>> writes;
+    CheckedCommit commit{group, {}};
     for (const auto& position : request.positions) {
-        const auto place = core_.place(position->topic_id, position->partition, position->lane);
-        if (!place) return responder.error(place.error());
-        const GroupPartition partition{place->log.topic(), place->log.partition()};
+        CASC_TRY(const Core::Place place,
+                 core_.place(position->topic_id, position->partition, position->lane));
+        const GroupPartition partition{place.log.topic(), place.log.partition()};
         if (member != nullptr && !member->owned.contains(partition))
-            return responder.error(Error(ErrorCode::stale_group_epoch,
-                                         "the member no longer owns " + place->topic->name + "/" +
-                                             std::to_string(position->partition)));
-        const Offset end = core_.visibility.visible_end(*place->topic, place->log);
+            return Error(ErrorCode::stale_group_epoch, "the member no longer owns " +
+                                                           place.topic->name + "/" +
+                                                           std::to_string(position->partition));
+        const Offset end = core_.visibility.visible_end(*place.topic, place.log);
         if (Offset(position->offset) > end)
-            return responder.error(Error(ErrorCode::offset_out_of_range,
-                                         "cannot commit " + std::to_string(position->offset) +
-                                             ", the log ends at " + std::to_string(end.value())));
-        writes.emplace_back(place->log, Offset(position->offset));
+            return Error(ErrorCode::offset_out_of_range,
+                         "cannot commit " + std::to_string(position->offset) +
+                             ", the log ends at " + std::to_string(end.value()));
+        commit.positions.emplace_back(place.log, Offset(position->offset));
     }
-    // In one journal entry, so that a crash leaves all or none of them, too.
+    return commit;
+}
+
+std::size_t GroupCoordinator::row_bytes(const CheckedCommit& commit) noexcept {
     constexpr std::size_t row_bytes = 16 + 16 + 16;
-    if (const auto together = core_.store.keep_together(writes.size() * row_bytes); !together)
-        return responder.error(together.error());
+    return commit.positions.size() * row_bytes;
+}
+
+Result<JournalSequence> GroupCoordinator::write_commit(const CheckedCommit& commit) {
     JournalSequence sequence;
-    for (const auto& [log, offset] : writes) {
-        const auto written = write_offset(*group, log, offset);
-        if (!written) return responder.error(written.error());
-        sequence = *written;
+    for (const auto& [log, offset] : commit.positions) {
+        CASC_TRY(sequence, write_offset(*commit.group, log, offset));
     }
-    responder.reply_when_durable(sequence, wire::fb::DoneT{});
+    return sequence;
+}
+
+void GroupCoordinator::on_commit(const wire::fb::CommitT& request, const Responder& responder) {
+    if (request.positions.empty()) return responder.reply(wire::fb::DoneT{});
+    const auto commit = check_commit(request);
+    if (!commit) return responder.error(commit.error());
+    // In one journal entry, so that a crash leaves all or none of them, too.
+    if (const auto together = core_.store.keep_together(0, row_bytes(*commit)); !together)
+        return responder.error(together.error());
+    const auto sequence = write_commit(*commit);
+    if (!sequence) return responder.error(sequence.error());
+    responder.reply_when_durable(*sequence, wire::fb::DoneT{});
 }
 
 void GroupCoordinator::on_committed(const wire::fb::CommittedT& request,

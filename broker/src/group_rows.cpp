@@ -42,7 +42,7 @@ Result<std::uint32_t> GroupRows::create(const std::string& name, wire::fb::Group
     row.created_ns = now.value();
     const auto bytes = encoder_.encode(row);
     constexpr std::size_t overhead_bytes = 256;
-    CASC_TRY_VOID(store_.keep_together(bytes.size() + name.size() + overhead_bytes));
+    CASC_TRY_VOID(store_.keep_together(0, bytes.size() + name.size() + overhead_bytes));
     CASC_TRY_VOID(
         store_.put(StateTable::broker, kNextGroupId, RowWriter{}.put(next_id_ + 1).view()));
     CASC_TRY_VOID(store_.put(StateTable::group, name, row_text(bytes)));

@@ -73,6 +73,13 @@ public:
     [[nodiscard]] Result<void> settle(MemberNumber member, const wire::fb::SettleT& request,
                                       MonoNanos now, wire::fb::SettleReplyT& refused);
 
+    // Whether settle() would have nothing to refuse and says only that events are done. Fails with:
+    // as settle(), not_supported, lease_lost.
+    [[nodiscard]] Result<void> check_done(MemberNumber member,
+                                          const wire::fb::SettleT& request) const;
+    // Of all rows that write_rows() writes after it, when there was nothing to write before.
+    [[nodiscard]] std::size_t done_row_bytes(const wire::fb::SettleT& request) const;
+
     // What retention has taken is settled.
     void follow_retention();
 

@@ -87,6 +87,41 @@ Result<void> QueueGroup::settle(MemberNumber number, const wire::fb::SettleT& re
     return {};
 }
 
+Result<void> QueueGroup::check_done(MemberNumber member, const wire::fb::SettleT& request) const {
+    if (request.renew_all) return Error(ErrorCode::not_supported, "leases are not renewed here");
+    std::vector<LogId> seen;
+    for (const auto& verdicts : request.logs) {
+        CASC_TRY_VOID(check(*verdicts));
+        if (!verdicts->others.empty())
+            return Error(ErrorCode::not_supported,
+                         "in an atomic write events can be done, and nothing else");
+        const LogId log(TopicId(verdicts->topic_id), PartitionId(verdicts->partition),
+                        static_cast<Lane>(verdicts->lane));
+        if (std::find(seen.begin(), seen.end(), log) != seen.end())
+            return Error(ErrorCode::invalid_request, "a log is named twice");
+        seen.push_back(log);
+        const auto ledger = ledgers_.find(log);
+        if (ledger == ledgers_.end() ||
+            !ledger->second.holds(member, Offset(verdicts->base), verdicts->done))
+            return Error(ErrorCode::lease_lost,
+                         "not all events are leased to the member of '" + name_ + "'");
+    }
+    return {};
+}
+
+std::size_t QueueGroup::done_row_bytes(const wire::fb::SettleT& request) const {
+    std::size_t bytes = 0;
+    for (const auto& verdicts : request.logs) {
+        const LogId log(TopicId(verdicts->topic_id), PartitionId(verdicts->partition),
+                        static_cast<Lane>(verdicts->lane));
+        std::size_t events = 0;
+        for (const std::uint64_t word : verdicts->done)
+            events += static_cast<std::size_t>(std::popcount(word));
+        bytes += ledgers_.at(log).done_row_bytes_max(events);
+    }
+    return bytes;
+}
+
 bool QueueGroup::judge(QueueMember& member, QueueLedger& ledger,
                        const wire::fb::EventVerdictT& verdict, MonoNanos now) {
     const Offset offset(verdict.offset);

@@ -1,6 +1,7 @@
 #include "queue_groups.hpp"
 
 #include <casc/broker/logging.hpp>
+#include <casc/types/assert.hpp>
 
 #include <algorithm>
 
@@ -25,18 +26,11 @@ Result<void> check_join(const wire::fb::JoinQueueT& request) {
     return {};
 }
 
-// Before anything is copied: in flatbuffers one vector may be said many times.
 Result<void> check_size(std::span<const std::byte> body) {
-    constexpr std::size_t words_max = 8192;
     CASC_TRY(const wire::fb::Settle* settle, wire::view<wire::fb::Settle>(body));
-    std::size_t words = 0;
-    for (std::uint32_t i = 0; settle->logs() != nullptr && i < settle->logs()->size(); ++i)
-        if (const auto* done = settle->logs()->Get(i)->done(); done != nullptr)
-            words += done->size();
-    if (words > words_max)
-        return Error(ErrorCode::invalid_request,
-                     "at most " + std::to_string(words_max) + " words of done in one Settle");
-    return {};
+    if (QueueGroups::count_words(*settle) <= QueueGroups::kWordsMax) return {};
+    return Error(ErrorCode::invalid_request, "at most " + std::to_string(QueueGroups::kWordsMax) +
+                                                 " words of done in one Settle");
 }
 
 }  // namespace
@@ -204,6 +198,33 @@ void QueueGroups::on_settle(const wire::Frame& frame, Session& session) {
     if (!settled) return responder.error(settled.error());
     changed_.insert(membership->entry);
     answers_.push_back(std::move(answer));
+}
+
+std::size_t QueueGroups::count_words(const wire::fb::Settle& settle) noexcept {
+    std::size_t words = 0;
+    for (std::uint32_t i = 0; settle.logs() != nullptr && i < settle.logs()->size(); ++i)
+        if (const auto* done = settle.logs()->Get(i)->done(); done != nullptr)
+            words += done->size();
+    return words;
+}
+
+Result<QueueGroups::CheckedDone> QueueGroups::check_done(const wire::fb::SettleT& request,
+                                                         const Session& session) {
+    const Membership* membership = find(session, request.subscription_id);
+    if (membership == nullptr) return ErrorCode::unknown_subscription;
+    QueueGroup& group = *membership->entry->group;
+    CASC_TRY_VOID(group.check_done(membership->member, request));
+    // What was said before goes first, so that the rows of this are all that is left to write.
+    if (group.has_changed()) CASC_TRY_VOID(group.write_rows(mono_now()));
+    return CheckedDone{&group, membership->member, &request};
+}
+
+Result<JournalSequence> QueueGroups::write_done(const CheckedDone& done) {
+    const MonoNanos now = mono_now();
+    wire::fb::SettleReplyT refused;
+    CASC_TRY_VOID(done.group->settle(done.member, *done.request, now, refused));
+    CASC_ASSERT(refused.refused.empty(), done.group->name());  // check_done() has asked
+    return done.group->write_rows(now);
 }
 
 void QueueGroups::store_verdicts() {

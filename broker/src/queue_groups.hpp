@@ -30,6 +30,25 @@ public:
     void on_leave(const wire::fb::LeaveQueueT& request, Session& session,
                   const Responder& responder);
     void on_settle(const wire::Frame& frame, Session& session);
+    // Events that a member says are done, checked, so that nothing but the store can refuse it in
+    // the same turn. Borrows the request.
+    struct CheckedDone {
+        QueueGroup* group;
+        MemberNumber member;
+        const wire::fb::SettleT* request;
+    };
+    // The words of `done` that a Settle has. Before it is copied: in flatbuffers one vector may be
+    // said many times.
+    [[nodiscard]] static std::size_t count_words(const wire::fb::Settle& settle) noexcept;
+    static constexpr std::size_t kWordsMax = 8192;
+    // Fails with: unknown_subscription, invalid_request, not_supported, lease_lost, storage errors.
+    [[nodiscard]] Result<CheckedDone> check_done(const wire::fb::SettleT& request,
+                                                 const Session& session);
+    [[nodiscard]] static std::size_t row_bytes(const CheckedDone& done) {
+        return done.group->done_row_bytes(*done.request);
+    }
+    // Fails with: storage errors, unless keep_together() has promised that it will not.
+    [[nodiscard]] Result<JournalSequence> write_done(const CheckedDone& done);
     void on_describe(const wire::fb::DescribeQueueT& request, const Responder& responder);
     void on_list_pending(const wire::fb::ListPendingT& request, const Responder& responder);
     void on_delete(const std::string& name, const Responder& responder);

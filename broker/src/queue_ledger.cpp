@@ -236,6 +236,23 @@ QueueLedger::Freed QueueLedger::settle(MemberNumber member, Offset from,
     return freed;
 }
 
+bool QueueLedger::holds(MemberNumber member, Offset from,
+                        std::span<const std::uint64_t> words) const {
+    std::uint64_t base = from.value();
+    for (const std::uint64_t word : words) {
+        std::uint64_t left = word & ~settled_.word(base);
+        if (left != word) return false;
+        auto run = runs_.upper_bound(base);
+        if (run != runs_.begin() && std::prev(run)->second.end > base) --run;
+        for (; left != 0 && run != runs_.end() && run->first < base + kWordOffsets; ++run)
+            if (run->second.state == RunState::leased && run->second.member == member)
+                left &= ~word_mask(base, run->first, run->second.end);
+        if (left != 0) return false;
+        base += kWordOffsets;
+    }
+    return true;
+}
+
 std::optional<QueueLedger::Freed> QueueLedger::refuse(MemberNumber member, Offset offset,
                                                       MonoNanos when, MonoNanos now,
                                                       std::string error) {
@@ -356,6 +373,14 @@ flatbuffers::Offset<wire::fb::QueueRow> QueueLedger::build_row(
 std::size_t QueueLedger::row_bytes_max() const noexcept {
     constexpr std::size_t fixed_bytes = 256;
     return fixed_bytes + settled_.words().size() * sizeof(std::uint64_t);
+}
+
+std::size_t QueueLedger::done_row_bytes_max(std::size_t events) const noexcept {
+    // The bitmap may grow to the end of what was delivered; the rows of runs are erased.
+    constexpr std::size_t erased_row_bytes = 48;
+    const std::size_t words = (next_ - word_base(floor_)) / kWordOffsets + 1;
+    return row_bytes_max() + words * sizeof(std::uint64_t) +
+           std::min(events, stored_.size()) * erased_row_bytes;
 }
 
 bool QueueLedger::is_noteworthy(const Run& run) {

@@ -109,6 +109,9 @@ public:
     // this member's to settle are added to `refused`.
     Freed settle(MemberNumber member, Offset base, std::span<const std::uint64_t> words,
                  std::vector<Offset>& refused);
+    // Whether all of `words` are this member's to settle.
+    [[nodiscard]] bool holds(MemberNumber member, Offset base,
+                             std::span<const std::uint64_t> words) const;
     // To be delivered again from `when` on (at once, when that is past); given up, when it was
     // delivered attempts_max times.
     [[nodiscard]] std::optional<Freed> refuse(MemberNumber member, Offset offset, MonoNanos when,
@@ -148,6 +151,8 @@ public:
     [[nodiscard]] flatbuffers::Offset<wire::fb::QueueRow> build_row(
         flatbuffers::FlatBufferBuilder& builder) const;
     [[nodiscard]] std::size_t row_bytes_max() const noexcept;
+    // Of all rows that are written when so many of its events are done.
+    [[nodiscard]] std::size_t done_row_bytes_max(std::size_t events) const noexcept;
     // The last run whose row is to be written, or, when it is not noteworthy, erased.
     [[nodiscard]] std::optional<std::uint64_t> last_touched() const;
     [[nodiscard]] const Run* noteworthy(std::uint64_t first) const;

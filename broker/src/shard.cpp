@@ -41,15 +41,19 @@ Shard::Shard(const LoadedConfig& loaded, storage::Disk& disk, std::unique_ptr<st
       retention_(core_),
       delivery_(core_),
       fetches_(core_),
-      produce_(core_, retention_),
+      appender_(core_, retention_),
+      message_ids_(*store_, core_.topics, core_.topic_observers),
+      schedules_(core_, appender_, message_ids_),
+      produce_(core_, appender_, message_ids_, schedules_),
       group_rows_(*store_),
       groups_(core_, group_rows_,
               [this](std::uint64_t number) -> Session* {
                   const auto found = connections_.find(number);
                   return found == connections_.end() ? nullptr : found->second.session.get();
               }),
-      dead_letters_(core_, retention_),
+      dead_letters_(core_, appender_),
       queues_(core_, group_rows_, delivery_, dead_letters_),
+      atomic_(core_, produce_, groups_, queues_),
       topics_(core_, retention_),
       node_(core_, settings_, facts_) {
     facts_.disk = disk.name();
@@ -62,8 +66,11 @@ Result<void> Shard::prepare() {
     core_.now = wall_now();
     core_.topics.load();
     core_.producers.load();
+    CASC_TRY_VOID(schedules_.load());
     CASC_TRY_VOID(load_groups());
     CASC_TRY_VOID(core_.topics.erase_orphans());
+    CASC_TRY_VOID(schedules_.erase_orphans());
+    CASC_TRY_VOID(message_ids_.load(core_.now));
     retention_.load();
     for (const std::string& endpoint : config_.listen.endpoints) {
         CASC_TRY(auto listener,
@@ -161,6 +168,7 @@ void Shard::plan_wake_ups() {
 bool Shard::turn() {
     const bool held = seeded_bug("ack_before_submit") && core_.now.value() / 100'000'000 % 4 != 0;
     queues_.store_verdicts();
+    const bool fired = !draining() && schedules_.run();
     if (!held) store_->submit(kSomebodyWaits);  // first: the device works while the rest is done
     advanced_.clear();
     answers_.clear();
@@ -182,7 +190,7 @@ bool Shard::turn() {
     resume_held_back();
     if (draining()) continue_drain();
     if (!held) submit_the_rest(delivered || sent);
-    return !advanced_.empty() || !answers_.empty() || delivered || fetched || sent;
+    return !advanced_.empty() || !answers_.empty() || fired || delivered || fetched || sent;
 }
 
 // What nobody waits for, after everything that somebody does wait for. Events that come at a steady
@@ -332,6 +340,8 @@ void Shard::tick() {
     close_idle(now);
     groups_.tick(now);
     queues_.tick(now);
+    schedules_.arm();
+    message_ids_.expire(core_.now);
     if (passed(now, next_retention_, config_.storage.retention_interval) &&
         retention_.tick(core_.now))
         next_retention_ = now;  // there is more to do: at the next tick
@@ -406,6 +416,7 @@ std::vector<std::string> Shard::reload(const LoadedConfig& loaded) {
     config_.limits.idle_timeout = fresh.limits.idle_timeout;
     config_.topics = fresh.topics;
     config_.storage.retention_interval = fresh.storage.retention_interval;
+    config_.limits.scheduled_bytes = fresh.limits.scheduled_bytes;
     config_.groups = fresh.groups;
     config_.delivery = fresh.delivery;
     config_.producers = fresh.producers;

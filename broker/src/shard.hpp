@@ -5,6 +5,7 @@
 // answer, deliver, send. Everything that gathers during a turn leaves in one write per connection
 // and one journal entry.
 
+#include "atomic_path.hpp"
 #include "core.hpp"
 #include "delivery.hpp"
 #include "fetch_path.hpp"
@@ -111,11 +112,15 @@ private:
     Retention retention_;
     Delivery delivery_;
     FetchPath fetches_;
+    LogAppender appender_;
+    MessageIds message_ids_;
+    Schedules schedules_;
     ProducePath produce_;
     GroupRows group_rows_;
     GroupCoordinator groups_;
     DeadLetters dead_letters_;
     QueueGroups queues_;
+    AtomicPath atomic_;
     TopicApi topics_;
     NodeApi node_;
     std::vector<std::unique_ptr<Listener>> listeners_;

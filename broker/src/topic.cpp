@@ -36,6 +36,8 @@ wire::fb::TopicSettingsT TopicSettings::to_message() const {
     message.retention_bytes = retention_bytes;
     message.retention_events = retention_events;
     message.event_bytes_max = event_bytes_max;
+    message.dedup_window_ms = dedup_window_ms;
+    message.paused_lanes = paused_lanes;
     return message;
 }
 
@@ -70,6 +72,18 @@ Result<TopicSettings> apply_settings(TopicSettings base, const wire::fb::TopicSe
             return bad_setting("event_bytes_max",
                                "must be between 1 and " + std::to_string(wire::kBatchBytesMax / 2));
         base.event_bytes_max = *change.event_bytes_max;
+    }
+    constexpr std::uint32_t window_ms_max = 7u * 24 * 3600 * 1000;
+    if (change.dedup_window_ms) {
+        if (*change.dedup_window_ms > window_ms_max)
+            return bad_setting("dedup_window_ms",
+                               "must be 0 (off) to " + std::to_string(window_ms_max));
+        base.dedup_window_ms = *change.dedup_window_ms;
+    }
+    if (change.paused_lanes) {
+        if (*change.paused_lanes >> kLaneCount != 0)
+            return bad_setting("paused_lanes", "has a bit for each of the four lanes");
+        base.paused_lanes = *change.paused_lanes;
     }
     return base;
 }

@@ -18,6 +18,12 @@ struct TopicSettings {
     std::int64_t retention_bytes = -1;   // per log
     std::int64_t retention_events = -1;  // per log
     std::uint32_t event_bytes_max = 0;
+    std::uint32_t dedup_window_ms = 0;  // of message ids; 0: they are not looked at
+    std::uint8_t paused_lanes = 0;      // a bit for each
+
+    [[nodiscard]] bool is_paused(Lane lane) const noexcept {
+        return (paused_lanes >> static_cast<unsigned>(lane) & 1u) != 0;
+    }
 
     [[nodiscard]] storage::RetentionClass retention_class() const noexcept;
     [[nodiscard]] wire::fb::TopicSettingsT to_message() const;

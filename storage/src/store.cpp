@@ -37,8 +37,8 @@ Result<JournalSequence> Store::erase_log(LogId log) {
 Result<JournalSequence> Store::reserve(LogId log, Offset ceiling) {
     return impl_->reserve(log, ceiling);
 }
-Result<void> Store::keep_together(std::size_t bytes) {
-    return impl_->keep_together(bytes);
+Result<void> Store::keep_together(std::size_t batch_bytes, std::size_t row_bytes) {
+    return impl_->keep_together(batch_bytes, row_bytes);
 }
 JournalSequence Store::filling() const noexcept {
     return impl_->filling();

@@ -39,6 +39,16 @@ Result<void> Store::Impl::accept(std::size_t bytes_limit) const {
     return {};
 }
 
+Result<void> Store::Impl::accept_batch(std::size_t bytes) {
+    if (disk_full_ || bytes_to_space_check_ < bytes) check_space();
+    return accept(options_.unflushed_bytes_max);
+}
+
+Result<void> Store::Impl::accept_rows() {
+    if (disk_full_) check_space();
+    return accept(options_.unflushed_bytes_max + kRowHeadroomBytes);
+}
+
 // Not when the disk is full: that may last, so producers are told (and ask again) instead of being
 // left unread, and it is their asking that finds out when there is room again.
 bool Store::Impl::congested() const noexcept {
@@ -119,9 +129,19 @@ Entry Store::Impl::finish_entry() {
     return builder_.finish();
 }
 
-Result<void> Store::Impl::keep_together(std::size_t bytes) {
-    if (failure_) return Error(ErrorCode::storage_failed, failure_->detail);
-    return make_room(bytes, Urgency::soon);
+Result<void> Store::Impl::keep_together(std::size_t batch_bytes, std::size_t row_bytes) {
+    CASC_TRY_VOID(batch_bytes != 0 ? accept_batch(batch_bytes) : accept_rows());
+    CASC_TRY_VOID(make_room(batch_bytes + row_bytes, Urgency::soon));
+    promised_bytes_ = batch_bytes + row_bytes;
+    promised_in_ = builder_.sequence();
+    return {};
+}
+
+bool Store::Impl::take_promised(std::size_t bytes) noexcept {
+    if (promised_bytes_ < bytes || !builder_.started() || builder_.sequence() != promised_in_)
+        return false;
+    promised_bytes_ -= bytes;
+    return true;
 }
 
 LogChange& Store::Impl::touch(LogId log) {
@@ -145,8 +165,7 @@ Result<AppendTicket> Store::Impl::append(LogId log, RetentionClass retention,
     CASC_ASSERT(batch.size() >= wire::kBatchOverheadBytes && batch.size() % kRecordAlignment == 0,
                 batch.size());
     CASC_ASSERT(log.value() != 0);  // its keys are the slices' own
-    if (disk_full_ || bytes_to_space_check_ < batch.size()) check_space();
-    CASC_TRY_VOID(accept(options_.unflushed_bytes_max));
+    if (!take_promised(record_bytes(0, batch.size()))) CASC_TRY_VOID(accept_batch(batch.size()));
     CASC_TRY_VOID(make_room(record_bytes(0, batch.size()), urgency));
     CASC_FAIL_POINT("store.append");
 
@@ -177,8 +196,7 @@ Result<JournalSequence> Store::Impl::add_row(RecordKind kind, StateTable table,
                                              Urgency urgency) {
     if (key.size() > kStateKeyBytesMax)
         return Error(ErrorCode::invalid_request, "a state key is too long");
-    if (disk_full_) check_space();
-    CASC_TRY_VOID(accept(options_.unflushed_bytes_max + kRowHeadroomBytes));
+    if (!take_promised(record_bytes(key.size(), value.size()))) CASC_TRY_VOID(accept_rows());
     CASC_TRY_VOID(make_room(record_bytes(key.size(), value.size()), urgency));
     builder_.add(kind, static_cast<std::uint8_t>(table), LogId{}, key, value);
     return builder_.sequence();

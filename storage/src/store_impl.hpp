@@ -50,7 +50,7 @@ public:
     [[nodiscard]] Result<JournalSequence> trim(LogId log, Offset start);
     [[nodiscard]] Result<JournalSequence> erase_log(LogId log);
     [[nodiscard]] Result<JournalSequence> reserve(LogId log, Offset ceiling);
-    [[nodiscard]] Result<void> keep_together(std::size_t bytes);
+    [[nodiscard]] Result<void> keep_together(std::size_t batch_bytes, std::size_t row_bytes);
     [[nodiscard]] JournalSequence filling() const noexcept;
     void submit(MonoNanos until);
     void hurry(JournalSequence sequence);
@@ -122,6 +122,10 @@ private:
 
     // Writing.
     [[nodiscard]] Result<void> accept(std::size_t bytes_limit) const;
+    [[nodiscard]] Result<void> accept_batch(std::size_t bytes);
+    [[nodiscard]] Result<void> accept_rows();
+    // Whether so many bytes are part of what keep_together() has promised to take.
+    [[nodiscard]] bool take_promised(std::size_t bytes) noexcept;
     [[nodiscard]] Result<void> make_room(std::size_t bytes, Urgency urgency);
     void open_entry(std::size_t bytes);
     void seal();
@@ -226,6 +230,8 @@ private:
     bool disk_full_ = false;
     std::uint64_t disk_free_bytes_ = 0;
     std::size_t bytes_to_space_check_ = 0;
+    std::size_t promised_bytes_ = 0;  // that will be taken without fail ...
+    JournalSequence promised_in_;     // ... into this entry
     Stats stats_;
 };
 

@@ -38,9 +38,10 @@ public:
     }
     // A request's answer; leases that come meanwhile are kept.
     template <class Request>
-    Result<typename wire::Rpc<Request>::ReplyMessage> call(const Request& request) {
+    Result<typename wire::Rpc<Request>::ReplyMessage> call(
+        const Request& request, std::span<const std::byte> attachments = {}) {
         const std::uint32_t correlation = ++correlation_;
-        REQUIRE(raw_.send(request_bytes(request, correlation)));
+        REQUIRE(raw_.send(request_bytes(request, correlation, attachments)));
         for (;;) {
             const RawFrame frame = next_frame();
             if (keep_lease(frame)) continue;

@@ -257,7 +257,7 @@ void World::append_some() {
 // As a broker does when positions and events arrive together.
 void World::append_with_a_row() {
     constexpr std::size_t kPayload = 2000;
-    if (!store_->keep_together(kPayload + 1000)) return;
+    if (!store_->keep_together(kPayload, 1000)) return;
     const JournalSequence together = store_->filling();
     const LogId log = any_log();
     if (is_seen_early(log)) return;  // its reservation would be waited for, in an entry of its own

@@ -228,7 +228,7 @@ TEST_CASE_FIXTURE(
 TEST_CASE_FIXTURE(StoreFixture, "storage/store: what is kept together is durable together") {
     must_open();
     append(log_of(1), {std::string(20'000, 'x')});
-    REQUIRE(store->keep_together(20'000));
+    REQUIRE(store->keep_together(20'000, 0));
     const auto ticket = append(log_of(1), {std::string(15'000, 'y')});
     const auto row = store->put(StateTable::group_offset, "k", "v");
     CHECK(ticket.sequence == *row);
@@ -239,7 +239,7 @@ TEST_CASE_FIXTURE(
     "storage/store: an idle store proves its newest entry, also with an open entry that is empty") {
     must_open();
     settle(append(log_of(1), {"a"}));
-    REQUIRE(store->keep_together(100));
+    REQUIRE(store->keep_together(100, 0));
     const JournalSequence empty = store->filling();
     while (store->durable_through() < empty) {  // for ever if nobody writes it
         store->submit();

@@ -42,6 +42,7 @@ struct Config {
         milliseconds heartbeat{10'000};
         milliseconds idle_timeout{30'000};
         milliseconds handshake_timeout{5'000};
+        std::uint64_t scheduled_bytes = 256_MiB;
     } limits;
     struct Topics {
         bool auto_create = false;
@@ -74,6 +75,7 @@ struct Config {
     } delivery;
     struct Producers {
         milliseconds expiry{7ll * 24 * 3600 * 1000};
+        std::uint64_t message_ids_max = 4'000'000;
     } producers;
     struct Log {
         std::string level = "info";   // debug, info, warn, error

@@ -79,6 +79,8 @@ namespace casc {
       "the group is of the other kind: stream or queue")                                          \
     X(lease_lost, 4028, "LEASE_LOST", false,                                                      \
       "the event is not, or no longer, leased to this member")                                    \
+    X(unknown_schedule, 4029, "UNKNOWN_SCHEDULE", false,                                          \
+      "there is no schedule of that name or number; it may have run")                             \
     X(internal_error, 5001, "INTERNAL_ERROR", true,                                               \
       "the broker failed in a way it does not explain")                                           \
     X(storage_failed, 5002, "STORAGE_FAILED", false,                                              \

@@ -44,6 +44,10 @@ enum class Api : std::uint16_t {
 
     init_producer = 20,
     produce = 21,
+    atomic_write = 22,
+    create_schedule = 23,
+    list_schedules = 24,
+    cancel_schedule = 25,
 
     fetch = 30,
     list_offsets = 31,

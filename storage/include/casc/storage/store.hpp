@@ -68,6 +68,7 @@ enum class StateTable : std::uint8_t {
     broker = 20,
     queue = 21,
     queue_run = 22,
+    schedule = 23,
 };
 
 // What the store knows of a log. Loaded for every log at start (64 bytes each), so an idle log
@@ -158,10 +159,12 @@ public:
     // or above `ceiling` with a higher epoch, so that no offset is ever used twice.
     [[nodiscard]] Result<JournalSequence> reserve(LogId log, Offset ceiling);
 
-    // Whatever is appended and put next, up to `bytes` in all, will be in one entry and so become
-    // durable together or not at all. Count 16 bytes for each record, and its key and value (or
-    // batch) rounded up to a multiple of 8. Fails with: event_too_large, storage_failed.
-    [[nodiscard]] Result<void> keep_together(std::size_t bytes);
+    // Whatever is appended and put next, up to so many bytes of batches and of rows, is taken
+    // without fail and will be in one entry, and so become durable together or not at all. Count 16
+    // bytes for each record, and its key and value (or batch) rounded up to a multiple of 8. On
+    // failure nothing was added. Fails with: event_too_large, storage_failed, disk_full,
+    // overloaded.
+    [[nodiscard]] Result<void> keep_together(std::size_t batch_bytes, std::size_t row_bytes);
 
     // The sequence that whatever is appended or put next will be part of.
     [[nodiscard]] JournalSequence filling() const noexcept;

@@ -1,0 +1,45 @@
+#include "log_appender.hpp"
+
+#include <cstring>
+
+namespace casc::broker {
+namespace {
+
+std::uint32_t event_count(std::span<const std::byte> batch) {
+    std::uint32_t count;
+    std::memcpy(&count,
+                batch.data() + sizeof(wire::BatchStamp) + offsetof(wire::BatchHeader, event_count),
+                sizeof count);
+    return count;
+}
+
+bool seen_at_once(const Topic& topic) {
+    return topic.settings.durability == Durability::memory;
+}
+
+}  // namespace
+
+Result<void> LogAppender::prepare(const Core::Place& place) {
+    if (!seen_at_once(*place.topic)) return {};
+    const auto state = core_.store.log_state(place.log);
+    return core_.visibility.before_append(place.log, state ? state->end : Offset(0));
+}
+
+Result<storage::AppendTicket> LogAppender::append(const Core::Place& place,
+                                                  std::span<const std::byte> batch) {
+    const bool at_once = seen_at_once(*place.topic);
+    CASC_TRY(
+        const storage::AppendTicket ticket,
+        core_.store.append(place.log, place.topic->settings.retention_class(), batch, core_.now,
+                           at_once ? storage::Urgency::soon : storage::Urgency::now));
+    auto& lane = core_.counters.lanes[static_cast<std::size_t>(place.log.lane())];
+    lane.events_in += event_count(batch);
+    lane.bytes_in += batch.size();
+    ++core_.counters.batches_in;
+    retention_.on_append(*place.topic, place.log);
+    if (at_once)
+        core_.watch.visible(place.log, core_.visibility.visible_end(*place.topic, place.log));
+    return ticket;
+}
+
+}  // namespace casc::broker
