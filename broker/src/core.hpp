@@ -36,6 +36,7 @@ struct Counters {
     std::array<PerLane, kLaneCount> lanes;
     std::uint64_t batches_in = 0;
     std::uint64_t batches_duplicate = 0;
+    std::uint64_t events_expired = 0;  // not delivered, once for each reader
     std::uint64_t requests = 0;
     std::uint64_t errors = 0;
     std::uint64_t connections_accepted = 0;

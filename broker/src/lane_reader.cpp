@@ -93,10 +93,8 @@ void LaneReader::run() {
         if (left-- == 0) return schedule();  // others are waiting, too
         Source* source = pick();
         if (source == nullptr) return;
-        if (!wants(*source)) {
-            unready(*source);
-            source->fetched.clear();
-            end_turn(*source);
+        if (is_paused(*source) || !wants(*source)) {
+            set_aside(*source);
             continue;
         }
         std::uint64_t arrival_bound = kNoBound;
@@ -139,6 +137,10 @@ LaneReader::Source* LaneReader::earliest_sibling(const LogId picked, std::uint64
         const auto found = sources_.find(LogId(picked.topic(), picked.partition(), lane));
         if (found == sources_.end() || found->second->state == State::idle) continue;
         Source& sibling = *found->second;
+        if (sibling.state == State::ready && is_paused(sibling)) {
+            set_aside(sibling);
+            continue;
+        }
         const bool has_batch =
             sibling.state == State::ready && (!sibling.fetched.empty() || fill(sibling));
         if (!has_batch) {
@@ -274,7 +276,20 @@ void LaneReader::start_cold_read(Source& source) {
         });
 }
 
+bool LaneReader::is_paused(const Source& source) const {
+    const Topic* topic = core_.topics.find(source.topic);
+    return topic != nullptr && topic->settings.is_paused(source.log.lane());
+}
+
+// Others have the disk meanwhile.
+void LaneReader::set_aside(Source& source) {
+    unready(source);
+    source.fetched.clear();
+    end_turn(source);
+}
+
 void LaneReader::look_again(Source& source) {
+    if (source.state == State::idle && is_paused(source)) return set_aside(source);
     // Behind the end, or past it, which fill() reports.
     if (source.state == State::idle && source.next != source.visible_end) set_ready(source);
 }
@@ -314,6 +329,9 @@ void LaneReader::on_visible(LogId log, Offset visible_end) {
     Source& source = *found->second;
     source.visible_end = visible_end;
     look_again(source);
+    // It may have been paused.
+    const auto again = sources_.find({log, true});
+    if (again != sources_.end()) look_again(*again->second);
 }
 
 void LaneReader::on_removed(LogId log) {

@@ -124,6 +124,8 @@ private:
     [[nodiscard]] Source& put(SourceKey key, TopicId topic, Offset from, Offset visible_end);
     void remove(SourceKey key);
     void look_again(Source& source);  // ready when it is idle and has something to say
+    [[nodiscard]] bool is_paused(const Source& source) const;
+    void set_aside(Source& source);
     void set_ready(Source& source);
     void unready(Source& source);
     void drop(Source& source, ErrorCode why);

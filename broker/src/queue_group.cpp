@@ -1,10 +1,9 @@
 #include "queue_group.hpp"
 
-#include "stored_batch.hpp"
+#include "batch_parts.hpp"
 
 #include <casc/broker/logging.hpp>
 #include <casc/types/assert.hpp>
-#include <casc/wire/batch_slice.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -16,6 +15,7 @@ constexpr std::size_t kReadBytes = 1_MiB;
 // Between the first event that is not settled and the last one that was delivered: a bit is kept
 // for each.
 constexpr std::uint64_t kSpreadMax = 1u << 20;
+constexpr const char* kExpired = "its time to live has passed";
 
 }  // namespace
 
@@ -229,13 +229,20 @@ void QueueGroup::deliver_new(Source& source, QueueLedger& ledger, QueueMember& m
                 ledger.skip_new(extent.base);
                 end = extent.base;
             }
+            const Lifespan life = lifespan_at(batch, end, core_.now);
+            if (life.expired) {
+                if (!sending_.empty()) break;  // with the next turn
+                pass_over_new(ledger, life.end);
+                end = life.end;
+                continue;
+            }
             const std::uint64_t room = events_max - (end - ledger.next()).value();
-            const bool whole = (extent.end - end).value() <= room;
+            const bool whole = life.end == extent.end && (extent.end - end).value() <= room;
             // Whole batches cost nothing but their sending; what is left of the room waits for more
             // of it.
             if (!sending_.empty() && (!whole || bytes + batch.bytes.size() > read_bytes_)) break;
-            const Offset until = whole ? extent.end : end + OffsetDelta(room);
-            sending_.push_back(part(batch, end, until));
+            const Offset until = whole ? extent.end : std::min(life.end, end + OffsetDelta(room));
+            sending_.push_back(part_of(core_, batch, end, until, Cut::if_smaller));
             bytes += sending_.back().bytes.size();
             end = until;
             if (!whole) break;
@@ -244,11 +251,11 @@ void QueueGroup::deliver_new(Source& source, QueueLedger& ledger, QueueMember& m
     }
     const Offset first = ledger.next();
     source.next = end;
+    changed_.insert(source.log);  // what was delivered is known to have been, also after a crash
     if (first == end) return;
     const QueueLedger::Freed taken{static_cast<std::uint32_t>((end - first).value()), bytes};
     member.in_flight += taken;
     ledger.lease_new(end, bytes, member.number, lease_end());
-    changed_.insert(source.log);  // what was delivered is known to have been, also after a crash
     send(source, member, first, end, 1, {});
 }
 
@@ -288,7 +295,13 @@ void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember&
     }
     const auto run = ledger.first_ready();
     const Offset first = source.next;
-    Offset end = std::min(Offset(run->second.end), stored_extent(source.fetched.front()).end);
+    const Lifespan life = lifespan_at(source.fetched.front(), first, core_.now);
+    Offset end = std::min(Offset(run->second.end), life.end);
+    if (life.expired) {
+        pass_over_ready(ledger, end);
+        changed_.insert(source.log);
+        return aim_again(source, ledger);
+    }
 
     // As many as there is room for; those between that are settled are not leased.
     leased_.clear();
@@ -304,7 +317,7 @@ void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember&
         room -= static_cast<std::uint32_t>(std::popcount(open));
         leased_.push_back(open);
     }
-    sending_.assign(1, part(source.fetched.front(), first, end));
+    sending_.assign(1, part_of(core_, source.fetched.front(), first, end, Cut::if_smaller));
     const std::size_t bytes = sending_.front().bytes.size();
     const std::uint32_t attempts = run->second.attempts + 1;
     const std::uint32_t count =
@@ -316,21 +329,23 @@ void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember&
     aim_again(source, ledger);
 }
 
-storage::BatchRef QueueGroup::part(const storage::BatchRef& batch, Offset first, Offset end) {
-    const StoredExtent extent = stored_extent(batch);
-    if (first <= extent.base && end >= extent.end) return batch;
-    // What cannot be opened goes as it is: the lease says which of its events are meant, and the
-    // receiver, who checks it too, what is wrong with it.
-    const auto opened = core_.opened.open(batch);
-    if (!opened) return batch;
-    const wire::SliceRange range{static_cast<std::uint32_t>((first - extent.base).value()),
-                                 static_cast<std::uint32_t>((end - extent.base).value())};
-    const std::size_t bytes = wire::slice_bytes(opened->batch, range);
-    if (bytes >= batch.bytes.size()) return batch;  // compressed, the whole is less
-    storage::BlockRef block = core_.slices.take(bytes);
-    const auto into = block.bytes().first(bytes);
-    wire::slice_batch(opened->batch, opened->payloads, range, into);
-    return {std::move(block), into};
+void QueueGroup::pass_over_new(QueueLedger& ledger, Offset end) {
+    core_.counters.events_expired += (end - ledger.next()).value();
+    if (settings_.buries_expired) {
+        ledger.give_up_new(end, kExpired);
+    } else {
+        ledger.skip_new(end);
+    }
+}
+
+void QueueGroup::pass_over_ready(QueueLedger& ledger, Offset end) {
+    const std::uint64_t before = ledger.open();
+    if (settings_.buries_expired) {
+        core_.counters.events_expired += ledger.give_up_ready(end, kExpired);
+    } else {
+        ledger.skip_ready(end);
+        core_.counters.events_expired += before - ledger.open();
+    }
 }
 
 void QueueGroup::send(const Source& source, QueueMember& member, Offset first, Offset end,

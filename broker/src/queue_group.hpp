@@ -116,8 +116,9 @@ private:
     void deliver_again(Source& source, QueueLedger& ledger, QueueMember& member);
     // How many new events the member may have, so that the others get theirs.
     [[nodiscard]] std::uint32_t share_of(const QueueMember& member, const Source& source) const;
-    // [first, end) of a stored batch, as it is or as a batch of its own.
-    [[nodiscard]] storage::BatchRef part(const storage::BatchRef& batch, Offset first, Offset end);
+    // What has expired before it was delivered, up to `end`: settled, or a dead letter.
+    void pass_over_new(QueueLedger& ledger, Offset end);
+    void pass_over_ready(QueueLedger& ledger, Offset end);
     void send(const Source& source, QueueMember& member, Offset first, Offset end,
               std::uint32_t attempts, std::span<const std::uint64_t> leased);
 

@@ -186,15 +186,40 @@ void QueueLedger::skip_new(Offset end) {
     floor_ = settled_.rise(floor_ == first ? next_ : floor_);
 }
 
-void QueueLedger::skip_ready(Offset end) {
+// The part of the first ready run that lies below `end`; nothing, when nothing is open there.
+QueueLedger::Place QueueLedger::cut_ready(Offset end) {
     CASC_ASSERT(!ready_.empty());
     Place run = runs_.find(*ready_.begin());
     if (end.value() < run->second.end) {
         const Place rest = split(run, end.value());
         if (rest->second.open == 0) erase(rest);
         run = runs_.find(*ready_.begin());
-        if (run->first >= end.value()) return;  // nothing was open below
+        if (run->first >= end.value()) return runs_.end();
     }
+    return run;
+}
+
+void QueueLedger::give_up_new(Offset end, std::string error) {
+    CASC_ASSERT(end.value() > next_, end.value());
+    const auto events = static_cast<std::uint32_t>(end.value() - next_);
+    index(runs_.emplace_hint(
+        runs_.end(), next_,
+        Run{end.value(), events, 0, RunState::given_up, 0, {}, 0, std::move(error)}));
+    open_ += events;
+    next_ = end.value();
+}
+
+std::uint32_t QueueLedger::give_up_ready(Offset end, std::string error) {
+    const Place run = cut_ready(end);
+    if (run == runs_.end()) return 0;
+    run->second.error = std::move(error);
+    change(run, RunState::given_up, 0, {});
+    return run->second.open;
+}
+
+void QueueLedger::skip_ready(Offset end) {
+    const Place run = cut_ready(end);
+    if (run == runs_.end()) return;
     for (std::uint64_t base = word_base(run->first); base < run->second.end; base += kWordOffsets)
         if (const std::uint64_t open =
                 word_mask(base, run->first, run->second.end) & ~settled_.word(base);

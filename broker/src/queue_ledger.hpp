@@ -102,6 +102,10 @@ public:
     void skip_new(Offset end);
     // The same of the first ready run, up to `end`.
     void skip_ready(Offset end);
+    // [next, end), and the first ready run up to `end`, are to become dead letters without a
+    // (further) delivery. The latter tells how many of it were open.
+    void give_up_new(Offset end, std::string error);
+    std::uint32_t give_up_ready(Offset end, std::string error);
 
     // ---- what members say; `false` and empty answers: it is not that member's (any more) ----
 
@@ -190,6 +194,7 @@ private:
     void change(Place run, RunState state, MemberNumber member, MonoNanos when);
     // Ready, delayed or given up, as attempts and `when` say.
     Freed put_back(Place run, MonoNanos when, MonoNanos now);
+    [[nodiscard]] Place cut_ready(Offset end);
     // So many of its events are settled.
     Freed close(Place run, std::uint32_t events);
     Place erase(Place run);

@@ -37,6 +37,7 @@ wire::fb::QueueSettingsT QueueSettings::to_message() const {
     message.in_flight_events_max = in_flight_events_max;
     message.order = single_active ? 2 : 0;
     message.dead_letter_topic = dead_letter_topic;
+    message.expired = buries_expired ? 1 : 0;
     return message;
 }
 
@@ -65,6 +66,12 @@ Result<QueueSettings> apply_settings(QueueSettings base, const wire::fb::QueueSe
         default:
             return Error(ErrorCode::invalid_config,
                          "order must be 0 (shared), 1 (by key) or 2 (single active)");
+    }
+    if (change.expired) {
+        if (*change.expired > 1)
+            return Error(ErrorCode::invalid_config,
+                         "expired must be 0 (settled) or 1 (a dead letter)");
+        base.buries_expired = *change.expired == 1;
     }
     if (!change.dead_letter_topic.empty()) {
         CASC_TRY_VOID(check_name("a dead letter topic", change.dead_letter_topic));

@@ -17,6 +17,7 @@ struct QueueSettings {
     std::chrono::milliseconds retry_delay_max{60'000};
     std::uint32_t in_flight_events_max = 262'144;
     bool single_active = false;
+    bool buries_expired = false;  // what outlived its time to live: a dead letter, not nothing
     std::string dead_letter_topic;
 
     // Before an event that was delivered `attempts` times is delivered again.

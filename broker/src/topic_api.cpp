@@ -72,12 +72,17 @@ void TopicApi::on_alter(const wire::fb::AlterTopicT& request, const Responder& r
             Error(ErrorCode::invalid_config, "durability is fixed when a topic is created"));
     if (request.validate_only) return responder.reply(wire::fb::DoneT{});
     const bool more_partitions = settings->partitions > old.settings.partitions;
+    const bool lanes_changed = settings->paused_lanes != old.settings.paused_lanes;
     const auto sequence = core_.topics.alter(old.id, *settings);
     if (!sequence) return responder.error(sequence.error());
     responder.reply_when_durable(*sequence, wire::fb::DoneT{});
     for_each_log(core_.store, old.id,
                  [&](LogId log, const storage::LogState&) { retention_.on_bounds_changed(log); });
     if (more_partitions) core_.topic_observers.changed();
+    if (!lanes_changed) return;
+    for_each_log(core_.store, old.id, [&](LogId log, const storage::LogState&) {
+        core_.watch.visible(log, core_.visibility.visible_end(old, log));
+    });
 }
 
 std::unique_ptr<wire::fb::TopicSummaryT> TopicApi::summarise(const Topic& topic) const {

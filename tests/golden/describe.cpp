@@ -48,7 +48,8 @@ const BodyTexts& bodies() {
         BodyTexts texts =
             rpc_bodies<fb::HelloT, fb::PingT, fb::CreateTopicT, fb::DeleteTopicT, fb::AlterTopicT,
                        fb::ListTopicsT, fb::DescribeTopicT, fb::PurgeTopicT, fb::InitProducerT,
-                       fb::ProduceT, fb::FetchT, fb::ListOffsetsT, fb::SubscribeT,
+                       fb::ProduceT, fb::AtomicWriteT, fb::CreateScheduleT, fb::ListSchedulesT,
+                       fb::CancelScheduleT, fb::FetchT, fb::ListOffsetsT, fb::SubscribeT,
                        fb::UpdateSubscriptionT, fb::UnsubscribeT, fb::JoinGroupT, fb::LeaveGroupT,
                        fb::ReleasePartitionsT, fb::JoinQueueT, fb::LeaveQueueT, fb::SettleT,
                        fb::DescribeQueueT, fb::ListPendingT, fb::CommitT, fb::CommittedT,

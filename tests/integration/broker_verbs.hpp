@@ -7,6 +7,7 @@
 
 #include <casc/client/client.hpp>
 #include <casc/wire/batch_builder.hpp>
+#include <casc/wire/compression.hpp>
 
 #include <doctest/doctest.h>
 
@@ -109,8 +110,10 @@ inline std::vector<std::string> events_in(std::span<const std::byte> attachments
         std::memcpy(static_cast<void*>(&stamp), attachments.data(), sizeof stamp);
         const auto batch = must(wire::BatchView::parse(attachments.first(stamp.batch_bytes)));
         REQUIRE(batch.verify_body());
+        wire::Decompressor decompressor;
+        const auto payloads = must(decompressor.open(batch));
         for (std::uint32_t i = 0; i < batch.event_count(); ++i) {
-            const auto payload = batch.payload(i, batch.stored_payloads());
+            const auto payload = batch.payload(i, payloads);
             events.emplace_back(reinterpret_cast<const char*>(payload.data()), payload.size());
         }
         attachments = attachments.subspan(stamp.batch_bytes);
