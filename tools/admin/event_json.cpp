@@ -146,6 +146,13 @@ const std::map<std::string_view, Reader>& readers() {
         {"destination", read_text<&EventText::destination>},
         {"schema_version", read_number<&EventText::schema_version, std::uint32_t>},
         {"time_to_live_ms", read_number<&EventText::time_to_live_ms, std::uint32_t>},
+        {"deliver_at_ns", read_number<&EventText::deliver_at_ns, std::int64_t>},
+        {"message_id",
+         [](EventText& event, std::string_view field, const json::value& value) -> Result<void> {
+             CASC_TRY(const std::string text, text_of(field, value));
+             CASC_TRY(event.message_id, parse_message_id(text));
+             return {};
+         }},
         {"topic", pass_over},
         {"offset", pass_over},
         {"append_time_ns", pass_over},
@@ -175,6 +182,7 @@ json::object event_to_json(const client::ConsumedEvent& consumed) {
     put_text("destination", event.destination);
     if (event.schema_version != 0) object["schema_version"] = event.schema_version;
     if (event.time_to_live_ms != 0) object["time_to_live_ms"] = event.time_to_live_ms;
+    if (event.message_id) object["message_id"] = to_hex(as_text(*event.message_id));
     return object;
 }
 

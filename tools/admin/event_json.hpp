@@ -9,6 +9,7 @@
 
 #include <boost/json.hpp>
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,6 +33,8 @@ struct EventText {
     std::string destination;
     std::uint32_t schema_version = 0;
     std::uint32_t time_to_live_ms = 0;
+    std::optional<std::int64_t> deliver_at_ns;
+    std::optional<std::array<std::byte, 16>> message_id;
 };
 
 // Fields that only a stored event has (topic, offset, append_time_ns) are passed over; an unknown

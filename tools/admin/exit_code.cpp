@@ -25,6 +25,7 @@ ExitCode exit_code_for(ErrorCode code) noexcept {
         case ErrorCode::unknown_partition:
         case ErrorCode::unknown_group:
         case ErrorCode::unknown_member:
+        case ErrorCode::unknown_schedule:
         case ErrorCode::model_not_found:
         case ErrorCode::no_committed_offset:
         case ErrorCode::data_missing:
@@ -68,6 +69,8 @@ std::string hint_for(const Error& error) {
         case ErrorCode::unknown_group:
             return "casc-admin group ls shows the groups; one exists from its first member or "
                    "commit on";
+        case ErrorCode::unknown_schedule:
+            return "casc-admin schedule ls shows what waits; it may have run, or been cancelled";
         case ErrorCode::group_not_empty:
             return "stop its members first; casc-admin group info shows them";
         case ErrorCode::event_too_large:

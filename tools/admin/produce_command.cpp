@@ -5,6 +5,7 @@
 #include "interrupt.hpp"
 #include "text_codec.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <mutex>
@@ -13,6 +14,13 @@
 namespace casc::admin {
 
 namespace {
+
+Result<EpochNanos> parse_time_now(const std::string& text) {
+    return parse_time(text, wall_now());
+}
+Result<std::array<std::byte, 16>> parse_id(const std::string& text) {
+    return parse_message_id(text);
+}
 
 struct ProduceOptions {
     std::string topic;
@@ -24,6 +32,10 @@ struct ProduceOptions {
     std::vector<std::string> headers;  // name=value
     std::optional<Lane> lane;
     std::optional<std::uint64_t> partition;
+    std::optional<milliseconds> time_to_live;
+    std::optional<milliseconds> delay;
+    std::optional<EpochNanos> at;
+    std::optional<std::array<std::byte, 16>> message_id;
     Acks acks = Acks::durable;
     bool lz4 = false;
 };
@@ -120,6 +132,14 @@ private:
         if (!event.lane) event.lane = options_.lane;
         if (!event.partition && options_.partition)
             event.partition = static_cast<std::uint32_t>(*options_.partition);
+        if (event.time_to_live_ms == 0 && options_.time_to_live)
+            event.time_to_live_ms = static_cast<std::uint32_t>(
+                std::clamp<std::int64_t>(options_.time_to_live->count(), 0, 0xFFFFFFFF));
+        if (!event.deliver_at_ns && options_.at) event.deliver_at_ns = options_.at->value();
+        if (!event.deliver_at_ns && options_.delay)
+            event.deliver_at_ns =
+                wall_now().value() + std::chrono::nanoseconds(*options_.delay).count();
+        if (!event.message_id) event.message_id = options_.message_id;
         for (const std::string& header : options_.headers) {
             const std::size_t equals = header.find('=');
             event.headers.emplace_back(header.substr(0, equals), header.substr(equals + 1));
@@ -148,6 +168,8 @@ Result<void> send(client::Producer& producer, const EventText& text) {
     event.destination = text.destination;
     event.schema_version = text.schema_version;
     event.time_to_live_ms = text.time_to_live_ms;
+    if (text.deliver_at_ns) event.deliver_at = EpochNanos(*text.deliver_at_ns);
+    event.message_id = text.message_id;
     return producer.send(event);
 }
 
@@ -249,6 +271,15 @@ void add_produce_command(Commands& commands) {
                "critical, high, normal (default) or low");
     add_parsed(verb, "--partition", options->partition, parse_number, "NUMBER",
                "All events to this partition (default: by key, or spread)");
+    add_parsed(verb, "--ttl", options->time_to_live, parse_duration, "DURATION",
+               "Nobody is given them later than this after they were stored");
+    CLI::Option* delay = add_parsed(verb, "--delay", options->delay, parse_duration, "DURATION",
+                                    "They are delivered so much later; schedule ls shows them");
+    add_parsed(verb, "--at", options->at, parse_time_now, "TIME", "They are delivered then")
+        ->excludes(delay);
+    add_parsed(verb, "--message-id", options->message_id, parse_id, "HEX",
+               "Their id (32 digits of hex, or a UUID); a topic with a --dedup-window stores it "
+               "once");
     add_parsed(verb, "--acks", options->acks, parse_acks, "LEVEL",
                "What to wait for: none, memory or durable (default)");
     verb->add_flag("--lz4", options->lz4, "Compress");

@@ -1,5 +1,6 @@
 #include "text_codec.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace casc::admin {
@@ -92,6 +93,27 @@ bool is_utf8(std::string_view bytes) noexcept {
 
 std::string printable(std::string_view bytes) {
     return is_utf8(bytes) ? std::string(bytes) : "base64:" + to_base64(bytes);
+}
+
+Result<std::array<std::byte, 16>> parse_message_id(std::string_view text) {
+    std::array<std::byte, 16> id{};
+    std::size_t digits = 0;
+    for (const char c : text) {
+        if (c == '-') continue;
+        const bool is_digit = c >= '0' && c <= '9';
+        const bool is_lower = c >= 'a' && c <= 'f';
+        const bool is_upper = c >= 'A' && c <= 'F';
+        if ((!is_digit && !is_lower && !is_upper) || digits == 2 * id.size()) break;
+        const int value = is_digit ? c - '0' : (is_lower ? c - 'a' : c - 'A') + 10;
+        std::byte& byte = id[digits++ / 2];
+        byte = byte << 4 | std::byte(static_cast<unsigned char>(value));
+    }
+    const auto dashes = static_cast<std::size_t>(std::count(text.begin(), text.end(), '-'));
+    if (digits == 2 * id.size() && digits + dashes == text.size() && id != decltype(id){})
+        return id;
+    return Error(
+        ErrorCode::invalid_request,
+        "'" + std::string(text) + "' is no message id: 32 digits of hex, not all 0, or a UUID");
 }
 
 }  // namespace casc::admin

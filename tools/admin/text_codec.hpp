@@ -4,6 +4,7 @@
 
 #include <casc/types/result.hpp>
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -15,6 +16,8 @@ namespace casc::admin {
 // Fails with invalid_request.
 [[nodiscard]] Result<std::string> from_base64(std::string_view text);
 [[nodiscard]] std::string to_hex(std::string_view bytes);
+// 32 digits of hex, with or without the dashes of a UUID. Fails with invalid_request.
+[[nodiscard]] Result<std::array<std::byte, 16>> parse_message_id(std::string_view text);
 // Well-formed UTF-8: no overlong forms, no surrogates.
 [[nodiscard]] bool is_utf8(std::string_view bytes) noexcept;
 

@@ -12,6 +12,32 @@ std::uint32_t to_u32(std::uint64_t value) {
         std::min<std::uint64_t>(value, std::numeric_limits<std::uint32_t>::max()));
 }
 
+Result<std::int64_t> parse_window(const std::string& text) {
+    if (text == "off") return 0;
+    CASC_TRY(const milliseconds window, parse_duration(text));
+    return window.count();
+}
+
+Result<std::uint8_t> parse_lanes(const std::string& text) {
+    std::uint8_t lanes = 0;
+    if (text == "none") return lanes;
+    for (std::size_t at = 0; at <= text.size();) {
+        const std::size_t comma = std::min(text.find(',', at), text.size());
+        CASC_TRY(const Lane lane, parse_lane(text.substr(at, comma - at)));
+        lanes = static_cast<std::uint8_t>(lanes | 1u << static_cast<unsigned>(lane));
+        at = comma + 1;
+    }
+    return lanes;
+}
+
+std::string lanes_text(std::uint8_t lanes) {
+    std::string text;
+    for (const Lane lane : kLanes)
+        if ((lanes >> static_cast<unsigned>(lane) & 1u) != 0)
+            text += (text.empty() ? "" : ",") + std::string(to_string(lane));
+    return text.empty() ? "none" : text;
+}
+
 template <class Optional>
 json::value or_null(const Optional& value) {
     return value ? json::value(*value) : json::value(nullptr);
@@ -21,7 +47,7 @@ json::value or_null(const Optional& value) {
 
 bool TopicSettingsFlags::empty() const noexcept {
     return !partitions && !durability && !retention_ms && !retention_bytes && !retention_events &&
-           !event_bytes_max;
+           !event_bytes_max && !dedup_window_ms && !paused_lanes;
 }
 
 std::unique_ptr<fb::TopicSettingsT> TopicSettingsFlags::message() const {
@@ -32,6 +58,9 @@ std::unique_ptr<fb::TopicSettingsT> TopicSettingsFlags::message() const {
     if (retention_bytes) settings->retention_bytes = *retention_bytes;
     if (retention_events) settings->retention_events = *retention_events;
     if (event_bytes_max) settings->event_bytes_max = to_u32(*event_bytes_max);
+    if (dedup_window_ms)
+        settings->dedup_window_ms = to_u32(static_cast<std::uint64_t>(*dedup_window_ms));
+    if (paused_lanes) settings->paused_lanes = *paused_lanes;
     return settings;
 }
 
@@ -50,6 +79,11 @@ void add_settings_options(CLI::App* verb, TopicSettingsFlags& into, CreateOnly c
                "How many events are kept per lane of a partition, or unlimited");
     add_parsed(verb, "--event-bytes-max", into.event_bytes_max, parse_bytes, "SIZE",
                "The largest event that is accepted");
+    add_parsed(verb, "--dedup-window", into.dedup_window_ms, parse_window, "DURATION",
+               "How long an event's message id is remembered, to store it once; off: not at all");
+    if (create == CreateOnly::yes) return;
+    add_parsed(verb, "--pause-lanes", into.paused_lanes, parse_lanes, "LANES",
+               "Give readers nothing of these lanes for now: low,normal; none: of all lanes again");
 }
 
 std::vector<Field> topic_fields(const fb::TopicSummaryT& topic) {
@@ -68,6 +102,10 @@ std::vector<Field> topic_fields(const fb::TopicSummaryT& topic) {
         {"retention_bytes", "MAX SIZE", Style::bytes_limit, or_null(settings.retention_bytes)},
         {"retention_events", "MAX EVENTS", Style::count_limit, or_null(settings.retention_events)},
         {"event_bytes_max", "LARGEST EVENT", Style::bytes, or_null(settings.event_bytes_max)},
+        {"dedup_window_ms", "DEDUP WINDOW", Style::duration_limit,
+         or_null(settings.dedup_window_ms)},
+        {"paused_lanes", "PAUSED LANES", Style::text,
+         json::value(lanes_text(settings.paused_lanes.value_or(0)))},
         {"created_ns", "CREATED", Style::time_ns, json::value(topic.created_ns)},
         {"topic_id", "ID", Style::count, json::value(topic.topic_id)},
     };

@@ -17,6 +17,8 @@ struct TopicSettingsFlags {
     std::optional<std::int64_t> retention_bytes;
     std::optional<std::int64_t> retention_events;
     std::optional<std::uint64_t> event_bytes_max;
+    std::optional<std::int64_t> dedup_window_ms;
+    std::optional<std::uint8_t> paused_lanes;  // a bit for each
 
     [[nodiscard]] bool empty() const noexcept;
     [[nodiscard]] std::unique_ptr<fb::TopicSettingsT> message() const;

@@ -1,5 +1,7 @@
 #include "accumulator.hpp"
 
+#include "event_input.hpp"
+
 #include <casc/client/partitioner.hpp>
 #include <casc/types/clock.hpp>
 
@@ -14,35 +16,6 @@ constexpr std::size_t kChargeMin = 4_KiB;
 
 std::size_t ring_capacity(std::size_t in_flight_bytes) {
     return std::clamp<std::size_t>(in_flight_bytes / kChargeMin + 1, 64, 1u << 16);
-}
-
-bool is_plain(const Event& event) {
-    return !event.key && event.headers.empty() && !event.message_id && !event.timestamp &&
-           event.type.empty() && event.correlation_id.empty() && event.source.empty() &&
-           event.destination.empty() && event.schema_version == 0 && event.time_to_live_ms == 0 &&
-           event.deliver_at == EpochNanos{};
-}
-
-// What the event adds to its batch; a little more than the truth, and for a plain event exactly it.
-std::size_t bytes_of(const Event& event) {
-    std::size_t bytes = event.payload.size() + sizeof(std::uint32_t);
-    if (is_plain(event)) return bytes;
-    constexpr std::size_t kFixedColumns = 16 + 8 + 4 + 4 + 8 + 6 * sizeof(std::uint32_t);
-    bytes += kFixedColumns + event.type.size() + event.correlation_id.size() + event.source.size() +
-             event.destination.size();
-    if (event.key) bytes += event.key->size();
-    for (const wire::HeaderInput& header : event.headers)
-        bytes += header.name.size() + header.value.size() + 6;
-    return bytes;
-}
-
-wire::EventInput input_of(const Event& event) {
-    return {event.payload,         event.key,
-            event.headers,         event.message_id,
-            event.timestamp,       event.type,
-            event.correlation_id,  event.source,
-            event.destination,     event.schema_version,
-            event.time_to_live_ms, event.deliver_at};
 }
 
 }  // namespace

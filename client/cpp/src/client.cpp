@@ -24,8 +24,10 @@ void Client::close() {
 }
 
 void Client::call_raw(wire::Api api, std::span<const std::byte> body,
-                      std::optional<milliseconds> deadline, ReplyCallback done) {
-    core_->request(api, {body.begin(), body.end()}, deadline, std::move(done));
+                      std::optional<milliseconds> deadline, ReplyCallback done,
+                      std::span<const std::byte> attachments) {
+    core_->request(api, {body.begin(), body.end()}, deadline, std::move(done),
+                   {attachments.begin(), attachments.end()});
 }
 
 wire::fb::HelloReplyT Client::broker() const {

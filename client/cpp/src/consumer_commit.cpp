@@ -2,6 +2,13 @@
 #include "consumer_impl.hpp"
 
 namespace casc::client {
+namespace {
+
+Error no_group() {
+    return Error(ErrorCode::invalid_request, "positions are a group's; there is none");
+}
+
+}  // namespace
 
 ConsumerImpl::Positions ConsumerImpl::uncommitted() const {
     Positions all;
@@ -31,10 +38,14 @@ void ConsumerImpl::mark_committed(const Positions& positions) {
         if (Source* source = subscription_.find(log)) source->committed = offset;
 }
 
+Result<ConsumerImpl::Positions> ConsumerImpl::positions_to_commit() const {
+    if (options_.group.empty()) return no_group();
+    return uncommitted();
+}
+
 Result<void> ConsumerImpl::commit_now(const Positions& positions,
                                       std::optional<milliseconds> deadline) {
-    if (options_.group.empty())
-        return Error(ErrorCode::invalid_request, "positions are a group's; there is none");
+    if (options_.group.empty()) return no_group();
     if (positions.empty()) return {};
     CASC_TRY(const auto done, blocking_call(*core_, commit_of(positions), deadline));
     static_cast<void>(done);
@@ -60,8 +71,7 @@ void ConsumerImpl::commit_async(std::function<void(Result<void>)> done) {
     const auto answer = [done](Result<void> outcome) {
         if (done) done(std::move(outcome));
     };
-    if (options_.group.empty())
-        return answer(Error(ErrorCode::invalid_request, "positions are a group's; there is none"));
+    if (options_.group.empty()) return answer(no_group());
     const auto positions = uncommitted();
     if (positions.empty()) return answer({});
     core_->request(wire::Api::commit, encoded(commit_of(positions)), {},

@@ -37,9 +37,15 @@ public:
     void when_ready(std::function<void()> done);
     Result<void> close();
 
+    // ---- for a transaction ----
+    using Positions = std::vector<std::pair<LogId, std::uint64_t>>;
+    // Behind what was handed out and is not committed. Fails with: invalid_request (no group).
+    [[nodiscard]] Result<Positions> positions_to_commit() const;
+    [[nodiscard]] wire::fb::CommitT commit_of(const Positions& positions) const;
+    void mark_committed(const Positions& positions);
+
 private:
     using Partition = std::pair<TopicId, PartitionId>;
-    using Positions = std::vector<std::pair<LogId, std::uint64_t>>;
     using Steady = std::chrono::steady_clock;
 
     // consumer_poll.cpp
@@ -70,9 +76,7 @@ private:
     [[nodiscard]] std::vector<LogId> logs_of(const std::vector<Partition>& partitions) const;
 
     // consumer_commit.cpp
-    [[nodiscard]] wire::fb::CommitT commit_of(const Positions& positions) const;
     [[nodiscard]] Positions uncommitted() const;
-    void mark_committed(const Positions& positions);
     Result<void> commit_now(const Positions& positions, std::optional<milliseconds> deadline);
     [[nodiscard]] Result<Positions> list_offsets(const std::vector<LogId>& logs, std::uint8_t at,
                                                  EpochNanos time);

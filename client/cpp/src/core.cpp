@@ -51,7 +51,7 @@ bool Core::post(std::function<void()> work) {
 }
 
 void Core::request(wire::Api api, std::vector<std::byte> body, std::optional<milliseconds> deadline,
-                   ReplyCallback done) {
+                   ReplyCallback done, std::vector<std::byte> attachments) {
     const auto until =
         std::chrono::steady_clock::now() + deadline.value_or(options_.request_timeout);
     if (requests_.fetch_add(1, std::memory_order_relaxed) >= kRequestsMax) {
@@ -62,7 +62,8 @@ void Core::request(wire::Api api, std::vector<std::byte> body, std::optional<mil
         requests_.fetch_sub(1, std::memory_order_relaxed);
         done(std::move(reply));
     };
-    auto request = std::make_shared<Unsent>(Unsent{api, std::move(body), counted, until});
+    auto request = std::make_shared<Unsent>(
+        Unsent{api, std::move(body), counted, until, std::move(attachments)});
     if (!post([this, request] { send(std::move(*request)); }))
         counted(Error(ErrorCode::cancelled, "the client is closed"));
 }
@@ -138,12 +139,15 @@ void Core::send(Unsent request) {
         if (!armed_for_ || deadline < *armed_for_) arm_deadline();
         return;
     }
-    if (wire::framed_bytes(request.body.size()) > link_->broker().frame_bytes_max &&
+    const std::size_t head_bytes = wire::framed_bytes(request.body.size());
+    if (head_bytes + request.attachments.size() > link_->broker().frame_bytes_max &&
         link_->broker().frame_bytes_max != 0)
         return request.done(Error(ErrorCode::frame_too_large, "the broker takes smaller requests"));
     const std::uint32_t id = calls_.add(std::move(request.done), request.deadline);
-    std::vector<std::byte> frame(wire::framed_bytes(request.body.size()));
-    wire::write_frame(frame, wire::FrameKind::request, request.api, id, request.body, 0);
+    std::vector<std::byte> frame(head_bytes);
+    wire::write_frame(frame, wire::FrameKind::request, request.api, id, request.body,
+                      request.attachments.size());
+    frame.insert(frame.end(), request.attachments.begin(), request.attachments.end());
     link_->send(std::move(frame));
     if (!armed_for_ || request.deadline < *armed_for_) arm_deadline();
 }

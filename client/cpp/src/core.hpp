@@ -60,7 +60,7 @@ public:
     // wait already), timeout, connection_closed (may or may not have been carried out), cancelled,
     // what the broker says.
     void request(wire::Api api, std::vector<std::byte> body, std::optional<milliseconds> deadline,
-                 ReplyCallback done);
+                 ReplyCallback done, std::vector<std::byte> attachments = {});
     // Runs `work` on the I/O thread. False when the client is closed; then `work` is destroyed
     // without a run.
     bool post(std::function<void()> work);
@@ -136,6 +136,7 @@ private:
         std::vector<std::byte> body;
         ReplyCallback done;
         SteadyTime deadline;
+        std::vector<std::byte> attachments{};
     };
     static constexpr std::size_t kRequestsMax = 4096;
 

@@ -28,6 +28,8 @@ public:
     void add(LogId log, std::uint64_t first, std::uint64_t end);
     [[nodiscard]] std::size_t size() const noexcept { return held_; }
 
+    // Out of hand, without a word; false: it was not held.
+    [[nodiscard]] bool take(const EventId& event);
     // What is said of events; false: some were not held.
     [[nodiscard]] bool done(const EventId& event);
     [[nodiscard]] bool done(LogId log, std::uint64_t first, std::uint64_t end);
@@ -62,7 +64,6 @@ private:
     using Pages = std::map<PageKey, Page>;
 
     [[nodiscard]] Pages::iterator find(LogId log, std::uint64_t offset);
-    [[nodiscard]] bool take(const EventId& event);
     void mark_changed(Pages::iterator page);
     // Runs `visit(word index, mask)` over the words of a page that [first, end) touches.
     template <class Visit>

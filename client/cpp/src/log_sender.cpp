@@ -119,19 +119,10 @@ void LogSender::answered(SentBatch& batch, Result<Reply> reply) {
             Error(ErrorCode::malformed_message, "a produce was answered before it was sent"));
     const auto body = wire::view<wire::fb::ProduceReply>(reply->body);
     if (!body) return host_.give_up_link(body.error());
-    const Delivery delivery = delivery_of(**body);
+    const BatchDelivery delivery(settings_.partition, settings_.lane, **body);
     auto settled = take(batch);
     look_for_waiting();
     host_.settle(*this, std::move(settled), delivery);
-}
-
-Delivery LogSender::delivery_of(const wire::fb::ProduceReply& reply) const {
-    return {settings_.partition,
-            settings_.lane,
-            Offset(reply.base_offset()),
-            static_cast<Acks>(std::min<std::uint8_t>(reply.level(), 3)),
-            EpochNanos(reply.append_time_ns()),
-            reply.duplicate()};
 }
 
 void LogSender::refused(SentBatch& batch, const Error& why) {
@@ -215,8 +206,7 @@ bool LogSender::settle_written() {
         SentBatchPtr batch = std::move(in_flight_.front());
         in_flight_.pop_front();
         --sent_;
-        host_.settle(*this, std::move(batch),
-                     Delivery{settings_.partition, settings_.lane, {}, Acks::none, {}, false});
+        host_.settle(*this, std::move(batch), BatchDelivery(settings_.partition, settings_.lane));
     }
     return any;
 }

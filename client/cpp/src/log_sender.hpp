@@ -1,6 +1,7 @@
 #pragma once
 // client/src/log_sender.hpp: the batches of one producer for one log on their way, in order.
 
+#include "batch_delivery.hpp"
 #include "sent_batch.hpp"
 
 #include <casc/types/vocabulary.hpp>
@@ -25,7 +26,8 @@ public:
     // The delay before retry number `failures` + 1.
     [[nodiscard]] virtual std::chrono::microseconds backoff() = 0;
     // The batch is over. Its callbacks run; then it and its memory belong to the host.
-    virtual void settle(LogSender& log, SentBatchPtr batch, const Result<Delivery>& outcome) = 0;
+    virtual void settle(LogSender& log, SentBatchPtr batch,
+                        const Result<BatchDelivery>& outcome) = 0;
     // No batch of this producer can be stored any more.
     virtual void fail_producer(const Error& why) = 0;
     virtual void give_up_link(const Error& why) = 0;
@@ -100,7 +102,6 @@ private:
     [[nodiscard]] bool is_first(const SentBatch& batch) const noexcept {
         return in_flight_.front().get() == &batch;
     }
-    [[nodiscard]] Delivery delivery_of(const wire::fb::ProduceReply& reply) const;
 
     // Fixed after construction.
     const Settings settings_;

@@ -214,7 +214,8 @@ SentBatchPtr ProducerImpl::fresh_batch() {
     return batch;
 }
 
-void ProducerImpl::settle(LogSender& sender, SentBatchPtr batch, const Result<Delivery>& outcome) {
+void ProducerImpl::settle(LogSender& sender, SentBatchPtr batch,
+                          const Result<BatchDelivery>& outcome) {
     if (outcome) backoff_.reset();
     // Room first: who waits for the outcome may send again at once.
     bound_.give_back(batch->charged);
@@ -228,18 +229,16 @@ void ProducerImpl::settle(LogSender& sender, SentBatchPtr batch, const Result<De
 }
 
 void ProducerImpl::tell(const LogSender& sender, SentBatch& batch,
-                        const Result<Delivery>& outcome) {
+                        const Result<BatchDelivery>& outcome) {
     for (const EventCallback& callback : batch.callbacks) {
         if (!outcome) {
             callback.done(outcome.error());
             continue;
         }
-        Delivery delivery = *outcome;
-        delivery.offset = delivery.offset + OffsetDelta(callback.index);
-        callback.done(delivery);
+        callback.done(outcome->of(callback.index));
     }
     if (!options_.on_batch) return;
-    if (outcome) return options_.on_batch(*outcome, batch.event_count, {});
+    if (outcome) return options_.on_batch(outcome->of(0), batch.event_count, {});
     Delivery nowhere;
     nowhere.partition = sender.settings().partition;
     nowhere.lane = sender.settings().lane;

@@ -68,7 +68,7 @@ private:
     void need_identity(LogSender& log, bool of_its_own) override;
     void retry_at(SteadyTime when) override;
     std::chrono::microseconds backoff() override { return backoff_.next(); }
-    void settle(LogSender& log, SentBatchPtr batch, const Result<Delivery>& outcome) override;
+    void settle(LogSender& log, SentBatchPtr batch, const Result<BatchDelivery>& outcome) override;
     void fail_producer(const Error& why) override;
     void give_up_link(const Error& why) override { core_->give_up_link(why); }
     SentBatchPtr fresh_batch() override;
@@ -81,7 +81,7 @@ private:
     [[nodiscard]] LogSender& log(std::uint32_t index);
     void pump(SteadyTime now);
     void recycle_written();
-    void tell(const LogSender& log, SentBatch& batch, const Result<Delivery>& outcome);
+    void tell(const LogSender& log, SentBatch& batch, const Result<BatchDelivery>& outcome);
     void count_off(std::uint64_t serial);
     void arm_linger();
     void arm_expiry();

@@ -99,6 +99,7 @@ wire::fb::JoinQueueT QueueConsumerImpl::join_request() const {
     if (wanted.in_flight_events_max) settings->in_flight_events_max = *wanted.in_flight_events_max;
     settings->order = static_cast<std::uint8_t>(wanted.order);
     settings->dead_letter_topic = wanted.dead_letter_topic;
+    settings->expired = wanted.bury_expired ? 1 : 0;
 
     wire::fb::JoinQueueT request;
     request.group = options_.group;
@@ -117,7 +118,7 @@ void QueueConsumerImpl::join() {
     ++membership_;
     unanswered_ = 0;  // of an earlier membership
     joined_on_ = connection_;
-    port_->keep_alive(Steady::now() + options_.hold_max, held_.size());
+    port_->keep_alive(Steady::now() + options_.hold_max, in_hands());
     port_->send(connection_, wire::Api::join_queue, encoded(join_request()),
                 [connection = connection_](InboxPort& port, Result<Reply> reply) {
                     Notice notice{.kind = Notice::Kind::joined, .connection = connection};
@@ -245,7 +246,7 @@ Result<EventBatch> QueueConsumerImpl::poll(std::size_t max_events, milliseconds 
         take_news();
         auto error = next_error();
         const std::size_t events = error ? 0 : hand_out(max_events);
-        port_->keep_alive(Steady::now() + options_.hold_max, held_.size());
+        port_->keep_alive(Steady::now() + options_.hold_max, in_hands());
         if (error) return std::move(*error);
         if (events == 0 && held_.unsent() != 0) send_verdicts();
         if (events != 0) return batches_.events(events);
@@ -354,7 +355,7 @@ Result<void> QueueConsumerImpl::settle(const EventId& event, LeaseVerdict verdic
 
 // Something was said, and not sent yet.
 void QueueConsumerImpl::said(Steady::time_point now) {
-    port_->keep_alive(now + options_.hold_max, held_.size());
+    port_->keep_alive(now + options_.hold_max, in_hands());
     if (said_at_ == Steady::time_point{}) said_at_ = now;
     if (held_.unsent() < settle_events_ && now - said_at_ < options_.settle_linger) return;
     send_verdicts();
@@ -438,7 +439,7 @@ Result<void> QueueConsumerImpl::flush(std::optional<milliseconds> deadline) {
         return Error(ErrorCode::invalid_request, "a waiting call from the client's own callback");
     const auto until = Steady::now() + deadline.value_or(core_->options().request_timeout);
     take_news();
-    port_->keep_alive(Steady::now() + options_.hold_max, held_.size());
+    port_->keep_alive(Steady::now() + options_.hold_max, in_hands());
     send_verdicts();
     while (unanswered_ != 0) {
         if (Steady::now() >= until) return Error(ErrorCode::timeout, "settling events");

@@ -27,6 +27,22 @@ public:
     Result<void> settle(const EventId& event, LeaseVerdict verdict,
                         std::optional<milliseconds> delay, std::string_view error);
     Result<void> flush(std::optional<milliseconds> deadline);
+
+    // ---- for a transaction (queue_consumer_write.cpp) ----
+    // Events that it has taken out of the member's hands, to be done with what it writes.
+    struct Withdrawn {
+        std::uint32_t membership = 0;
+        std::vector<EventId> events;
+    };
+    // Takes those that are held; fails with lease_lost when some were not.
+    [[nodiscard]] Result<void> withdraw(const EventId& event, Withdrawn& into);
+    [[nodiscard]] Result<void> withdraw(const EventBatch& events, Withdrawn& into);
+    [[nodiscard]] wire::fb::SettleT settle_of(const Withdrawn& withdrawn) const;
+    // It was not written: they are in the member's hands again, or lost with its membership.
+    void give_back(Withdrawn withdrawn);
+    // It was written.
+    void let_go_of(const Withdrawn& withdrawn);
+
     [[nodiscard]] std::size_t held() const noexcept { return held_.size(); }
     void when_ready(std::function<void()> done);
     Result<void> close();
@@ -59,6 +75,7 @@ private:
 
     // Verdicts.
     void said(Steady::time_point now);
+    [[nodiscard]] std::size_t in_hands() const noexcept { return held_.size() + withdrawn_; }
     void send_verdicts();
     void answered(const wire::fb::SettleReplyT& reply);
     void lost(const EventId& event, const Error& why);
@@ -78,6 +95,7 @@ private:
     DeliveryQueue queue_{true};
     OpenBatches batches_;
     HeldLeases held_;
+    std::size_t withdrawn_ = 0;     // by transactions
     std::uint32_t connection_ = 0;  // 0: none
     std::uint32_t joined_on_ = 0;   // the connection on which the group was last asked to take us
     std::uint32_t membership_ = 0;  // counted

@@ -9,6 +9,7 @@
 #include <casc/client/producer.hpp>
 #include <casc/client/queue_consumer.hpp>
 #include <casc/client/reply.hpp>
+#include <casc/client/transaction.hpp>
 #include <casc/types/result.hpp>
 #include <casc/wire/rpc.hpp>
 
@@ -56,8 +57,10 @@ public:
 
     // The same with encoded bodies and with the answer's attachments, for bodies that no type above
     // describes.
+    // `attachments`: batches.
     void call_raw(wire::Api api, std::span<const std::byte> body,
-                  std::optional<milliseconds> deadline, ReplyCallback done);
+                  std::optional<milliseconds> deadline, ReplyCallback done,
+                  std::span<const std::byte> attachments = {});
 
     // A producer for a topic that exists. Fails with: unknown_topic, invalid_config, and as call()
     // does.
@@ -70,6 +73,9 @@ public:
     // A member of a queue group; waits until the group has taken it in. Fails with: invalid_config,
     // invalid_request (other topics than the group's), wrong_group_kind, timeout, cancelled.
     [[nodiscard]] Result<QueueConsumer> make_queue_consumer(QueueOptions options);
+
+    // For writing several things at once. Fails with: invalid_config, and as call() does.
+    [[nodiscard]] Result<Transactor> make_transactor(TransactorOptions options = {});
 
     // What the broker said about itself when this client last connected.
     [[nodiscard]] wire::fb::HelloReplyT broker() const;

@@ -120,6 +120,7 @@ public:
     Result<void> close();
 
 private:
+    friend class Transaction;
     std::shared_ptr<ConsumerImpl> impl_;
 };
 

@@ -44,7 +44,10 @@ struct Delivery {
     Offset offset;
     Acks level = Acks::none;  // the level that was reached
     EpochNanos append_time;
-    bool duplicate = false;  // the broker had it already: an earlier answer was lost
+    bool duplicate = false;         // the broker had it already: an earlier answer was lost, or its
+                                    // message id was known
+    std::uint64_t schedule_id = 0;  // it waits under this number for Event::deliver_at, and has no
+                                    // offset yet
 };
 
 struct ProducerOptions {
@@ -104,6 +107,7 @@ struct QueueSettings {
     std::optional<std::uint32_t> in_flight_events_max;  // of the whole group
     QueueOrder order = QueueOrder::shared;
     std::string dead_letter_topic;  // empty: the group's name and ".dead"
+    bool bury_expired = false;      // events that outlived their time to live become dead letters
 };
 
 struct QueueOptions {

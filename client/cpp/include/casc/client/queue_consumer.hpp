@@ -85,6 +85,7 @@ public:
     Result<void> close();
 
 private:
+    friend class Transaction;
     std::unique_ptr<QueueConsumerImpl> impl_;
 };
 
