@@ -1,5 +1,7 @@
 #include "accumulator.hpp"
 
+#include "event_input.hpp"
+
 #include <casc/client/partitioner.hpp>
 #include <casc/types/clock.hpp>
 
@@ -34,15 +36,6 @@ std::size_t bytes_of(const Event& event) {
     for (const wire::HeaderInput& header : event.headers)
         bytes += header.name.size() + header.value.size() + 6;
     return bytes;
-}
-
-wire::EventInput input_of(const Event& event) {
-    return {event.payload,         event.key,
-            event.headers,         event.message_id,
-            event.timestamp,       event.type,
-            event.correlation_id,  event.source,
-            event.destination,     event.schema_version,
-            event.time_to_live_ms, event.deliver_at};
 }
 
 }  // namespace
