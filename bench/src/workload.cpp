@@ -10,13 +10,15 @@ extern const Workload kConsumeWorkload;
 extern const Workload kE2eWorkload;
 extern const Workload kProduceWorkload;
 extern const Workload kQueueWorkload;
+extern const Workload kRequestWorkload;
 extern const Workload kRingWorkload;
 extern const Workload kStorageWorkload;
 extern const Workload kTopicsWorkload;
 
 std::span<const Workload> workloads() {
-    static const std::array all{kProduceWorkload, kConsumeWorkload, kQueueWorkload, kE2eWorkload,
-                                kStorageWorkload, kTopicsWorkload,  kRingWorkload,  kCodecWorkload};
+    static const std::array all{kProduceWorkload, kConsumeWorkload, kQueueWorkload,
+                                kE2eWorkload,     kRequestWorkload, kStorageWorkload,
+                                kTopicsWorkload,  kRingWorkload,    kCodecWorkload};
     return all;
 }
 

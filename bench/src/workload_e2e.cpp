@@ -3,6 +3,7 @@
 // from then, so that a stall delays everything behind it in the numbers as it does in life. One
 // topic that is seen at once, then one that is seen when durable.
 
+#include "describe_times.hpp"
 #include "host.hpp"
 #include "limits_disk.hpp"
 #include "limits_network.hpp"
@@ -129,17 +130,6 @@ Outcome measure(const Target& target, const Plan& plan) {
     outcome.stolen_seconds = stolen_cpu_seconds() - stolen_before;
     if (outcome.trouble.empty()) outcome.trouble = receiver_trouble;
     return outcome;
-}
-
-json::object describe(const Histogram& times) {
-    const auto us = [&](double percent) {
-        return static_cast<double>(times.percentile(percent)) / 1000;
-    };
-    return {{"p50", us(50)},
-            {"p90", us(90)},
-            {"p99", us(99)},
-            {"p999", us(99.9)},
-            {"max", static_cast<double>(times.max()) / 1000}};
 }
 
 json::object describe(const Outcome& outcome, double round_trip_us) {

@@ -34,6 +34,7 @@ constexpr std::array kSections{
     ConfigSection{"groups", "Consumer groups."},
     ConfigSection{"delivery", "The order in which a subscriber gets the events of several lanes."},
     ConfigSection{"producers", "Memory of the producers whose duplicates are recognised."},
+    ConfigSection{"requests", "Request and reply: what may be under way and wait in memory."},
     ConfigSection{"log", "The broker's own log lines, on standard error."},
 };
 
@@ -280,6 +281,38 @@ constexpr std::array kKeys{
         "Message ids that are remembered for the topics with a deduplication window, about 70 "
         "bytes\n"
         "each; when there are so many, events with ids are refused until some have expired."},
+    ConfigKey{"requests.under_way_max",
+              KeyKind::count,
+              {1, 100'000'000},
+              Reload::yes,
+              CASC_MEMBER(requests.under_way_max),
+              "Requests that wait or that a responder has, of all subjects; one more is refused as "
+              "overloaded."},
+    ConfigKey{"requests.waiting_max",
+              KeyKind::count,
+              {0, 100'000'000},
+              Reload::yes,
+              CASC_MEMBER(requests.waiting_max),
+              "Requests of one subject that wait while none of its responders has room."},
+    ConfigKey{"requests.waiting_bytes_max",
+              KeyKind::bytes,
+              {0, 64 * kTiB},
+              Reload::yes,
+              CASC_MEMBER(requests.waiting_bytes_max),
+              "Memory for the requests that wait, of all subjects."},
+    ConfigKey{"requests.unread_bytes_max",
+              KeyKind::bytes,
+              {1 * kMiB, 64 * kTiB},
+              Reload::yes,
+              CASC_MEMBER(requests.unread_bytes_max),
+              "Answers kept for a requester that does not read them; beyond it they fail as "
+              "overloaded."},
+    ConfigKey{"requests.timeout_max",
+              KeyKind::duration,
+              {1, 86400_s},
+              Reload::yes,
+              CASC_MEMBER(requests.timeout_max),
+              "Longest time that a request may give its responder."},
 
     ConfigKey{"log.level",
               KeyKind::text,

@@ -44,6 +44,14 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
             return atomic_.on_atomic_write(session, frame);
         case Api::credit:
             return delivery_.on_credit(frame, session);
+        case Api::request:
+            return requests_.on_request(frame, session);
+        case Api::answer:
+            return requests_.on_answer(frame, session);
+        case Api::part_credit:
+            return requests_.on_credit(frame, session);
+        case Api::cancel_request:
+            return requests_.on_cancel(frame, session);
         case Api::fetch:
             return decode<fb::Fetch>(frame, to,
                                      [&](auto& m) { fetches_.on_fetch(m, session, to); });
@@ -133,6 +141,15 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
             return decode<fb::ListPending>(frame, to,
                                            [&](auto& m) { queues_.on_list_pending(m, to); });
 
+        case Api::serve:
+            return decode<fb::Serve>(frame, to,
+                                     [&](auto& m) { requests_.on_serve(m, session, to); });
+        case Api::stop_serving:
+            return decode<fb::StopServing>(
+                frame, to, [&](auto& m) { requests_.on_stop_serving(m, session, to); });
+        case Api::list_services:
+            return decode<fb::ListServices>(frame, to, [&](auto& m) { requests_.on_list(m, to); });
+
         case Api::node_info:
             return node_.on_info(figures(), to);
         case Api::node_config:
@@ -143,6 +160,10 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
         case Api::deliver:
         case Api::assignment:
         case Api::lease:
+        case Api::call:
+        case Api::reply_part:
+        case Api::call_cancelled:
+        case Api::call_credit:
             break;  // only ever sent by the broker
     }
     to.error(

@@ -53,7 +53,7 @@ void Session::on_read(const boost::system::error_code& error, std::size_t bytes)
 
 void Session::serve() {
     try {
-        if (take_frames()) read();
+        if (take_frames() && !host_.reads_later(*this)) read();
     } catch (const std::exception& e) {
         // Out of memory, most likely. It costs this connection and no other.
         log_event(LogLevel::error, "connection_failed",
@@ -109,13 +109,27 @@ void Session::send(wire::FrameKind kind, wire::Api api, std::uint32_t correlatio
                       body, attachment_bytes);
     for (const auto& batch : attachments)
         queue_.push(batch);
+    announce_output();
+}
+
+std::span<std::byte> Session::send_room(wire::FrameKind kind, wire::Api api,
+                                        std::uint32_t correlation_id,
+                                        std::span<const std::byte> body,
+                                        std::size_t attachment_bytes) {
+    if (state_ != State::open) return {};
+    const std::size_t framed = wire::framed_bytes(body.size());
+    const auto room = queue_.reserve(framed + attachment_bytes);
+    wire::write_frame(room.first(framed), kind, api, correlation_id, body, attachment_bytes);
+    announce_output();
+    return room.subspan(framed);
+}
+
+void Session::announce_output() {
     // Noted here and not after the next write, which may take everything at once: whoever was held
     // back meanwhile is resumed by flush().
     if (queue_.bytes() > kQueuedBytesHigh) was_congested_ = true;
-    if (!output_announced_) {
-        output_announced_ = true;
-        host_.on_pending_output(*this);
-    }
+    if (std::exchange(output_announced_, true)) return;
+    host_.on_pending_output(*this);
 }
 
 void Session::send_error(wire::Api api, std::uint32_t correlation_id, const Error& error) {

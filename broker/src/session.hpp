@@ -32,6 +32,9 @@ public:
     virtual void on_closed(Session& session) = 0;
     // False while producers are held back: the session then stops reading until resume_reading().
     virtual bool may_read(Session& session) = 0;
+    // Whether the host will call resume_reading() after a frame was handled, so that the answer to
+    // it goes out before the socket is asked for more.
+    virtual bool reads_later(Session&) { return false; }
     // The session has something to send; flush() will be called at the end of the turn.
     virtual void on_pending_output(Session& session) = 0;
     // What was queued has fallen under the low mark: pushes may continue.
@@ -65,6 +68,14 @@ public:
     void send(wire::FrameKind kind, wire::Api api, std::uint32_t correlation_id,
               std::span<const std::byte> body, std::span<const storage::BatchRef> attachments = {});
     void send_error(wire::Api api, std::uint32_t correlation_id, const Error& error);
+    // The same with an attachment that has no block of its own: the room for it, to be filled in at
+    // once. Empty once closed.
+    [[nodiscard]] std::span<std::byte> send_room(wire::FrameKind kind, wire::Api api,
+                                                 std::uint32_t correlation_id,
+                                                 std::span<const std::byte> body,
+                                                 std::size_t attachment_bytes);
+    // What waits to be sent.
+    [[nodiscard]] std::size_t queued_bytes() const noexcept { return queue_.bytes(); }
 
     [[nodiscard]] bool open() const noexcept { return state_ == State::open; }
     // Its queue was full and has not drained yet: no pushes, and no requests whose answers would
@@ -91,6 +102,7 @@ private:
     // for now.
     bool take_frames();
     void fail(const Error& error);
+    void announce_output();
     void wait_writable();
     void finish();
 

@@ -6,6 +6,7 @@
 // and one journal entry.
 
 #include "atomic_path.hpp"
+#include "brief_wait.hpp"
 #include "core.hpp"
 #include "delivery.hpp"
 #include "fetch_path.hpp"
@@ -15,6 +16,7 @@
 #include "node_api.hpp"
 #include "produce_path.hpp"
 #include "queue_groups.hpp"
+#include "request_router.hpp"
 #include "retention.hpp"
 #include "topic_api.hpp"
 
@@ -64,10 +66,12 @@ public:
     void on_frame(Session& session, const wire::Frame& frame) override;
     void on_closed(Session& session) override;
     bool may_read(Session& session) override;
+    bool reads_later(Session& session) override;
     void on_pending_output(Session& session) override;
     void on_writable(Session& session) override {
         delivery_.on_writable(session);
         queues_.on_writable(session);
+        requests_.on_writable(session);
     }
 
 private:
@@ -88,6 +92,8 @@ private:
     // Both return whether anything was done.
     bool handle_ready();
     bool turn();
+    void sleep();
+    [[nodiscard]] bool wait_briefly();
     void submit_the_rest(bool has_worked);
     void flush_sessions();
     void resume_held_back();
@@ -121,6 +127,7 @@ private:
     DeadLetters dead_letters_;
     QueueGroups queues_;
     AtomicPath atomic_;
+    RequestRouter requests_;
     TopicApi topics_;
     NodeApi node_;
     std::vector<std::unique_ptr<Listener>> listeners_;
@@ -142,6 +149,9 @@ private:
     std::unordered_map<std::uint64_t, Connection> connections_;
     std::uint64_t last_connection_ = 0;  // 0 is the number of those that are turned away
     IdleTimeouts idle_timeouts_;
+    BriefWait brief_wait_;
+    bool wakes_up_ = false;  // the first thing after a sleep is being handled
+    SessionPtr to_read_;     // it came from this one
     std::vector<SessionPtr> with_output_;
     std::vector<SessionPtr> flushing_;
     std::vector<std::uint64_t> held_back_;

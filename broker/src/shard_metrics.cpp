@@ -22,6 +22,7 @@ MetricFamily by_lane(const std::string& name, std::string help,
 
 std::vector<MetricFamily> Shard::metrics() const {
     const Counters& count = core_.counters;
+    const RequestCounters& called = requests_.counters();
     const storage::Store::Stats stats = store_->stats();
     const auto gauge = [](std::string name, std::string help, auto value) {
         return single_metric(std::move(name), std::move(help), "gauge", static_cast<double>(value));
@@ -63,6 +64,33 @@ std::vector<MetricFamily> Shard::metrics() const {
                 "Times a producer was held back because storage lagged.", count.read_pauses),
         counter("casc_group_rebalances_total",
                 "Times partitions of a consumer group changed hands.", count.rebalances),
+        counter("casc_service_requests_total", "Requests for the responders of a subject.",
+                called.requests),
+        counter("casc_service_no_responders_total", "Requests for which there was no responder.",
+                called.no_responders),
+        counter("casc_service_overloaded_total",
+                "Requests and answers refused at one of the bounds of [requests].",
+                called.overloaded),
+        counter("casc_service_timeouts_total", "Requests whose deadline has passed.",
+                called.timeouts),
+        counter("casc_service_cancelled_total",
+                "Requests that were cancelled, or whose requester went.", called.cancelled),
+        counter("casc_service_responders_lost_total",
+                "Requests whose responder's connection ended.", called.responders_lost),
+        counter("casc_service_failures_total",
+                "Requests that a responder has answered with an error.", called.failures),
+        counter("casc_service_parts_total", "Parts of streaming replies.", called.parts),
+        counter("casc_service_answers_ignored_total",
+                "Answers that came late, twice, or from somebody else.", called.answers_ignored),
+        gauge("casc_service_requests_under_way", "Requests that wait or that a responder has.",
+              requests_.under_way()),
+        gauge("casc_service_requests_waiting", "Requests that wait for a responder with room.",
+              requests_.waiting()),
+        gauge("casc_service_waiting_bytes", "Memory of the requests that wait.",
+              requests_.waiting_bytes()),
+        gauge("casc_services", "Subjects that have responders.", requests_.subjects()),
+        gauge("casc_responders", "Connections that serve a subject, counted by subject.",
+              requests_.responders()),
         gauge("casc_connections", "Open connections.", connections_.size()),
         gauge("casc_topics", "Topics.", core_.topics.size()),
         gauge("casc_groups", "Consumer groups.", groups_.count()),

@@ -25,7 +25,10 @@ using MessageList =
                fb::LeaveQueue, fb::Lease, fb::Settle, fb::SettleReply, fb::DescribeQueue,
                fb::DescribeQueueReply, fb::ListPending, fb::ListPendingReply, fb::AtomicWrite,
                fb::AtomicWriteReply, fb::CreateSchedule, fb::CreateScheduleReply, fb::ListSchedules,
-               fb::ListSchedulesReply, fb::CancelSchedule, fb::ScheduleRow>;
+               fb::ListSchedulesReply, fb::CancelSchedule, fb::ScheduleRow, fb::Serve,
+               fb::ServeReply, fb::StopServing, fb::Request, fb::RequestReply, fb::Call, fb::Answer,
+               fb::ReplyPart, fb::CancelRequest, fb::CallCancelled, fb::PartCredit, fb::CallCredit,
+               fb::ListServices, fb::ListServicesReply>;
 
 inline constexpr std::size_t kMessageCount = std::tuple_size_v<MessageList>;
 

@@ -54,12 +54,20 @@ const BodyTexts& bodies() {
                        fb::ReleasePartitionsT, fb::JoinQueueT, fb::LeaveQueueT, fb::SettleT,
                        fb::DescribeQueueT, fb::ListPendingT, fb::CommitT, fb::CommittedT,
                        fb::ListGroupsT, fb::DescribeGroupT, fb::DeleteGroupT, fb::ResetGroupT,
-                       fb::NodeInfoT, fb::NodeConfigT, fb::BackupT>();
+                       fb::NodeInfoT, fb::NodeConfigT, fb::BackupT, fb::ServeT, fb::StopServingT,
+                       fb::RequestT, fb::ListServicesT>();
         texts[{Api::produce, FrameKind::one_way}] = body_text<fb::Produce>;
         texts[{Api::credit, FrameKind::one_way}] = body_text<fb::Credit>;
         texts[{Api::deliver, FrameKind::push}] = body_text<fb::Deliver>;
         texts[{Api::assignment, FrameKind::push}] = body_text<fb::Assignment>;
         texts[{Api::lease, FrameKind::push}] = body_text<fb::Lease>;
+        texts[{Api::call, FrameKind::push}] = body_text<fb::Call>;
+        texts[{Api::answer, FrameKind::one_way}] = body_text<fb::Answer>;
+        texts[{Api::reply_part, FrameKind::push}] = body_text<fb::ReplyPart>;
+        texts[{Api::cancel_request, FrameKind::one_way}] = body_text<fb::CancelRequest>;
+        texts[{Api::call_cancelled, FrameKind::push}] = body_text<fb::CallCancelled>;
+        texts[{Api::part_credit, FrameKind::one_way}] = body_text<fb::PartCredit>;
+        texts[{Api::call_credit, FrameKind::push}] = body_text<fb::CallCredit>;
         return texts;
     }();
     return all;

@@ -27,6 +27,7 @@ ExitCode exit_code_for(ErrorCode code) noexcept {
         case ErrorCode::unknown_member:
         case ErrorCode::unknown_schedule:
         case ErrorCode::model_not_found:
+        case ErrorCode::no_responders:
         case ErrorCode::no_committed_offset:
         case ErrorCode::data_missing:
             return ExitCode::not_found;
@@ -66,6 +67,8 @@ std::string hint_for(const Error& error) {
             return "the lanes are critical, high, normal and low";
         case ErrorCode::topic_exists:
             return "topic create --if-not-exists is content with that, topic alter changes it";
+        case ErrorCode::no_responders:
+            return "casc-admin service ls shows the subjects that are served";
         case ErrorCode::unknown_group:
             return "casc-admin group ls shows the groups; one exists from its first member or "
                    "commit on";

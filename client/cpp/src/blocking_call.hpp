@@ -16,10 +16,10 @@ template <class Request>
 [[nodiscard]] Result<typename wire::Rpc<Request>::ReplyMessage> blocking_call(
     Core& core, const Request& request, std::optional<milliseconds> deadline = {}) {
     using Rpc = wire::Rpc<Request>;
-    using Answer = Result<typename Rpc::ReplyMessage>;
+    using Outcome = Result<typename Rpc::ReplyMessage>;
     if (core.has_turn())
         return Error(ErrorCode::invalid_request, "a waiting call from the client's own callback");
-    const auto promise = std::make_shared<std::promise<Answer>>();
+    const auto promise = std::make_shared<std::promise<Outcome>>();
     auto answer = promise->get_future();
     wire::Encoder encoder;
     const auto body = encoder.encode(request);

@@ -13,9 +13,10 @@ Error error_of(const wire::Frame& frame) {
 }
 
 std::uint32_t Calls::add(ReplyCallback done, std::optional<SteadyTime> deadline) {
-    // After four billion requests the numbers start again; one that still waits keeps its number.
-    while (next_id_ < 2 || waiting_.contains(next_id_))
-        ++next_id_;
+    // After two billion requests the numbers start again; one that still waits keeps its number.
+    constexpr std::uint32_t end = 1u << 31;  // the others are not ours, see Core::kOwnNumbers
+    while (next_id_ < 2 || next_id_ >= end || waiting_.contains(next_id_))
+        next_id_ = next_id_ >= end ? 2 : next_id_ + 1;
     const std::uint32_t id = next_id_++;
     const auto at = deadline ? deadlines_.emplace(*deadline, id) : deadlines_.end();
     waiting_.emplace(id, Waiting{std::move(done), at});

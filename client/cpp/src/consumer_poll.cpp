@@ -80,6 +80,8 @@ void ConsumerImpl::handle(Notice& notice) {
             return join_failed(*notice.why);
         case Notice::Kind::committed:
             return mark_committed(notice.committed);
+        case Notice::Kind::call_cancelled:  // a responder's
+        case Notice::Kind::call_credit:
         case Notice::Kind::settled:  // a queue's
         case Notice::Kind::left:
             return;

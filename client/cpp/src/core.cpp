@@ -1,5 +1,7 @@
 #include "core.hpp"
 
+#include "request_port.hpp"
+
 #include <pthread.h>
 #include <random>
 
@@ -14,6 +16,8 @@ Result<std::shared_ptr<Core>> Core::start(ClientOptions options) {
     if (endpoints.empty()) return Error(ErrorCode::invalid_config, "no endpoint is given");
 
     auto core = std::make_shared<Core>(std::move(options), std::move(endpoints));
+    core->request_port_ = std::make_shared<RequestPort>(*core);
+    core->participants_.push_back(core->request_port_);
     auto started = core->started_.get_future();
     core->thread_ = std::thread([raw = core.get()] { raw->run(); });
     if (auto outcome = started.get(); !outcome) {
@@ -38,6 +42,10 @@ Core::Core(ClientOptions options, std::vector<Endpoint> endpoints)
 Core::~Core() {
     close();
     wakeups_.release();  // the descriptor is the waker's
+}
+
+RequestPort& Core::requests() noexcept {
+    return *request_port_;
 }
 
 // ---- from other threads -------------------------------------------------------------------------

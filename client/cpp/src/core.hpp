@@ -27,6 +27,8 @@
 
 namespace casc::client {
 
+class RequestPort;
+
 // What a producer or consumer looks like from the I/O thread.
 // Thread: the I/O thread.
 class Participant {
@@ -36,6 +38,11 @@ public:
     virtual void disconnected(const Error& why) = 0;
     // A pushed frame; true when it was for this participant.
     virtual bool pushed(const wire::Frame& frame, const BufferRef& buffer) = 0;
+    // An answer to a request that was numbered from kOwnNumbers on; true when it was for this
+    // participant.
+    virtual bool answered(const wire::Frame&) { return false; }
+    // Whether there are such requests.
+    [[nodiscard]] virtual bool expects_answers() const { return false; }
     // Takes what the user's threads have handed over; true when there was something.
     virtual bool drain() = 0;
     // Whether drain() would find something: asked with the waker armed, so with seq_cst loads.
@@ -49,6 +56,9 @@ public:
 // not be called on it.
 class Core final : public std::enable_shared_from_this<Core>, public LinkOwner {
 public:
+    // Correlation ids from here on are given out by participants, the others by calls().
+    static constexpr std::uint32_t kOwnNumbers = 1u << 31;
+
     // Parses the endpoints, starts the thread and waits for the first connection.
     // Fails with: invalid_config, timeout, what the last endpoint said.
     [[nodiscard]] static Result<std::shared_ptr<Core>> start(ClientOptions options);
@@ -84,15 +94,39 @@ public:
         ~Turn() {
             if (core_ != nullptr) core_->end_turn();
         }
+        explicit operator bool() const noexcept { return core_ != nullptr; }
 
     private:
         Core* const core_;
     };
+    // Runs `write(link)`, which may put frames into an open link and nothing else, and writes them,
+    // if the turn is free. Shorter than a Turn: nothing is read, no callback runs. False: nothing
+    // was done.
+    template <class Write>
+    [[nodiscard]] bool write_now(Write&& write) {
+        if (!begin_writing()) return false;
+        const bool is_open = link() != nullptr;
+        if (is_open) write(*link());
+        end_writing();
+        return is_open;
+    }
+    // Whether the I/O thread looks after everything every few milliseconds anyway, because other
+    // threads have taken turns lately.
+    [[nodiscard]] bool is_shared(SteadyTime now) const noexcept {
+        return now.time_since_epoch().count() < shared_.load(std::memory_order_relaxed);
+    }
     // Does the client's I/O in the calling thread until `enough()` or `until`. False, at once: this
     // thread or another consumer's does it already, or the client is closed; wait for the news.
     template <class Enough>
     [[nodiscard]] bool drive(Enough&& enough, SteadyTime until) {
+        return drive([] {}, std::forward<Enough>(enough), until);
+    }
+    // Begins with `begin()`, in the turn; what it sends is written at once.
+    template <class Begin, class Enough>
+    [[nodiscard]] bool drive(Begin&& begin, Enough&& enough, SteadyTime until) {
         if (!begin_driving()) return false;
+        begin();
+        if (link_) link_->flush();
         while (!enough() && !stopping_ && std::chrono::steady_clock::now() < until) {
             if (!turn() && !enough()) sleep_until_work(until);
         }
@@ -105,6 +139,8 @@ public:
     }
     [[nodiscard]] const ClientOptions& options() const noexcept { return options_; }
     [[nodiscard]] const std::shared_ptr<ring::Waker>& waker() const noexcept { return waker_; }
+    // The requests of this client to the responders of subjects.
+    [[nodiscard]] RequestPort& requests() noexcept;
 
     // What the broker said when we last connected. Any thread.
     [[nodiscard]] wire::fb::HelloReplyT broker() const {
@@ -145,10 +181,13 @@ private:
     void begin_turn();
     void end_turn();
     void leave_turn() noexcept;
+    [[nodiscard]] bool begin_writing();
+    void end_writing();
     bool turn();
     [[nodiscard]] bool begin_driving();
     void end_driving();
     void wait_for_driver();
+    [[nodiscard]] bool expects_answers() const;
     void watch_from_outside();
     void tell_posted();
     [[nodiscard]] bool has_news();
@@ -196,7 +235,8 @@ private:
     std::atomic<std::int64_t> shared_{0};  // until then (steady ns) others take turns, too
     std::mutex driver_mutex_;              // of driver_left_; the I/O thread waits there
     std::condition_variable driver_left_;
-    std::atomic<bool> io_waits_{false};
+    std::atomic<std::uint32_t> drives_{0};  // so far
+    std::atomic<bool> io_waits_{false};     // until it is told, not for a moment only
 
     // Owned by the I/O thread. The context comes first: everything below uses it and goes before
     // it.
@@ -220,6 +260,7 @@ private:
     Calls calls_;
     std::deque<Unsent> unsent_;
     std::vector<std::shared_ptr<Participant>> participants_;
+    std::shared_ptr<RequestPort> request_port_;  // always one of them; set before the thread starts
     std::promise<Result<void>> started_;
     bool start_settled_ = false;
     SteadyTime start_deadline_{};

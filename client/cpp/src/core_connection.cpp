@@ -66,6 +66,11 @@ void Core::link_frame(Link& link, const wire::Frame& frame, const BufferRef& buf
     switch (frame.header.kind) {
         case wire::FrameKind::response:
         case wire::FrameKind::error:
+            if (frame.header.correlation_id >= kOwnNumbers) {
+                for (std::size_t i = 0; i < participants_.size(); ++i)
+                    if (participants_[i]->answered(frame)) return;
+                return;
+            }
             // Nobody waits: it came after its deadline.
             static_cast<void>(calls_.answer(frame));
             return;

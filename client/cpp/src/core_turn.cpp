@@ -49,18 +49,35 @@ void Core::run() {
     leave_turn();
 }
 
+// Drives that follow each other at once are not worth a wake-up in between. So first it is only
+// looked, now and then, whether they do (what is posted wakes it, too); once a drive lasts its end
+// is waited for.
 void Core::wait_for_driver() {
+    for (;;) {
+        const std::uint32_t drives = drives_.load(std::memory_order_relaxed);
+        pollfd news{waker_->fd(), POLLIN, 0};
+        const bool is_woken = ::poll(&news, 1, kLookAgainMs) > 0;
+        if (!driving_.load(std::memory_order_seq_cst)) return;
+        if (is_woken || drives == drives_.load(std::memory_order_relaxed)) break;
+    }
     std::unique_lock lock(driver_mutex_);
     io_waits_.store(true, std::memory_order_seq_cst);  // pairs with end_driving()
     driver_left_.wait(lock, [this] { return !driving_.load(std::memory_order_seq_cst); });
     io_waits_.store(false, std::memory_order_relaxed);
 }
 
+bool Core::expects_answers() const {
+    if (calls_.size() != 0) return true;
+    for (const auto& participant : participants_)
+        if (participant->expects_answers()) return true;
+    return false;
+}
+
 // Leaves the turn to others and sleeps until something happens that they may not see. The socket is
 // watched for answers only: pushes are for a consumer, who will ask for them.
 void Core::watch_from_outside() {
     std::array<pollfd, 2> sources{pollfd{waker_->fd(), POLLIN, 0}, pollfd{-1, POLLIN, 0}};
-    if (calls_.size() != 0) sources[1].fd = link_->descriptor();
+    if (expects_answers()) sources[1].fd = link_->descriptor();
     if (link_->waits_to_write()) {
         sources[1].fd = link_->descriptor();
         sources[1].events = POLLIN | POLLOUT;
@@ -117,6 +134,22 @@ void Core::end_turn() {
     leave_turn();
 }
 
+bool Core::begin_writing() {
+    if (is_closed() || has_turn()) return false;
+    shared_.store(nanoseconds_of(Clock::now() + kShared), std::memory_order_relaxed);
+    if (!turn_.try_lock()) return false;
+    turn_of_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    return true;
+}
+
+// The waker has stayed armed: whoever watches goes on, and need not know, unless there is more to
+// do than to read.
+void Core::end_writing() {
+    const bool more = link() == nullptr || !link_->try_flush() || link_->waits_to_write();
+    leave_turn();
+    if (more) waker_->wake();
+}
+
 // ---- a consumer that waits ----------------------------------------------------------------------
 
 bool Core::begin_driving() {
@@ -132,8 +165,19 @@ bool Core::begin_driving() {
 
 void Core::end_driving() {
     shared_.store(nanoseconds_of(Clock::now() + kShared), std::memory_order_relaxed);
-    end_turn();
+    drives_.fetch_add(1, std::memory_order_relaxed);
+    // Whoever drives wants to go on with what it has got: nothing more is read.
+    if (link_ && link_->unwritten_bytes() != 0) link_->flush();
+    const bool must_watch = expects_answers();
+    arm();
+    if (has_news()) {
+        disarm();
+        end_turn();
+    } else {
+        leave_turn();
+    }
     driving_.store(false, std::memory_order_seq_cst);
+    if (must_watch) waker_->wake();  // ends the I/O thread's moment, if it is in one
     if (!io_waits_.load(std::memory_order_seq_cst)) return;  // pairs with wait_for_driver()
     const std::lock_guard lock(driver_mutex_);
     driver_left_.notify_one();

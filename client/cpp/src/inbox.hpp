@@ -23,6 +23,8 @@ struct Notice {
         committed,
         settled,
         left,
+        call_cancelled,
+        call_credit,
         failed,
         closed
     } kind;
@@ -33,6 +35,8 @@ struct Notice {
     std::vector<std::pair<LogId, std::uint64_t>> committed{};
     std::unique_ptr<wire::fb::SettleReplyT> settled{};
     std::uint32_t membership = 0;  // which one of the connection's, counted
+    std::uint64_t call = 0;
+    std::uint64_t bytes = 0;  // of credit for parts
 };
 
 // Thread: made by the I/O thread, used by the consumer's.
@@ -47,6 +51,8 @@ struct InboxItem {
     // Of a queue group: which of the events are the member's, in the same buffer; `start` is then
     // the first one that was not handed out.
     const wire::fb::Lease* lease = nullptr;
+    // Of a responder: the request, in the same buffer.
+    const wire::fb::Call* call = nullptr;
     std::unique_ptr<Notice> notice;
 };
 

@@ -188,7 +188,11 @@ void Link::received(std::size_t bytes) {
         if (!taken) return lose(taken.error());
         if (!*taken) break;
     }
-    if (phase_ != Phase::closed) read();
+    if (phase_ == Phase::open) {
+        read_is_due_ = true;  // by flush()
+    } else if (phase_ != Phase::closed) {
+        read();
+    }
 }
 
 Result<bool> Link::take_frame() {
@@ -235,8 +239,8 @@ void Link::send(std::vector<std::byte> frame) {
     if (phase_ == Phase::closed) return;
     const std::span<const std::byte> bytes(frame);
     unwritten_bytes_ += bytes.size();
-    outgoing_.push_back(
-        {std::move(frame), bytes, nullptr});  // moving a vector leaves its bytes where they are
+    outgoing_.push_back({std::move(frame), bytes, nullptr,
+                         false});  // moving a vector leaves its bytes where they are
 }
 
 void Link::send(std::span<const std::byte> frame, WriteMark& mark) {
@@ -244,11 +248,38 @@ void Link::send(std::span<const std::byte> frame, WriteMark& mark) {
     if (mark.lost) return;
     ++mark.pending;
     unwritten_bytes_ += frame.size();
-    outgoing_.push_back({{}, frame, &mark});
+    outgoing_.push_back({{}, frame, &mark, false});
+}
+
+std::span<std::byte> Link::room(std::size_t bytes) {
+    unwritten_bytes_ += bytes;
+    if (!outgoing_.empty() && outgoing_.back().is_slab) {
+        Outgoing& last = outgoing_.back();
+        std::byte* const end = last.owned.data() + last.owned.size();
+        std::byte* const at = const_cast<std::byte*>(last.rest.data()) + last.rest.size();
+        if (static_cast<std::size_t>(end - at) >= bytes) {
+            last.rest = {last.rest.data(), last.rest.size() + bytes};
+            return {at, bytes};
+        }
+    }
+    std::vector<std::byte> slab = std::move(spare_slab_);
+    if (slab.size() < bytes) slab.resize(std::max(bytes, kSlabBytes));
+    std::byte* const at = slab.data();
+    outgoing_.push_back({std::move(slab), {at, bytes}, nullptr, true});
+    return {at, bytes};
 }
 
 void Link::flush() {
-    if (waiting_writable_ || phase_ == Phase::closed || phase_ == Phase::connecting) return;
+    if (const auto error = write_out()) return lose(network_error(endpoint_, "write", error));
+    if (std::exchange(read_is_due_, false) && phase_ != Phase::closed) read();
+}
+
+bool Link::try_flush() {
+    return !write_out();
+}
+
+boost::system::error_code Link::write_out() {
+    if (waiting_writable_ || phase_ == Phase::closed || phase_ == Phase::connecting) return {};
     while (!outgoing_.empty()) {
         std::array<asio::const_buffer, kGatherMax> buffers;
         std::size_t count = 0;
@@ -259,10 +290,14 @@ void Link::flush() {
         boost::system::error_code error;
         const std::size_t bytes =
             socket_.write_some(std::span<const asio::const_buffer>(buffers.data(), count), error);
-        if (error == asio::error::would_block) return wait_writable();
-        if (error) return lose(network_error(endpoint_, "write", error));
+        if (error == asio::error::would_block) {
+            wait_writable();
+            return {};
+        }
+        if (error) return error;
         written(bytes);
     }
+    return {};
 }
 
 void Link::wait_writable() {
@@ -286,6 +321,7 @@ void Link::written(std::size_t bytes) {
         bytes -= part;
         if (!out.rest.empty()) return;
         if (out.mark != nullptr) --out.mark->pending;
+        if (out.is_slab && out.owned.size() == kSlabBytes) spare_slab_ = std::move(out.owned);
         outgoing_.pop_front();
     }
 }

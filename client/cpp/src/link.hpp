@@ -6,6 +6,7 @@
 #include "receive_buffer.hpp"
 
 #include <casc/types/result.hpp>
+#include <casc/types/units.hpp>
 #include <casc/wire/frame.hpp>
 #include <casc/wire/messages.hpp>
 
@@ -68,9 +69,16 @@ public:
     // form borrows it and keeps `mark` up to date.
     void send(std::vector<std::byte> frame);
     void send(std::span<const std::byte> frame, WriteMark& mark);
-    // Writes as much as the socket takes; the rest goes when it takes more. Called once per round
-    // of the loop, so that frames of one round leave in one system call.
+    // Room for a small frame, to be filled in at once: many of them leave in one piece. Only while
+    // it is not closed.
+    [[nodiscard]] std::span<std::byte> room(std::size_t bytes);
+    // Writes as much as the socket takes; the rest goes when it takes more. Then asks it for what
+    // has come. Called once per round of the loop, so that frames of one round leave in one system
+    // call, and the answers to what was read before more is read.
     void flush();
+    // The same without a word to the owner, also when the connection turns out to be broken: then
+    // false, and the next flush() finds out.
+    [[nodiscard]] bool try_flush();
 
     // Whether it ever got as far as an answered hello.
     [[nodiscard]] bool was_open() const noexcept { return was_open_; }
@@ -90,7 +98,9 @@ private:
         std::vector<std::byte> owned;
         std::span<const std::byte> rest;
         WriteMark* mark = nullptr;
+        bool is_slab = false;  // `owned` has room for more frames behind `rest`
     };
+    static constexpr std::size_t kSlabBytes = 64_KiB;
 
     using Generic = asio::generic::stream_protocol;
     void connect_next();
@@ -106,6 +116,7 @@ private:
     void make_room();
     void dispatch(const wire::Frame& frame);
 
+    [[nodiscard]] boost::system::error_code write_out();
     void wait_writable();
     void written(std::size_t bytes);
     void forget_outgoing();
@@ -131,9 +142,11 @@ private:
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
     std::size_t frame_bytes_max_ = wire::kFrameBytesMax;
+    bool read_is_due_ = false;
 
     // Writing.
     std::deque<Outgoing> outgoing_;
+    std::vector<std::byte> spare_slab_;
     std::size_t unwritten_bytes_ = 0;
     bool waiting_writable_ = false;
 

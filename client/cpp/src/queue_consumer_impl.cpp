@@ -197,6 +197,8 @@ void QueueConsumerImpl::handle(Notice& notice) {
             return lose_everything(*notice.why);
         case Notice::Kind::failed:
             return report(std::move(*notice.why));
+        case Notice::Kind::call_cancelled:  // a responder's
+        case Notice::Kind::call_credit:
         case Notice::Kind::assignment:  // a stream group's
         case Notice::Kind::committed:
             return;

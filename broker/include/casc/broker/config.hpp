@@ -77,6 +77,13 @@ struct Config {
         milliseconds expiry{7ll * 24 * 3600 * 1000};
         std::uint64_t message_ids_max = 4'000'000;
     } producers;
+    struct Requests {
+        std::uint32_t under_way_max = 262'144;     // of all subjects
+        std::uint32_t waiting_max = 10'000;        // of one subject, for a responder with room
+        std::uint64_t waiting_bytes_max = 64_MiB;  // of all subjects
+        std::uint64_t unread_bytes_max = 64_MiB;  // of one requester: answers that it does not read
+        milliseconds timeout_max{3'600'000};
+    } requests;
     struct Log {
         std::string level = "info";   // debug, info, warn, error
         std::string format = "text";  // text, json

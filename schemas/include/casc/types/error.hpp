@@ -81,6 +81,12 @@ namespace casc {
       "the event is not, or no longer, leased to this member")                                    \
     X(unknown_schedule, 4029, "UNKNOWN_SCHEDULE", false,                                          \
       "there is no schedule of that name or number; it may have run")                             \
+    X(no_responders, 4030, "NO_RESPONDERS", true, "nobody serves the subject")                    \
+    X(responder_lost, 4031, "RESPONDER_LOST", true,                                               \
+      "the connection of the responder ended before its answer came")                             \
+    X(responder_failed, 4032, "RESPONDER_FAILED", false, "the responder could not do it")         \
+    X(call_ended, 4033, "CALL_ENDED", false, "nobody waits for an answer any more")               \
+    X(circuit_open, 4034, "CIRCUIT_OPEN", true, "after failures nothing is sent for a while")     \
     X(internal_error, 5001, "INTERNAL_ERROR", true,                                               \
       "the broker failed in a way it does not explain")                                           \
     X(storage_failed, 5002, "STORAGE_FAILED", false,                                              \

@@ -78,6 +78,18 @@ enum class Api : std::uint16_t {
     node_info = 60,
     node_config = 61,
     backup = 62,
+
+    serve = 70,
+    stop_serving = 71,
+    request = 72,
+    call = 73,
+    answer = 74,
+    reply_part = 75,
+    cancel_request = 76,
+    call_cancelled = 77,
+    part_credit = 78,
+    call_credit = 79,
+    list_services = 80,
 };
 
 struct FrameHeader {

@@ -56,6 +56,10 @@ CASC_RPC(ListPending, list_pending, ListPendingReply);
 CASC_RPC(NodeInfo, node_info, NodeInfoReply);
 CASC_RPC(NodeConfig, node_config, NodeConfigReply);
 CASC_RPC(Backup, backup, BackupReply);
+CASC_RPC(Serve, serve, ServeReply);
+CASC_RPC(StopServing, stop_serving, Done);
+CASC_RPC(Request, request, RequestReply);
+CASC_RPC(ListServices, list_services, ListServicesReply);
 
 #undef CASC_RPC
 

@@ -196,6 +196,31 @@ auto async_flush(Producer& producer, Token&& token) {
         token);
 }
 
+// Client::request(). Completes with Result<Answer>. `event` is copied.
+template <class Token>
+auto async_request(Client& client, std::string_view subject, const Event& event, Token&& token,
+                   std::optional<milliseconds> timeout = {}) {
+    return boost::asio::async_initiate<Token, void(Result<Answer>)>(
+        [&client, timeout](auto handler, std::string_view to, const Event& e) {
+            client.request_async(to, e, timeout,
+                                 detail::Completion<decltype(handler), Answer>(std::move(handler)));
+        },
+        token, subject, event);
+}
+
+// Client::gather(). Completes with Result<Gathered>. `event` is copied.
+template <class Token>
+auto async_gather(Client& client, std::string_view subject, const Event& event,
+                  const GatherOptions& options, Token&& token) {
+    return boost::asio::async_initiate<Token, void(Result<Gathered>)>(
+        [&client, options](auto handler, std::string_view to, const Event& e) {
+            client.gather_async(
+                to, e, options,
+                detail::Completion<decltype(handler), Gathered>(std::move(handler)));
+        },
+        token, subject, event);
+}
+
 // poll() of a Consumer or a QueueConsumer. Completes with Result<EventBatch>; the views are valid
 // until the next poll. The consumer is used on the handler's executor, which must run one thing at
 // a time (one thread or a strand); one poll at a time.

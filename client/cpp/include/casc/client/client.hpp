@@ -4,12 +4,15 @@
 //   CASC_TRY(auto client, Client::connect({.endpoints = {"127.0.0.1:7440"}}));
 //   CASC_TRY(auto reply, client->call(wire::fb::ListTopicsT{}));
 
+#include <casc/client/answer.hpp>
 #include <casc/client/consumer.hpp>
 #include <casc/client/options.hpp>
 #include <casc/client/producer.hpp>
 #include <casc/client/queue_consumer.hpp>
 #include <casc/client/reply.hpp>
 #include <casc/client/transaction.hpp>
+#include <casc/client/reply_stream.hpp>
+#include <casc/client/responder.hpp>
 #include <casc/types/result.hpp>
 #include <casc/wire/rpc.hpp>
 
@@ -76,6 +79,37 @@ public:
 
     // For writing several things at once. Fails with: invalid_config, and as call() does.
     [[nodiscard]] Result<Transactor> make_transactor(TransactorOptions options = {});
+    // ---- request and reply ----
+    // Asks a responder of the subject, the one with the least to do, and waits for its answer;
+    // `event` is the request, its lane says how urgent it is. While there is no connection it waits
+    // for one. Fails with: no_responders, overloaded (all are busy, and too many wait), timeout
+    // (`timeout`, or options.request_timeout), responder_lost and connection_closed (may or may not
+    // have been carried out), queue_full, cancelled, and what the responder says.
+    [[nodiscard]] Result<Answer> request(std::string_view subject, const Event& event,
+                                         std::optional<milliseconds> timeout = {});
+    // The same without waiting. `event` is copied.
+    RequestId request_async(std::string_view subject, const Event& event,
+                            std::optional<milliseconds> timeout, AnswerCallback done);
+    // A request that is under way ends with `cancelled`, and its responder is told. Nothing happens
+    // when it has ended.
+    void cancel(RequestId request);
+
+    // Asks all responders that there are now, and waits until so many have answered as
+    // options.quorum says, all have, or the time is over, which is no error: the result says who
+    // has answered what. Fails as request() does; with no_responders also when there are fewer than
+    // the quorum.
+    [[nodiscard]] Result<Gathered> gather(std::string_view subject, const Event& event,
+                                          const GatherOptions& options = {});
+    RequestId gather_async(std::string_view subject, const Event& event,
+                           const GatherOptions& options, GatherCallback done);
+
+    // A request whose answer may come in many parts. Fails with: invalid_request, cancelled.
+    [[nodiscard]] Result<ReplyStream> request_stream(std::string_view subject, const Event& event,
+                                                     const StreamOptions& options = {});
+
+    // Serves a subject; waits until the broker has agreed. Fails with: invalid_config,
+    // invalid_request, timeout, cancelled.
+    [[nodiscard]] Result<Responder> serve(ServeOptions options);
 
     // What the broker said about itself when this client last connected.
     [[nodiscard]] wire::fb::HelloReplyT broker() const;
@@ -107,12 +141,12 @@ void Client::call_async(const Request& request, std::optional<milliseconds> dead
 template <class Request>
 Result<typename wire::Rpc<Request>::ReplyMessage> Client::call(
     const Request& request, std::optional<milliseconds> deadline) {
-    using Answer = Result<typename wire::Rpc<Request>::ReplyMessage>;
+    using Outcome = Result<typename wire::Rpc<Request>::ReplyMessage>;
     if (in_callback())
         return Error(ErrorCode::invalid_request, "a waiting call from the client's own callback");
-    std::promise<Answer> promise;
+    std::promise<Outcome> promise;
     auto answer = promise.get_future();
-    call_async(request, deadline, [promise = std::move(promise)](Answer reply) mutable {
+    call_async(request, deadline, [promise = std::move(promise)](Outcome reply) mutable {
         promise.set_value(std::move(reply));
     });
     return answer.get();
