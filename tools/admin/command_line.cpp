@@ -176,6 +176,7 @@ CommandLine::CommandLine()
     add_group_commands(commands_);
     add_dlq_commands(commands_);
     add_schedule_commands(commands_);
+    add_why_command(commands_);
     add_service_commands(commands_);
     add_node_commands(commands_);
     add_check_commands(commands_);

@@ -78,6 +78,7 @@ void add_consume_command(Commands& commands);
 void add_group_commands(Commands& commands);
 void add_dlq_commands(Commands& commands);
 void add_schedule_commands(Commands& commands);
+void add_why_command(Commands& commands);
 void add_service_commands(Commands& commands);
 void add_node_commands(Commands& commands);
 void add_check_commands(Commands& commands);
