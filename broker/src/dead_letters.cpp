@@ -63,6 +63,11 @@ Result<void> DeadLetters::append(const std::string& topic_name, const DeadLetter
     const auto batch = builder_.finish({}, batch_);
 
     const LogId log(topic->id, PartitionId(0), letter.origin.lane());
+    if (topic->is_volatile()) {
+        core_.volatile_logs.append(*topic, log, batch, core_.now, core_.config.volatile_topics);
+        core_.watch.visible(log, core_.volatile_logs.state(log).end);
+        return {};
+    }
     CASC_TRY_VOID(core_.store.keep_together(batch.size() + rows_bytes));
     CASC_TRY([[maybe_unused]] const auto ticket,
              core_.store.append(log, topic->settings.retention_class(), batch, core_.now));

@@ -43,6 +43,8 @@ Result<ProducePath::Accepted> ProducePath::accept(const wire::fb::Produce& reque
     CASC_TRY(const wire::BatchView batch, wire::BatchView::parse(attachment));
     CASC_TRY(const Core::Place place, core_.place(request.topic_id(), request.partition(),
                                                   static_cast<std::uint8_t>(batch.header().lane)));
+    const bool is_volatile = place.topic->is_volatile();
+    if (is_volatile) CASC_TRY_VOID(check_volatile(*place.topic, acks));
     if (!batch.verify_body()) return Error(ErrorCode::batch_corrupt);
     const std::uint32_t event_bytes_max = place.topic->settings.event_bytes_max;
     if (batch.header().payload_bytes > event_bytes_max && largest_payload(batch) > event_bytes_max)
@@ -53,6 +55,7 @@ Result<ProducePath::Accepted> ProducePath::accept(const wire::fb::Produce& reque
         return Error(ErrorCode::not_supported,
                      "time to live and delayed delivery are not supported yet");
 
+    if (is_volatile) return append_volatile(place, batch);
     if (batch.header().producer_id != 0) {
         CASC_TRY(const ProducerTable::Check check,
                  core_.producers.check(place.log, batch.header()));
@@ -81,14 +84,18 @@ Result<ProducePath::Accepted> ProducePath::append(const Core::Place& place,
     if (batch.header().producer_id != 0)
         CASC_TRY_VOID(core_.producers.remember(place.log, batch.header(), ticket, core_.now));
 
-    auto& lane = core_.counters.lanes[static_cast<std::size_t>(batch.header().lane)];
-    lane.events_in += batch.event_count();
-    lane.bytes_in += batch.bytes().size();
-    ++core_.counters.batches_in;
+    count(batch);
     retention_.on_append(*place.topic, place.log);
     if (seen_at_once)
         core_.watch.visible(place.log, core_.visibility.visible_end(*place.topic, place.log));
     return Accepted{ticket.base, core_.store.log_state(place.log)->epoch, ticket.sequence, false};
+}
+
+void ProducePath::count(const wire::BatchView& batch) {
+    auto& lane = core_.counters.lanes[static_cast<std::size_t>(batch.header().lane)];
+    lane.events_in += batch.event_count();
+    lane.bytes_in += batch.bytes().size();
+    ++core_.counters.batches_in;
 }
 
 void ProducePath::acknowledge(const Responder& responder, Acks acks, const Accepted& accepted) {

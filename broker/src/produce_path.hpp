@@ -24,6 +24,12 @@ private:
     [[nodiscard]] Result<Accepted> accept(const wire::fb::Produce& request,
                                           std::span<const std::byte> attachment, Acks acks);
     [[nodiscard]] Result<Accepted> append(const Core::Place& place, const wire::BatchView& batch);
+    void count(const wire::BatchView& batch);
+
+    // volatile_path.cpp
+    [[nodiscard]] static Result<void> check_volatile(const Topic& topic, Acks acks);
+    [[nodiscard]] Accepted append_volatile(const Core::Place& place, const wire::BatchView& batch);
+
     // What a ProduceReply says, kept small: it waits in DurableWaits.
     struct Ack {
         Offset base;

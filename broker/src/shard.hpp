@@ -15,6 +15,7 @@
 #include "produce_path.hpp"
 #include "queue_groups.hpp"
 #include "retention.hpp"
+#include "taps.hpp"
 #include "topic_api.hpp"
 
 #include <casc/broker/broker.hpp>
@@ -67,6 +68,7 @@ public:
     void on_writable(Session& session) override {
         delivery_.on_writable(session);
         queues_.on_writable(session);
+        taps_.on_writable(session);
     }
 
 private:
@@ -78,6 +80,9 @@ private:
 
     void accept(Session::Socket socket, std::string address);
     void dispatch(Session& session, const wire::Frame& frame);
+    void on_produce(Session& session, const wire::Frame& frame);
+    void on_credit(Session& session, const wire::Frame& frame);
+    [[nodiscard]] bool congested() const noexcept;
     template <class Table, class Handler>
     void decode(const wire::Frame& frame, const Responder& responder, Handler&& handler);
     [[nodiscard]] Result<void> load_groups();
@@ -116,6 +121,7 @@ private:
     GroupCoordinator groups_;
     DeadLetters dead_letters_;
     QueueGroups queues_;
+    Taps taps_;
     TopicApi topics_;
     NodeApi node_;
     std::vector<std::unique_ptr<Listener>> listeners_;

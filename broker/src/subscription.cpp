@@ -51,7 +51,7 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
 }
 
 void Subscription::on_dropped(const Source& source, ErrorCode why) {
-    const auto state = core_.store.log_state(source.log);
+    const auto state = core_.logs.state(source.log);
     const auto body = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
         return wire::fb::CreateDeliver(
             builder, id_, source.log.topic().value(), source.log.partition().value(),

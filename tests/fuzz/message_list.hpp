@@ -23,7 +23,8 @@ using MessageList =
                fb::ResetGroup, fb::ResetGroupReply, fb::NodeInfo, fb::NodeInfoReply, fb::NodeConfig,
                fb::NodeConfigReply, fb::Backup, fb::BackupReply, fb::JoinQueue, fb::JoinQueueReply,
                fb::LeaveQueue, fb::Lease, fb::Settle, fb::SettleReply, fb::DescribeQueue,
-               fb::DescribeQueueReply, fb::ListPending, fb::ListPendingReply>;
+               fb::DescribeQueueReply, fb::ListPending, fb::ListPendingReply, fb::Tap, fb::TapReply,
+               fb::Untap>;
 
 inline constexpr std::size_t kMessageCount = std::tuple_size_v<MessageList>;
 

@@ -79,6 +79,10 @@ namespace casc {
       "the group is of the other kind: stream or queue")                                          \
     X(lease_lost, 4028, "LEASE_LOST", false,                                                      \
       "the event is not, or no longer, leased to this member")                                    \
+    X(tap_full, 4035, "TAP_FULL", true,                                                           \
+      "a tap of this very connection is full and holds its producers back")                       \
+    X(tap_cut_off, 4036, "TAP_CUT_OFF", false,                                                    \
+      "the tap was full, held its producers back and took nothing for too long")                  \
     X(internal_error, 5001, "INTERNAL_ERROR", true,                                               \
       "the broker failed in a way it does not explain")                                           \
     X(storage_failed, 5002, "STORAGE_FAILED", false,                                              \
