@@ -13,10 +13,11 @@ extern const Workload kQueueWorkload;
 extern const Workload kRingWorkload;
 extern const Workload kStorageWorkload;
 extern const Workload kTopicsWorkload;
+extern const Workload kVolatileWorkload;
 
 std::span<const Workload> workloads() {
     static const std::array all{kProduceWorkload, kConsumeWorkload, kQueueWorkload, kE2eWorkload,
-                                kStorageWorkload, kTopicsWorkload,  kRingWorkload,  kCodecWorkload};
+                                kVolatileWorkload, kStorageWorkload, kTopicsWorkload,  kRingWorkload,  kCodecWorkload};
     return all;
 }
 

@@ -82,6 +82,7 @@ void ConsumerImpl::handle(Notice& notice) {
             return mark_committed(notice.committed);
         case Notice::Kind::settled:  // a queue's
         case Notice::Kind::left:
+        case Notice::Kind::tapped:  // a tap's
             return;
         case Notice::Kind::failed:
             return report(std::move(*notice.why));

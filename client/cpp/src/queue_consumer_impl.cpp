@@ -196,6 +196,7 @@ void QueueConsumerImpl::handle(Notice& notice) {
             return lose_everything(*notice.why);
         case Notice::Kind::failed:
             return report(std::move(*notice.why));
+        case Notice::Kind::tapped:      // a tap's
         case Notice::Kind::assignment:  // a stream group's
         case Notice::Kind::committed:
             return;

@@ -8,6 +8,7 @@
 #include <casc/client/options.hpp>
 #include <casc/client/producer.hpp>
 #include <casc/client/queue_consumer.hpp>
+#include <casc/client/tap.hpp>
 #include <casc/client/reply.hpp>
 #include <casc/types/result.hpp>
 #include <casc/wire/rpc.hpp>
@@ -70,6 +71,11 @@ public:
     // A member of a queue group; waits until the group has taken it in. Fails with: invalid_config,
     // invalid_request (other topics than the group's), wrong_group_kind, timeout, cancelled.
     [[nodiscard]] Result<QueueConsumer> make_queue_consumer(QueueOptions options);
+
+    // A tap; waits until it is set up, so that nothing that is produced after this call is missed.
+    // Fails with: invalid_config, unknown_topic, not_supported (a start that is for volatile topics
+    // only), invalid_request (a share with other topics or marks), timeout, cancelled.
+    [[nodiscard]] Result<Tap> make_tap(TapOptions options);
 
     // What the broker said about itself when this client last connected.
     [[nodiscard]] wire::fb::HelloReplyT broker() const;

@@ -89,6 +89,35 @@ struct ConsumerOptions {
     std::size_t deliver_bytes_max = 1_MiB;
 };
 
+enum class TapStart : std::uint8_t {
+    now = 0,          // with what comes from now on
+    last_events = 1,  // of volatile topics: with the last TapOptions::last_events events
+    last_per_key = 2  // of volatile topics: with the last event of each key
+};
+
+// What becomes of events when as many wait for a tap at the broker as its marks say.
+enum class OnFull : std::uint8_t {
+    drop_oldest = 0,
+    drop_newest = 1,
+    conflate = 2,  // keep the last event of each key; those without one count as having the same
+    block = 3      // whoever produces to the topics waits
+};
+
+struct TapOptions {
+    std::vector<std::string> topics;  // all their partitions and lanes
+    Order order = Order::arrival;
+    TapStart start = TapStart::now;
+    std::uint32_t last_events = 0;
+    OnFull on_full = OnFull::drop_oldest;
+    // The marks: of what waits at the broker, beside what was pushed ahead already.
+    std::uint32_t events_max = 100'000;
+    std::size_t bytes_max = 8_MiB;
+    std::string share;  // taps of one name share what comes: each batch goes to one of them
+    std::string peer;   // of events with a destination only those for this name
+    std::size_t credit_bytes = 1_MiB;  // how much the broker may push ahead of poll()
+    std::size_t deliver_bytes_max = 256_KiB;
+};
+
 enum class QueueOrder : std::uint8_t {
     shared = 0,        // whoever has room
     single_active = 2  // the member that joined first; the others stand by
