@@ -154,7 +154,8 @@ VolatileOutcome run_zeromq(const VolatilePlan& plan) {
                 while (fans_out && sequence >= may_send_until) {
                     if (producers_stop.load(std::memory_order_relaxed)) return false;
                     may_send_until = slowest(tallies) + window;
-                    if (sequence >= may_send_until) std::this_thread::yield();
+                    if (sequence >= may_send_until)
+                        std::this_thread::sleep_for(std::chrono::microseconds(100));
                 }
                 return true;
             });

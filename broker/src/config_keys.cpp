@@ -143,7 +143,8 @@ constexpr std::array kKeys{
         {.choices = "memory|durable"},
         Reload::yes,
         CASC_MEMBER(topics.durability),
-        "When consumers may see an event: \"durable\" once it is on disk, \"memory\" at once."},
+        "When consumers may see an event: \"durable\" once it is on disk, \"memory\" at once.\n"
+        "Volatile topics, of which nothing is stored, are made by name only."},
     ConfigKey{
         "topics.retention_ms",
         KeyKind::duration,

@@ -51,7 +51,7 @@ const BodyTexts& bodies() {
                        fb::ProduceT, fb::FetchT, fb::ListOffsetsT, fb::SubscribeT,
                        fb::UpdateSubscriptionT, fb::UnsubscribeT, fb::JoinGroupT, fb::LeaveGroupT,
                        fb::ReleasePartitionsT, fb::JoinQueueT, fb::LeaveQueueT, fb::SettleT,
-                       fb::DescribeQueueT, fb::ListPendingT, fb::CommitT, fb::CommittedT,
+                       fb::DescribeQueueT, fb::ListPendingT, fb::TapT, fb::UntapT, fb::CommitT, fb::CommittedT,
                        fb::ListGroupsT, fb::DescribeGroupT, fb::DeleteGroupT, fb::ResetGroupT,
                        fb::NodeInfoT, fb::NodeConfigT, fb::BackupT>();
         texts[{Api::produce, FrameKind::one_way}] = body_text<fb::Produce>;

@@ -21,6 +21,7 @@ struct Sample {
 [[nodiscard]] std::vector<Sample> event_samples();  // producing and reading
 [[nodiscard]] std::vector<Sample> group_samples();
 [[nodiscard]] std::vector<Sample> queue_samples();
+[[nodiscard]] std::vector<Sample> tap_samples();
 [[nodiscard]] std::vector<Sample> all_samples();
 
 }  // namespace casc::golden

@@ -51,7 +51,7 @@ struct ProducerOptions {
     Acks acks = Acks::durable;
     bool idempotent = true;  // no duplicates and no reordering through retries
     std::string
-        name;  // a producer with a name keeps its identity over restarts and fences older instances
+        name{};  // a producer with a name keeps its identity over restarts and fences older instances
     // Four of them fill a journal entry of the broker.
     std::size_t batch_bytes = 255_KiB;
     std::chrono::microseconds linger{1000};  // how long a batch that is not full may wait for more
@@ -69,15 +69,15 @@ struct ProducerOptions {
     // the count, or why none of them was delivered (then `first` says only partition and lane).
     // Runs where callbacks run, see Client; must not block.
     std::function<void(const Delivery& first, std::uint32_t count, const Result<void>& outcome)>
-        on_batch;
+        on_batch{};
 };
 
 enum class Reset : std::uint8_t { earliest, latest, error };
 enum class Order : std::uint8_t { priority = 0, arrival = 1 };
 
 struct ConsumerOptions {
-    std::string group;        // empty: no group; assign partitions yourself
-    std::string instance_id;  // static membership
+    std::string group{};        // empty: no group; assign partitions yourself
+    std::string instance_id{};  // static membership
     Reset reset =
         Reset::earliest;  // where to begin without a committed position, or when it is gone
     Order order = Order::arrival;
@@ -104,7 +104,7 @@ enum class OnFull : std::uint8_t {
 };
 
 struct TapOptions {
-    std::vector<std::string> topics;  // all their partitions and lanes
+    std::vector<std::string> topics{};  // all their partitions and lanes
     Order order = Order::arrival;
     TapStart start = TapStart::now;
     std::uint32_t last_events = 0;
@@ -112,8 +112,8 @@ struct TapOptions {
     // The marks: of what waits at the broker, beside what was pushed ahead already.
     std::uint32_t events_max = 100'000;
     std::size_t bytes_max = 8_MiB;
-    std::string share;  // taps of one name share what comes: each batch goes to one of them
-    std::string peer;   // of events with a destination only those for this name
+    std::string share{};  // taps of one name share what comes: each batch goes to one of them
+    std::string peer{};   // of events with a destination only those for this name
     std::size_t credit_bytes = 1_MiB;  // how much the broker may push ahead of poll()
     std::size_t deliver_bytes_max = 256_KiB;
 };
