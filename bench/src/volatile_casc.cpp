@@ -75,8 +75,7 @@ void consume_until(client::Tap& tap, TakenEvents& tally, const std::atomic<bool>
 
 }  // namespace
 
-VolatileOutcome run_casc(const Target& target, const std::string& topic,
-                         const VolatilePlan& plan) {
+VolatileOutcome run_casc(const Target& target, const std::string& topic, const VolatilePlan& plan) {
     std::atomic<bool> measuring{false};
     std::atomic<bool> producers_stop{false};
     std::atomic<bool> consumers_stop{false};

@@ -4,7 +4,8 @@
 
 namespace casc::bench {
 
-double measure_rate(const VolatilePlan& plan, const std::vector<std::unique_ptr<TakenEvents>>& tallies,
+double measure_rate(const VolatilePlan& plan,
+                    const std::vector<std::unique_ptr<TakenEvents>>& tallies,
                     std::atomic<bool>& measuring) {
     using Clock = std::chrono::steady_clock;
     const auto taken = [&] {

@@ -21,9 +21,9 @@ struct VolatilePlan {
     std::uint32_t producer_count = 1;
     std::uint32_t consumer_count = 1;  // with more than one each gets everything
     std::size_t payload_bytes = 100;
-    std::size_t batch_bytes = 0;      // casc: of one batch
-    std::size_t in_flight_bytes = 0;  // casc: sent and not acknowledged, of one producer
-    std::size_t waiting_bytes = 0;    // casc: marks of a tap, and again its credit
+    std::size_t batch_bytes = 0;       // casc: of one batch
+    std::size_t in_flight_bytes = 0;   // casc: sent and not acknowledged, of one producer
+    std::size_t waiting_bytes = 0;     // casc: marks of a tap, and again its credit
     std::size_t window_bytes = 8_MiB;  // ZeroMQ: high-water mark of each side, or on its way
     std::chrono::milliseconds warm_up{500};
     std::chrono::milliseconds duration{3000};
@@ -87,7 +87,8 @@ inline PayloadHead volatile_head(const VolatilePlan& plan, std::uint32_t produce
 }
 
 // Waits for the warm-up and the time that is measured; returns events per second of each consumer.
-double measure_rate(const VolatilePlan& plan, const std::vector<std::unique_ptr<TakenEvents>>& tallies,
+double measure_rate(const VolatilePlan& plan,
+                    const std::vector<std::unique_ptr<TakenEvents>>& tallies,
                     std::atomic<bool>& measuring);
 // After the consumers have ended.
 void sum_up(const std::vector<std::unique_ptr<TakenEvents>>& tallies, VolatileOutcome& outcome);

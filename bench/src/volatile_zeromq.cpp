@@ -5,12 +5,11 @@
 
 #include "volatile_run.hpp"
 
-#include <zmq.h>
-
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
 #include <thread>
+#include <zmq.h>
 
 namespace casc::bench {
 namespace {
@@ -73,8 +72,7 @@ void zmq_consume(ZmqSocket& socket, TakenEvents& tally, const std::atomic<bool>&
             tally.publish();
             continue;
         }
-        tally.take({static_cast<const std::byte*>(zmq_msg_data(&message)),
-                    zmq_msg_size(&message)});
+        tally.take({static_cast<const std::byte*>(zmq_msg_data(&message)), zmq_msg_size(&message)});
         if (++taken % 64 == 0) tally.publish();
     }
     zmq_msg_close(&message);

@@ -16,8 +16,9 @@ extern const Workload kTopicsWorkload;
 extern const Workload kVolatileWorkload;
 
 std::span<const Workload> workloads() {
-    static const std::array all{kProduceWorkload, kConsumeWorkload, kQueueWorkload, kE2eWorkload,
-                                kVolatileWorkload, kStorageWorkload, kTopicsWorkload,  kRingWorkload,  kCodecWorkload};
+    static const std::array all{kProduceWorkload, kConsumeWorkload,  kQueueWorkload,
+                                kE2eWorkload,     kVolatileWorkload, kStorageWorkload,
+                                kTopicsWorkload,  kRingWorkload,     kCodecWorkload};
     return all;
 }
 

@@ -33,9 +33,9 @@ VolatilePlan volatile_plan(const Options& options) {
         throw std::runtime_error("--size must be at least " +
                                  std::to_string(kTimedPayloadBytesMin) + " bytes");
     // What waits anywhere is latency. What is sent to sixteen costs sixteen times as long to send.
-    plan.batch_bytes = options.batch_bytes.value_or(plan.producer_count + plan.consumer_count > 2 ? 32_KiB : 64_KiB);
-    const std::uint32_t batches =
-        options.in_flight_count.value_or(plan.producer_count > 1 ? 2 : 8);
+    plan.batch_bytes = options.batch_bytes.value_or(
+        plan.producer_count + plan.consumer_count > 2 ? 32_KiB : 64_KiB);
+    const std::uint32_t batches = options.in_flight_count.value_or(plan.producer_count > 1 ? 2 : 8);
     plan.in_flight_bytes = batches * plan.batch_bytes;
     plan.waiting_bytes = 8 * plan.batch_bytes;
     // Tried from 256 KiB to 8 MiB: for PUB the rate is the same and the latency is not.
@@ -69,9 +69,8 @@ void run_volatile(const Options& options, Report& report) {
                          {"passes", options.pass_count}};
     Target target(options, report.parameters);
     print_banner(report);
-    const auto topics =
-        create_topics(*target.connect(),
-                      {.prefix = "volatile", .durability = Durability::volatile_});
+    const auto topics = create_topics(*target.connect(),
+                                      {.prefix = "volatile", .durability = Durability::volatile_});
 
     json::array passes;
     std::vector<double> rates;

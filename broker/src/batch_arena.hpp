@@ -6,6 +6,7 @@
 #include <casc/types/units.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 namespace casc::broker {
@@ -36,8 +37,10 @@ private:
     storage::BlockPool large_{kLargeBytes, 64_MiB};
 };
 
-// Fills one block after the other, each larger than the one before, as long as there are larger
-// ones. A block is free again when the last batch in it is let go and it is no longer being filled.
+// Fills one block after the other. `held` says how much is kept in them already: a block is at most
+// a quarter of that, unless a batch needs more, so that what is half filled is little of what all
+// logs together may have. A block is free again when the last batch in it is let go and it is no
+// longer being filled.
 //
 // Thread: owning shard.
 class BatchArena {
@@ -50,8 +53,8 @@ public:
         std::span<std::byte> bytes;
         bool new_block;
     };
-    [[nodiscard]] Room take(std::size_t bytes);
-    [[nodiscard]] storage::BatchRef add(std::span<const std::byte> batch);
+    [[nodiscard]] Room take(std::size_t bytes, std::uint64_t held);
+    [[nodiscard]] storage::BatchRef add(std::span<const std::byte> batch, std::uint64_t held);
     // The next batch begins a block.
     void close() noexcept { block_ = {}; }
 
@@ -59,7 +62,6 @@ private:
     ArenaPools* pools_;
     storage::BlockRef block_;
     std::size_t used_ = 0;
-    std::size_t next_bytes_ = ArenaPools::kSmallBytes;
 };
 
 }  // namespace casc::broker

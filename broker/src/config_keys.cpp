@@ -265,12 +265,14 @@ constexpr std::array kKeys{
               "A tap that is full, holds its producers back and takes nothing for this long is cut "
               "off."},
 
-    ConfigKey{"volatile.memory_bytes",
-              KeyKind::bytes,
-              {4 * kMiB, 64 * kTiB},
-              Reload::yes,
-              CASC_MEMBER(volatile_topics.memory_bytes),
-              "Memory for the newest events of all volatile topics; beyond it the oldest go."},
+    ConfigKey{
+        "volatile.memory_bytes",
+        KeyKind::bytes,
+        {4 * kMiB, 64 * kTiB},
+        Reload::yes,
+        CASC_MEMBER(volatile_topics.memory_bytes),
+        "Memory for the newest events of all volatile topics; beyond it the oldest go. At\n"
+        "twice as much, with what waits for taps, these lose events, too, or producers wait."},
     ConfigKey{"volatile.log_bytes",
               KeyKind::bytes,
               {64 * kKiB, 64 * kTiB},

@@ -203,8 +203,7 @@ Result<std::vector<LogId>> GroupCoordinator::logs_to_reset(const Group& group,
     }
     std::vector<LogId> logs;
     for (const TopicId id : topics)
-        core_.logs.for_each(id,
-                     [&](LogId log, const storage::LogState&) { logs.push_back(log); });
+        core_.logs.for_each(id, [&](LogId log, const storage::LogState&) { logs.push_back(log); });
     return logs;
 }
 

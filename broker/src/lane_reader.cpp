@@ -190,8 +190,7 @@ bool LaneReader::fill(Source& source) {
         return false;
     }
     filling_.clear();
-    if (!core_.logs.read_tail(source.log, source.next, source.visible_end, read_bytes_,
-                               filling_)) {
+    if (!core_.logs.read_tail(source.log, source.next, source.visible_end, read_bytes_, filling_)) {
         if (source.again)
             core_.recent_reads.find(source.log, source.next, source.visible_end, source.fetched);
         if (source.fetched.empty()) read_from_disk(source);

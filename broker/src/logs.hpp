@@ -32,8 +32,7 @@ public:
     // As Store::read_tail(). Of a volatile log that is all that there is: never false.
     [[nodiscard]] bool read_tail(LogId log, Offset from, Offset until, std::size_t bytes_max,
                                  std::vector<storage::BatchRef>& into) {
-        if (!is_volatile(log.topic()))
-            return store_.read_tail(log, from, until, bytes_max, into);
+        if (!is_volatile(log.topic())) return store_.read_tail(log, from, until, bytes_max, into);
         in_memory_.read(log, from, until, bytes_max, into);
         return true;
     }

@@ -268,7 +268,7 @@ void Shard::on_closed(Session& session) {
 
 bool Shard::may_read(Session& session) {
     if (draining()) return false;
-    if (!congested()) return true;
+    if (!store_->congested()) return true;
     const auto found = connections_.find(session.number());
     if (found == connections_.end() || !found->second.produces) return true;
     if (std::exchange(found->second.held_back, true)) return false;
@@ -277,12 +277,8 @@ bool Shard::may_read(Session& session) {
     return false;
 }
 
-bool Shard::congested() const noexcept {
-    return store_->congested() || core_.volatile_logs.congested(config_.volatile_topics);
-}
-
 void Shard::resume_held_back() {
-    if (held_back_.empty() || congested()) return;
+    if (held_back_.empty() || store_->congested()) return;
     const auto numbers = std::exchange(held_back_, {});
     for (const std::uint64_t number : numbers)
         if (const auto found = connections_.find(number); found != connections_.end()) {

@@ -82,7 +82,6 @@ private:
     void dispatch(Session& session, const wire::Frame& frame);
     void on_produce(Session& session, const wire::Frame& frame);
     void on_credit(Session& session, const wire::Frame& frame);
-    [[nodiscard]] bool congested() const noexcept;
     template <class Table, class Handler>
     void decode(const wire::Frame& frame, const Responder& responder, Handler&& handler);
     [[nodiscard]] Result<void> load_groups();

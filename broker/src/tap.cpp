@@ -84,7 +84,8 @@ void Tap::pick_events(LogId log, const storage::BatchRef& batch, Take&& take) {
         const auto opened = core_.opened.open(batch);
         if (!opened) return;  // the producer's checksum was right; nobody can read it all the same
         const wire::SliceRange range{first, end};
-        BatchArena::Room room = arena_.take(wire::slice_bytes(opened->batch, range));
+        BatchArena::Room room =
+            arena_.take(wire::slice_bytes(opened->batch, range), queue_.bytes());
         wire::slice_batch(opened->batch, opened->payloads, range, room.bytes);
         take(TapItem{log, {std::move(room.block), room.bytes}, end - first});
         first = end;
@@ -99,7 +100,7 @@ void Tap::offer(LogId log, const storage::BatchRef& batch, bool stored) {
         const bool waits = !room || !queue_.empty();
         if (queue_.empty()) last_taken_ = mono_now();
         if (stored && waits && item.batch.bytes.data() == batch.bytes.data())
-            item.batch = arena_.add(batch.bytes);
+            item.batch = arena_.add(batch.bytes, queue_.bytes());
         queue_.push(std::move(item));
     });
 }

@@ -53,12 +53,16 @@ public:
     // Its last member has left: it may go.
     bool leave(const Session& session, std::uint32_t subscription_id);
     [[nodiscard]] bool has_member_on(const Session& session) const;
+    [[nodiscard]] const std::vector<std::unique_ptr<TapMember>>& members() const {
+        return members_;
+    }
 
     // A batch that has become visible; of the store, or in memory of our own.
     void offer(LogId log, const storage::BatchRef& batch, bool stored);
     // What was there before the tap was.
     void replay(LogId log, const storage::BatchRef& batch);
     void count_skipped(std::uint64_t events) noexcept { queue_.count_skipped(events); }
+    void shed() { queue_.shed(); }
 
     // Sends as far as there is credit. True: there is more to do in a later turn.
     [[nodiscard]] bool run();
@@ -68,9 +72,7 @@ public:
     [[nodiscard]] bool forget_topic(TopicId topic);
 
     [[nodiscard]] const TapQueue& queue() const noexcept { return queue_; }
-    [[nodiscard]] bool blocks() const noexcept {
-        return settings_.marks.on_full == OnFull::block;
-    }
+    [[nodiscard]] bool blocks() const noexcept { return settings_.marks.on_full == OnFull::block; }
     // When it last sent something, or last was empty.
     [[nodiscard]] MonoNanos last_taken() const noexcept { return last_taken_; }
     // Events left out so far.

@@ -30,15 +30,30 @@ TopicKey key_of(TopicId topic, const wire::BatchView& batch, std::uint32_t index
     return {topic, true, {reinterpret_cast<const char*>(key->data()), key->size()}};
 }
 
-TapItem copy_of(const TapItem& item, BatchArena& arena) {
-    return {item.log, arena.add(item.batch.bytes), item.events};
-}
+// What is kept so far, last item first.
+struct KeptItems {
+    BatchArena& arena;
+    std::uint64_t bytes = 0;
+    std::deque<TapItem> items;
+
+    void add_copy(const TapItem& item) {
+        add({item.log, arena.add(item.batch.bytes, bytes), item.events});
+    }
+    void add_slice(const TapItem& item, const OpenedBatch::View& view, wire::SliceRange range) {
+        BatchArena::Room room = arena.take(wire::slice_bytes(view.batch, range), bytes);
+        wire::slice_batch(view.batch, view.payloads, range, room.bytes);
+        add({item.log, {std::move(room.block), room.bytes}, range.end - range.first});
+    }
+    void add(TapItem item) {
+        bytes += item.batch.bytes.size();
+        items.push_front(std::move(item));
+    }
+};
 
 // The runs of events of a batch whose keys were not seen in what came after it, last run first.
-void keep_unseen(const TapItem& item, Seen& seen, OpenedBatch& opened, BatchArena& arena,
-                 std::deque<TapItem>& kept) {
+void keep_unseen(const TapItem& item, Seen& seen, OpenedBatch& opened, KeptItems& kept) {
     const auto batch = wire::BatchView::parse(item.batch.bytes);
-    if (!batch) return kept.push_front(copy_of(item, arena));
+    if (!batch) return kept.add_copy(item);
     std::vector<wire::SliceRange> runs;
     for (std::uint32_t i = batch->event_count(); i-- > 0;) {
         if (!seen.insert(key_of(item.log.topic(), *batch, i)).second) continue;
@@ -50,13 +65,11 @@ void keep_unseen(const TapItem& item, Seen& seen, OpenedBatch& opened, BatchAren
     }
     if (runs.empty()) return;
     const bool whole = runs.front().end - runs.front().first == batch->event_count();
-    const auto view = whole ? Result<OpenedBatch::View>(ErrorCode::ok) : opened.open(item.batch);
-    if (whole || !view) return kept.push_front(copy_of(item, arena));
-    for (const wire::SliceRange run : runs) {
-        BatchArena::Room room = arena.take(wire::slice_bytes(view->batch, run));
-        wire::slice_batch(view->batch, view->payloads, run, room.bytes);
-        kept.push_front({item.log, {std::move(room.block), room.bytes}, run.end - run.first});
-    }
+    if (whole) return kept.add_copy(item);
+    const auto view = opened.open(item.batch);
+    if (!view) return kept.add_copy(item);
+    for (const wire::SliceRange run : runs)
+        kept.add_slice(item, *view, run);
 }
 
 }  // namespace
@@ -64,11 +77,11 @@ void keep_unseen(const TapItem& item, Seen& seen, OpenedBatch& opened, BatchAren
 std::deque<TapItem> last_per_key(const std::deque<TapItem>& items, OpenedBatch& opened,
                                  BatchArena& arena) {
     Seen seen;
-    std::deque<TapItem> kept;
+    KeptItems kept{arena, 0, {}};
     for (auto item = items.rbegin(); item != items.rend(); ++item)
-        keep_unseen(*item, seen, opened, arena, kept);
+        keep_unseen(*item, seen, opened, kept);
     opened.forget();
-    return kept;
+    return std::move(kept.items);
 }
 
 void keep_last(std::deque<TapItem>& items, std::uint64_t events, OpenedBatch& opened,
@@ -85,7 +98,7 @@ void keep_last(std::deque<TapItem>& items, std::uint64_t events, OpenedBatch& op
     const auto view = opened.open(first.batch);
     if (!view) return;
     const wire::SliceRange rest{static_cast<std::uint32_t>(there - events), first.events};
-    BatchArena::Room room = arena.take(wire::slice_bytes(view->batch, rest));
+    BatchArena::Room room = arena.take(wire::slice_bytes(view->batch, rest), 0);
     wire::slice_batch(view->batch, view->payloads, rest, room.bytes);
     opened.forget();
     first.batch = {std::move(room.block), room.bytes};
@@ -113,12 +126,8 @@ void TapQueue::replay(TapItem item) {
 }
 
 void TapQueue::drop_oldest() {
-    while (items_ > 1 && too_full()) {
-        std::size_t lane = kLaneCount - 1;  // of what is least urgent
-        while (lanes_[lane].empty())
-            --lane;
-        count_skipped(pop(lane).events);
-    }
+    while (items_ > 1 && too_full())
+        drop_one();
 }
 
 void TapQueue::conflate() {
@@ -136,6 +145,19 @@ void TapQueue::conflate() {
     }
     count_skipped(before - events_);
     drop_oldest();
+}
+
+void TapQueue::shed() {
+    const std::uint64_t before = bytes_;
+    while (items_ > 0 && bytes_ > before / 2)
+        drop_one();
+}
+
+void TapQueue::drop_one() {
+    std::size_t lane = kLaneCount - 1;  // of what is least urgent
+    while (lanes_[lane].empty())
+        --lane;
+    count_skipped(pop(lane).events);
 }
 
 std::size_t TapQueue::pick(std::uint32_t starvation_bound) {

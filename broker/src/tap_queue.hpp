@@ -72,6 +72,8 @@ public:
     }
     [[nodiscard]] TapItem pop(std::size_t lane);
 
+    // The oldest half goes, whatever the marks say.
+    void shed();
     // What is of this topic goes, uncounted.
     void forget_topic(TopicId topic);
 
@@ -89,6 +91,7 @@ private:
     }
     void add(TapItem item);
     void drop_oldest();
+    void drop_one();
     void conflate();
 
     ArenaPools& pools_;

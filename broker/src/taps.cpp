@@ -12,14 +12,13 @@ namespace {
 constexpr std::size_t kTopicsMax = 1000;
 constexpr std::uint64_t kEventsDefault = 100'000;
 constexpr std::uint64_t kBytesDefault = 8_MiB;
-constexpr std::uint64_t kBytesMax = std::uint64_t{1} << 40;
 constexpr std::uint64_t kEventsMax = std::uint64_t{1} << 31;
 constexpr std::size_t kNameBytesMax = 249;
 constexpr std::size_t kReadBytes = 8_MiB;
 
 enum class TapStart : std::uint8_t { now = 0, last_events = 1, last_per_key = 2 };
 
-Result<void> check(const wire::fb::TapT& request) {
+Result<void> check(const wire::fb::TapT& request, std::uint64_t bytes_max) {
     const auto invalid = [](std::string why) {
         return Error(ErrorCode::invalid_request, std::move(why));
     };
@@ -32,13 +31,14 @@ Result<void> check(const wire::fb::TapT& request) {
     if (request.on_full > 3)
         return invalid(
             "on_full must be 0 (drop oldest), 1 (drop newest), 2 (conflate) or 3 (block)");
-    if (request.bytes_max > kBytesMax || request.events_max > kEventsMax)
-        return invalid("events_max must be at most 2^31, bytes_max at most 2^40");
+    if (request.bytes_max > bytes_max || request.events_max > kEventsMax)
+        return invalid(
+            "events_max must be at most 2^31, bytes_max at most volatile.memory_bytes, " +
+            std::to_string(bytes_max));
     if (request.start == 1 && request.last_events == 0)
         return invalid("last_events must be at least 1 when start is 1");
     for (const std::string* name : {&request.share, &request.peer})
-        if (name->size() > kNameBytesMax)
-            return invalid("share and peer have at most 249 bytes");
+        if (name->size() > kNameBytesMax) return invalid("share and peer have at most 249 bytes");
     return {};
 }
 
@@ -47,7 +47,8 @@ Result<void> check(const wire::fb::TapT& request) {
 // ---- requests -----------------------------------------------------------------------------------
 
 Result<TapSettings> Taps::settings_of(const wire::fb::TapT& request) const {
-    CASC_TRY_VOID(check(request));
+    const std::uint64_t bytes_max = core_.config.volatile_topics.memory_bytes;
+    CASC_TRY_VOID(check(request, bytes_max));
     TapSettings settings;
     for (const std::string& name : request.topics) {
         CASC_TRY(const Topic* topic, core_.topic(name));
@@ -62,9 +63,10 @@ Result<TapSettings> Taps::settings_of(const wire::fb::TapT& request) const {
         settings.topics.push_back(topic->id);
     }
     settings.by_priority = request.order == 0;
-    settings.marks = {static_cast<OnFull>(request.on_full),
-                      request.events_max == 0 ? kEventsDefault : request.events_max,
-                      request.bytes_max == 0 ? kBytesDefault : request.bytes_max};
+    settings.marks = {
+        static_cast<OnFull>(request.on_full),
+        request.events_max == 0 ? kEventsDefault : request.events_max,
+        request.bytes_max == 0 ? std::min(kBytesDefault, bytes_max) : request.bytes_max};
     settings.share = request.share;
     settings.peer = request.peer;
     return settings;
@@ -95,20 +97,19 @@ void Taps::on_tap(const wire::fb::TapT& request, Session& session, const Respond
     const auto tap = find_or_create(request, *std::move(settings));
     if (!tap) return responder.error(tap.error());
     constexpr std::size_t deliver_bytes_max = 4_MiB;
-    TapMember& member = (*tap)->join(TapMember{
-        .session = session.shared_from_this(),
-        .subscription_id = request.subscription_id,
-        .deliver_bytes_max = std::clamp<std::size_t>(
-            request.deliver_bytes_max == 0 ? 1_MiB : request.deliver_bytes_max, 1_KiB,
-            deliver_bytes_max)});
+    TapMember& member = (*tap)->join(
+        TapMember{.session = session.shared_from_this(),
+                  .subscription_id = request.subscription_id,
+                  .deliver_bytes_max = std::clamp<std::size_t>(
+                      request.deliver_bytes_max == 0 ? 1_MiB : request.deliver_bytes_max, 1_KiB,
+                      deliver_bytes_max)});
     by_session_[session.number()].emplace(request.subscription_id, *tap);
     responder.reply(reply);
     member.grant(request.credit_bytes, request.credit_events);
     schedule(**tap);
 }
 
-void Taps::on_untap(const wire::fb::UntapT& request, Session& session,
-                    const Responder& responder) {
+void Taps::on_untap(const wire::fb::UntapT& request, Session& session, const Responder& responder) {
     const auto of_session = by_session_.find(session.number());
     if (of_session == by_session_.end() || !of_session->second.contains(request.subscription_id))
         return responder.error(ErrorCode::unknown_subscription);
@@ -144,8 +145,9 @@ void Taps::remove(Tap& tap) {
     leave_feeds(tap);
     if (!tap.settings().share.empty()) shares_.erase(tap.settings().share);
     std::erase(scheduled_, &tap);
-    for (auto& [session, of_session] : by_session_)
-        std::erase_if(of_session, [&](const auto& entry) { return entry.second == &tap; });
+    for (const auto& member : tap.members())
+        if (const auto of = by_session_.find(member->session->number()); of != by_session_.end())
+            of->second.erase(member->subscription_id);
     taps_.erase(&tap);
 }
 
@@ -243,6 +245,7 @@ void Taps::offer(Feed& feed, LogId log, std::span<const storage::BatchRef> batch
         schedule(*tap);
         look_at_marks(*tap);
     }
+    if (pressed()) shed();
 }
 
 void Taps::replay(Tap& tap, const wire::fb::TapT& request) {
@@ -297,10 +300,11 @@ bool Taps::run() {
 
 void Taps::look_at_marks(Tap& tap) {
     if (!tap.blocks()) return;
-    if (!tap.holding && tap.queue().full()) {
+    const bool short_of_memory = !tap.queue().empty() && pressed();
+    if (!tap.holding && (tap.queue().full() || short_of_memory)) {
         tap.holding = true;
         ++holding_;
-    } else if (tap.holding && tap.queue().low()) {
+    } else if (tap.holding && tap.queue().low() && !short_of_memory) {
         end_holding(tap);
     }
 }
@@ -318,21 +322,38 @@ void Taps::end_holding(Tap& tap) {
 }
 
 void Taps::tick(MonoNanos now) {
+    if (pressed()) shed();
     if (holding_ == 0) return;
     const auto timeout = std::chrono::nanoseconds(core_.config.delivery.tap_block_timeout).count();
     std::vector<Tap*> dead;
     for (const auto& [tap, owned] : taps_)
         if (tap->holding && (now - tap->last_taken()).value() >= timeout) dead.push_back(tap);
-    for (Tap* tap : dead) {
-        log_event(LogLevel::warn, "tap_cut_off",
-                  {{"topic", core_.topics.find(tap->settings().topics.front())->name},
-                   {"share", tap->settings().share},
-                   {"events", tap->queue().events()},
-                   {"why", "it was full, held its producers and took nothing"}});
-        ++core_.counters.taps_cut_off;
-        tap->count_skipped(tap->queue().events());
-        tap->say(tap->settings().topics.front(), ErrorCode::tap_cut_off);
-        remove(*tap);
+    for (Tap* tap : dead)
+        cut_off(*tap);
+}
+
+void Taps::cut_off(Tap& tap) {
+    const TopicId topic = tap.settings().topics.front();
+    log_event(LogLevel::warn, "tap_cut_off",
+              {{"topic", core_.topics.find(topic)->name},
+               {"share", tap.settings().share},
+               {"events", tap.queue().events()},
+               {"why", "it was full, held its producers back and took nothing"}});
+    ++core_.counters.taps_cut_off;
+    tap.count_skipped(tap.queue().events());
+    tap.say(topic, ErrorCode::tap_cut_off);
+    remove(tap);
+}
+
+void Taps::shed() {
+    for (std::size_t tries = taps_.size(); tries > 0 && pressed(); --tries) {
+        Tap* largest = nullptr;
+        for (const auto& [tap, owned] : taps_)
+            if (!tap->blocks() && !tap->queue().empty() &&
+                (largest == nullptr || tap->queue().bytes() > largest->queue().bytes()))
+                largest = tap;
+        if (largest == nullptr) return;
+        largest->shed();
     }
 }
 

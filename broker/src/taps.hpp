@@ -31,7 +31,7 @@ public:
 
     // Lets everything that has something send. Returns whether there was anything.
     bool run();
-    // Cuts off what is full, holds producers and takes nothing.
+    // Cuts off what holds producers and takes nothing, and sees to the memory that taps hold.
     void tick(MonoNanos now);
 
     // ---- producers ----
@@ -69,6 +69,12 @@ private:
     void offer(Feed& feed, LogId log, std::span<const storage::BatchRef> batches);
     void schedule(Tap& tap);
     void look_at_marks(Tap& tap);
+    void cut_off(Tap& tap);
+    // Memory is short: those that may lose events lose some, the largest first.
+    void shed();
+    [[nodiscard]] bool pressed() const noexcept {
+        return core_.volatile_logs.pressed(core_.config.volatile_topics);
+    }
     void end_holding(Tap& tap);
 
     Core& core_;

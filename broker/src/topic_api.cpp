@@ -76,8 +76,8 @@ void TopicApi::on_alter(const wire::fb::AlterTopicT& request, const Responder& r
     const auto sequence = core_.topics.alter(old.id, *settings);
     if (!sequence) return responder.error(sequence.error());
     responder.reply_when_durable(*sequence, wire::fb::DoneT{});
-    core_.logs.for_each(old.id,
-                 [&](LogId log, const storage::LogState&) { retention_.on_bounds_changed(log); });
+    core_.logs.for_each(
+        old.id, [&](LogId log, const storage::LogState&) { retention_.on_bounds_changed(log); });
     if (more_partitions) core_.topic_observers.changed();
 }
 

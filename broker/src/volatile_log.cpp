@@ -9,14 +9,14 @@ namespace casc::broker {
 
 bool VolatileLog::append(std::span<const std::byte> batch, EpochNanos now, std::uint64_t arrival,
                          std::uint32_t epoch) {
-    BatchArena::Room room = arena_.take(batch.size());
+    BatchArena::Room room = arena_.take(batch.size(), bytes_);
     std::memcpy(room.bytes.data(), batch.data(), batch.size());
     wire::stamp_batch(room.bytes, end_, now, arrival, epoch);
     std::uint32_t events;
-    std::memcpy(&events,
-                room.bytes.data() + sizeof(wire::BatchStamp) +
-                    offsetof(wire::BatchHeader, event_count),
-                sizeof events);
+    std::memcpy(
+        &events,
+        room.bytes.data() + sizeof(wire::BatchStamp) + offsetof(wire::BatchHeader, event_count),
+        sizeof events);
     if (room.new_block) ++blocks_;
     const Offset base = end_;
     end_ = base + OffsetDelta(events);
@@ -62,8 +62,8 @@ void VolatileLog::trim_below(Offset start) {
 
 void VolatileLog::trim(const VolatileBounds& bounds) {
     const auto too_many = [&] {
-        return bounds.events >= 0 && (end_ - kept_[1].base).value() >=
-                                         static_cast<std::uint64_t>(bounds.events);
+        return bounds.events >= 0 &&
+               (end_ - kept_[1].base).value() >= static_cast<std::uint64_t>(bounds.events);
     };
     while (kept_.size() > 1 && (bytes_ > bounds.bytes || too_many()))
         pop_front();

@@ -48,8 +48,8 @@ public:
 
     // Of memory in use: also what logs have let go and readers have not.
     [[nodiscard]] std::size_t bytes() const noexcept { return pools_.bytes_in_use(); }
-    // Readers hold so much that the bound is kept only by reading less from producers.
-    [[nodiscard]] bool congested(const Config::Volatile& bounds) const noexcept {
+    // Taps hold so much that there has to be less.
+    [[nodiscard]] bool pressed(const Config::Volatile& bounds) const noexcept {
         return bytes() > 2 * bounds.memory_bytes;
     }
     // Events that were let go because all logs together had become too large.

@@ -1,8 +1,8 @@
 // Publish and subscribe on a topic that nobody stores. One program for both ends:
-//   casc-example-pub-sub 127.0.0.1:7440 ticks sub               everything from now on, and the last of each key
-//   casc-example-pub-sub 127.0.0.1:7440 ticks sub anna          and of what is sent to somebody only what is for anna
-//   casc-example-pub-sub 127.0.0.1:7440 ticks pub EUR=1.08      to everybody; the key is EUR
-//   casc-example-pub-sub 127.0.0.1:7440 ticks pub EUR=1.08 anna
+//   casc-example-pub-sub 127.0.0.1:7440 ticks sub               everything from now on, and the
+//   last of each key casc-example-pub-sub 127.0.0.1:7440 ticks sub anna          and of what is
+//   sent to somebody only what is for anna casc-example-pub-sub 127.0.0.1:7440 ticks pub EUR=1.08
+//   to everybody; the key is EUR casc-example-pub-sub 127.0.0.1:7440 ticks pub EUR=1.08 anna
 #include <casc/client/client.hpp>
 
 #include <csignal>
@@ -88,7 +88,7 @@ int main(int argc, char** argv) {
     if (!client) return fail(client.error());
     if (const auto made = make_topic(**client, argv[2]); !made) return fail(made.error());
     const std::string last = argc > (publishes ? 5 : 4) ? argv[argc - 1] : "";
-    const auto done = publishes ? publish(**client, argv[2], argv[4], last)
-                                : subscribe(**client, argv[2], last);
+    const auto done =
+        publishes ? publish(**client, argv[2], argv[4], last) : subscribe(**client, argv[2], last);
     return done ? 0 : fail(done.error());
 }

@@ -1,8 +1,9 @@
-// Push work to whichever worker has room, on a topic that nobody stores. Start as many workers as you like; when none
-// has room, whoever pushes waits.
+// Push work to whichever worker has room, on a topic that nobody stores. Start as many workers as
+// you like; when none has room, whoever pushes waits.
 //   casc-example-push-pull 127.0.0.1:7440 jobs pull
 //   casc-example-push-pull 127.0.0.1:7440 jobs push 1000
-// What a worker has taken when it dies is lost, as with ZeroMQ; work_queue.cpp is the one that loses nothing.
+// What a worker has taken when it dies is lost, as with ZeroMQ; work_queue.cpp is the one that
+// loses nothing.
 #include <casc/client/client.hpp>
 
 #include <csignal>

@@ -51,9 +51,9 @@ const BodyTexts& bodies() {
                        fb::ProduceT, fb::FetchT, fb::ListOffsetsT, fb::SubscribeT,
                        fb::UpdateSubscriptionT, fb::UnsubscribeT, fb::JoinGroupT, fb::LeaveGroupT,
                        fb::ReleasePartitionsT, fb::JoinQueueT, fb::LeaveQueueT, fb::SettleT,
-                       fb::DescribeQueueT, fb::ListPendingT, fb::TapT, fb::UntapT, fb::CommitT, fb::CommittedT,
-                       fb::ListGroupsT, fb::DescribeGroupT, fb::DeleteGroupT, fb::ResetGroupT,
-                       fb::NodeInfoT, fb::NodeConfigT, fb::BackupT>();
+                       fb::DescribeQueueT, fb::ListPendingT, fb::TapT, fb::UntapT, fb::CommitT,
+                       fb::CommittedT, fb::ListGroupsT, fb::DescribeGroupT, fb::DeleteGroupT,
+                       fb::ResetGroupT, fb::NodeInfoT, fb::NodeConfigT, fb::BackupT>();
         texts[{Api::produce, FrameKind::one_way}] = body_text<fb::Produce>;
         texts[{Api::credit, FrameKind::one_way}] = body_text<fb::Credit>;
         texts[{Api::deliver, FrameKind::push}] = body_text<fb::Deliver>;

@@ -36,11 +36,10 @@ std::vector<Sample> tap_samples() {
     deliver.partition = 3;
     deliver.lane = 1;
     deliver.skipped = 1'234;
-    samples.push_back({"deliver_tap.push", frame_of(FrameKind::push, Api::deliver, deliver,
-                                                    example_batch(true))});
+    samples.push_back({"deliver_tap.push",
+                       frame_of(FrameKind::push, Api::deliver, deliver, example_batch(true))});
     deliver.error = 4036;
-    samples.push_back(
-        {"deliver_cut_off.push", frame_of(FrameKind::push, Api::deliver, deliver)});
+    samples.push_back({"deliver_cut_off.push", frame_of(FrameKind::push, Api::deliver, deliver)});
     return samples;
 }
 

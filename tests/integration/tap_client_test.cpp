@@ -25,16 +25,21 @@ struct TapClientFixture {
           reading(connect(broker)) {
         create_topic(*writing, "t", in_no_storage);
     }
-    // acks=memory, and no linger unless asked for.
+    // A batch for each event, or, with linger, as many as there are.
     Producer producer(std::chrono::microseconds linger = {}) {
-        return must(writing->make_producer("t", {.acks = Acks::memory, .linger = linger}));
+        ProducerOptions options;
+        options.acks = Acks::memory;
+        options.linger = linger;
+        if (linger.count() == 0) options.batch_bytes = 1;
+        return must(writing->make_producer("t", options));
     }
     static void send(Producer& to, const std::string& text, const std::string& destination = {}) {
         Event event{.payload = std::as_bytes(std::span(text))};
         event.destination = destination;
         must(to.send(event));
     }
-    static std::vector<std::string> take(Tap& tap, std::size_t count, std::size_t at_a_time = 1000) {
+    static std::vector<std::string> take(Tap& tap, std::size_t count,
+                                         std::size_t at_a_time = 1000) {
         std::vector<std::string> taken;
         const auto deadline = std::chrono::steady_clock::now() + kPatience;
         while (taken.size() < count) {

@@ -212,7 +212,8 @@ TEST_CASE_FIXTURE(TapFixture, "broker/taps: conflating drops the oldest when key
     CHECK(tap.skipped == 100 - taken.size());
 }
 
-TEST_CASE_FIXTURE(TapFixture, "broker/taps: one that blocks makes producers wait and loses nothing") {
+TEST_CASE_FIXTURE(TapFixture,
+                  "broker/taps: one that blocks makes producers wait and loses nothing") {
     Tapper tap(broker);
     must(tap.tap(on_full(kBlock, 5)));
     Eager eager(broker, topic, 200);
@@ -423,8 +424,7 @@ TEST_CASE_FIXTURE(TapFixture, "broker/taps: bad requests are told why") {
     CHECK(code([](fb::TapT& r) { r.start = 3; }) == ErrorCode::invalid_request);
     CHECK(code([](fb::TapT& r) { r.start = 1; }) == ErrorCode::invalid_request);
     CHECK(code([](fb::TapT& r) { r.on_full = 4; }) == ErrorCode::invalid_request);
-    CHECK(code([](fb::TapT& r) { r.bytes_max = ~std::uint64_t{0}; }) ==
-          ErrorCode::invalid_request);
+    CHECK(code([](fb::TapT& r) { r.bytes_max = ~std::uint64_t{0}; }) == ErrorCode::invalid_request);
     CHECK(code([](fb::TapT& r) { r.share.assign(250, 's'); }) == ErrorCode::invalid_request);
     CHECK(figure("casc_taps") == 0);
     must(tap.tap());
@@ -438,4 +438,48 @@ TEST_CASE_FIXTURE(TapFixture, "broker/taps: bad requests are told why") {
     untap.subscription_id = 1;
     must(tap.raw().call(untap));
     CHECK(code_of(tap.raw().call(untap)) == ErrorCode::unknown_subscription);
+}
+
+TEST_CASE("broker/taps: what waits for all of them together is bounded") {
+    TapFixture at({"volatile.memory_bytes=4MiB", "delivery.tap_block_timeout=200ms"});
+    const std::string text(1000, 'x');
+    std::vector<std::unique_ptr<Tapper>> taps;
+    std::vector<std::uint32_t> topics;
+    for (int i = 0; i < 6; ++i) {
+        const std::string name = "t" + std::to_string(i);
+        topics.push_back(create_topic(at.raw, name, in_no_storage));
+        taps.push_back(std::make_unique<Tapper>(at.broker));
+        must(taps.back()->tap([&](fb::TapT& request) {
+            request.topics = {name};
+            request.bytes_max = 4 << 20;
+            request.on_full = i == 0 ? kBlock : kDropOldest;
+            no_credit(request);
+        }));
+    }
+    // Six would have 3 MiB each. The one that blocks loses nothing, is dead, and goes.
+    for (int i = 0; i < 150; ++i)
+        for (const std::uint32_t topic : topics)
+            must(
+                produce(at.raw, topic, batch_of(std::vector<std::string>(20, text)), Acks::memory));
+    at.wait_for([&] { return at.figure("casc_volatile_bytes") <= 8.5 * 1024 * 1024; });
+    CHECK(static_cast<ErrorCode>(taps[0]->next().error) == ErrorCode::tap_cut_off);
+    std::uint64_t skipped = 0;
+    for (std::size_t i = 1; i < taps.size(); ++i) {
+        must(produce(at.raw, topics[i], batch_of({"last"}), Acks::memory));
+        taps[i]->credit();
+        const auto taken = taps[i]->take_until("last");
+        CHECK(taken.size() + taps[i]->skipped == 3001);
+        skipped += taps[i]->skipped;
+    }
+    CHECK(skipped > 0);
+}
+
+TEST_CASE_FIXTURE(TapFixture, "broker/taps: the broker stops in order, whatever waits for them") {
+    Tapper tap(broker);
+    Tapper blocking(broker);
+    must(tap.tap(on_full(kConflate, 5)));
+    must(blocking.tap(on_full(kBlock, 5)));
+    Eager eager(broker, topic, 200);
+    wait_for([&] { return figure("casc_tap_producer_holds_total") >= 1; });
+    CHECK(broker.terminate() == 0);
 }

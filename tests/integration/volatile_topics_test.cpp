@@ -129,8 +129,8 @@ TEST_CASE("broker/volatile: memory is bounded, by log and by all of them") {
     const std::string text(1000, 'x');
     const auto first = must(produce(*at.raw, at.topic, batch_of({text}), Acks::memory));
     for (int i = 0; i < 100; ++i)
-        must(produce(*at.raw, at.topic, batch_of(std::vector<std::string>(20, text)),
-                     Acks::memory));
+        must(
+            produce(*at.raw, at.topic, batch_of(std::vector<std::string>(20, text)), Acks::memory));
     const auto log = at.log();
     CHECK(log.bytes <= 256 * 1024);
     CHECK(log.bytes >= 200 * 1024);

@@ -89,7 +89,8 @@ void add_tap_command(Commands& commands) {
     add_parsed(
         verb, "-f,--format", flags->format,
         [](const std::string& text) { return EventFormat::parse(text); }, "FORMAT", kFormatHelp);
-    add_parsed(verb, "-n,--count", flags->count, parse_number, "COUNT", "Stop after so many events");
+    add_parsed(verb, "-n,--count", flags->count, parse_number, "COUNT",
+               "Stop after so many events");
     commands.on(verb, [flags](Session& session) { return run_tap(session, *flags); });
 }
 

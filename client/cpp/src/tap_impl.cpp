@@ -11,8 +11,7 @@ constexpr std::size_t kTapInboxItems = 4096;
 }  // namespace
 
 TapImpl::TapImpl(std::shared_ptr<Core> core, std::uint32_t subscription, TapOptions options)
-    : TapImpl(std::move(core), subscription, std::move(options), std::make_shared<ring::Waker>()) {
-}
+    : TapImpl(std::move(core), subscription, std::move(options), std::make_shared<ring::Waker>()) {}
 
 TapImpl::TapImpl(std::shared_ptr<Core> core, std::uint32_t subscription, TapOptions options,
                  std::shared_ptr<ring::Waker> waker)
@@ -211,8 +210,8 @@ bool TapImpl::hand_out_from(InboxItem& item, std::size_t max_events, std::size_t
         if (!payloads) {
             // Nobody else has it: what is behind it in this delivery goes, too, since where the
             // next batch begins cannot be trusted.
-            report(Error(payloads.error().code,
-                         "'" + std::string(name_of(item.log.topic())) + "'"));
+            report(
+                Error(payloads.error().code, "'" + std::string(name_of(item.log.topic())) + "'"));
             returns_.used(item.batches.size(), 0);
             item.batches = {};
             handed_out_ = 0;

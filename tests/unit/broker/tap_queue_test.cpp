@@ -38,7 +38,7 @@ struct TapQueueFixture {
         builder.finish({.codec = codec}, bytes);
         wire::stamp_batch(bytes, Offset(next_offset), EpochNanos(1), next_offset, 1);
         next_offset = offset;
-        return {LogId(TopicId(topic), PartitionId(0), lane), arena.add(bytes),
+        return {LogId(TopicId(topic), PartitionId(0), lane), arena.add(bytes, 0),
                 static_cast<std::uint32_t>(keys.size())};
     }
     // The numbers of the events that are left, in order.
@@ -157,7 +157,7 @@ TEST_CASE_FIXTURE(TapQueueFixture, "broker/tap_queue: conflated batches hold no 
     for (int i = 0; i < 20'000; ++i)
         queue.push(item({std::to_string(i % 3)}));
     arena.close();
-    CHECK(pools.bytes_in_use() <= 2 * ArenaPools::kMediumBytes + ArenaPools::kLargeBytes);
+    CHECK(pools.bytes_in_use() <= 16 * ArenaPools::kSmallBytes);
     CHECK(drain(queue).size() <= 20);
 }
 

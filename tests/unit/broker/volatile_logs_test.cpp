@@ -118,8 +118,9 @@ TEST_CASE_FIXTURE(VolatileLogsFixture, "broker/volatile_logs: together they stay
     CHECK(logs.bytes() == 0);
 }
 
-TEST_CASE_FIXTURE(VolatileLogsFixture,
-                  "broker/volatile_logs: a reader's batches stay, and count as long as it has them") {
+TEST_CASE_FIXTURE(
+    VolatileLogsFixture,
+    "broker/volatile_logs: a reader's batches stay, and count as long as it has them") {
     bounds.log_bytes = 64_KiB;
     append(20, 0, EpochNanos(7), 1000);
     const auto held = read(logs.state(log()).start, logs.state(log()).end);
@@ -128,9 +129,9 @@ TEST_CASE_FIXTURE(VolatileLogsFixture,
         append(20, 0, EpochNanos(7), 1000);
     CHECK(logs.state(log()).start.value() > base);
     CHECK(base_of(held.front()) == base);
-    CHECK_FALSE(logs.congested(bounds));
+    CHECK_FALSE(logs.pressed(bounds));
     bounds.memory_bytes = 1;
-    CHECK(logs.congested(bounds));
+    CHECK(logs.pressed(bounds));
 }
 
 TEST_CASE_FIXTURE(VolatileLogsFixture, "broker/volatile_logs: neighbours lie side by side") {
@@ -139,7 +140,7 @@ TEST_CASE_FIXTURE(VolatileLogsFixture, "broker/volatile_logs: neighbours lie sid
     const auto batches = read(logs.state(log()).start, logs.state(log()).end);
     std::size_t side_by_side = 0;
     for (std::size_t i = 1; i < batches.size(); ++i)
-        side_by_side += batches[i - 1].bytes.data() + batches[i - 1].bytes.size() ==
-                        batches[i].bytes.data();
+        side_by_side +=
+            batches[i - 1].bytes.data() + batches[i - 1].bytes.size() == batches[i].bytes.data();
     CHECK(side_by_side >= 97);  // all but where a block begins
 }

@@ -8,8 +8,8 @@
 #include <casc/client/options.hpp>
 #include <casc/client/producer.hpp>
 #include <casc/client/queue_consumer.hpp>
-#include <casc/client/tap.hpp>
 #include <casc/client/reply.hpp>
+#include <casc/client/tap.hpp>
 #include <casc/types/result.hpp>
 #include <casc/wire/rpc.hpp>
 

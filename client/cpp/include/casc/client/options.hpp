@@ -50,8 +50,8 @@ struct Delivery {
 struct ProducerOptions {
     Acks acks = Acks::durable;
     bool idempotent = true;  // no duplicates and no reordering through retries
-    std::string
-        name{};  // a producer with a name keeps its identity over restarts and fences older instances
+    std::string name{};  // a producer with a name keeps its identity over restarts and fences older
+                         // instances
     // Four of them fill a journal entry of the broker.
     std::size_t batch_bytes = 255_KiB;
     std::chrono::microseconds linger{1000};  // how long a batch that is not full may wait for more
