@@ -43,7 +43,7 @@ struct Counters {
     std::uint64_t connections_refused = 0;
     std::uint64_t read_pauses = 0;  // times a producer was held back
     std::uint64_t rebalances = 0;
-    std::uint64_t tap_events_skipped = 0;  // because a tap was full
+    std::uint64_t tap_events_skipped = 0;  // because a tap was full, and told
     std::uint64_t tap_producer_holds = 0;  // times a producer was held back for one
     std::uint64_t taps_cut_off = 0;
 };

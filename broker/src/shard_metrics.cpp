@@ -62,7 +62,7 @@ std::vector<MetricFamily> Shard::metrics() const {
         gauge("casc_taps", "Taps; those that share one count once.", taps_.count()),
         gauge("casc_tap_events_waiting", "Events that wait for taps.", taps_.events_waiting()),
         counter("casc_tap_events_skipped_total", "Events that taps did not get: they were full.",
-                count.tap_events_skipped),
+                taps_.events_skipped()),
         counter("casc_tap_producer_holds_total",
                 "Times a producer was held back because a tap was full.", count.tap_producer_holds),
         counter("casc_taps_cut_off_total",

@@ -160,7 +160,6 @@ void Tap::deliver(TapMember& member) {
 void Tap::send(TapMember& member, LogId log, std::span<const storage::BatchRef> batches,
                ErrorCode why) {
     const std::uint64_t skipped = queue_.take_skipped();
-    skipped_ += skipped;
     core_.counters.tap_events_skipped += skipped;
     const auto body = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
         return wire::fb::CreateDeliver(builder, member.subscription_id, log.topic().value(),

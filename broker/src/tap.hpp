@@ -45,6 +45,9 @@ struct TapMember {
 class Tap {
 public:
     Tap(Core& core, TapSettings settings);
+    ~Tap() { core_.counters.tap_events_skipped += queue_.take_skipped(); }
+    Tap(const Tap&) = delete;
+    Tap& operator=(const Tap&) = delete;
 
     [[nodiscard]] const TapSettings& settings() const noexcept { return settings_; }
     [[nodiscard]] TapMember& join(TapMember member);
@@ -75,8 +78,6 @@ public:
     [[nodiscard]] bool blocks() const noexcept { return settings_.marks.on_full == OnFull::block; }
     // When it last sent something, or last was empty.
     [[nodiscard]] MonoNanos last_taken() const noexcept { return last_taken_; }
-    // Events left out so far.
-    [[nodiscard]] std::uint64_t skipped() const noexcept { return skipped_; }
 
     bool scheduled = false;  // marks of the owner's
     bool holding = false;
@@ -97,7 +98,6 @@ private:
     TapQueue queue_;
     std::vector<std::unique_ptr<TapMember>> members_;
     std::size_t turn_ = 0;
-    std::uint64_t skipped_ = 0;
     MonoNanos last_taken_;
     std::vector<storage::BatchRef> sending_;
 };

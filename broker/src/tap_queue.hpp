@@ -78,6 +78,7 @@ public:
     void forget_topic(TopicId topic);
 
     void count_skipped(std::uint64_t events) noexcept { skipped_ += events; }
+    [[nodiscard]] std::uint64_t skipped() const noexcept { return skipped_; }
     // Events that were left out, since the last call.
     [[nodiscard]] std::uint64_t take_skipped() noexcept { return std::exchange(skipped_, 0); }
 

@@ -390,6 +390,13 @@ void Taps::resume_producers() {
         }
 }
 
+std::uint64_t Taps::events_skipped() const {
+    std::uint64_t sum = core_.counters.tap_events_skipped;
+    for (const auto& [tap, owned] : taps_)
+        sum += tap->queue().skipped();
+    return sum;
+}
+
 std::uint64_t Taps::events_waiting() const {
     std::uint64_t sum = 0;
     for (const auto& [tap, owned] : taps_)

@@ -47,6 +47,8 @@ public:
 
     [[nodiscard]] std::size_t count() const noexcept { return taps_.size(); }
     [[nodiscard]] std::uint64_t events_waiting() const;
+    // Since the broker started, told to a subscriber or not yet.
+    [[nodiscard]] std::uint64_t events_skipped() const;
 
 private:
     // A topic that somebody taps.

@@ -129,6 +129,7 @@ TEST_CASE_FIXTURE(TapFixture, "broker/taps: one that is full drops the oldest, a
     must(tap.tap(on_full(kDropOldest, 5)));
     for (const auto& text : numbered(0, 20))
         write(text);
+    CHECK(figure("casc_tap_events_skipped_total") == 15);
     tap.credit();
     CHECK(tap.take(5) == numbered(15, 20));
     CHECK(tap.skipped == 15);
