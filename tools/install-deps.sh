@@ -16,7 +16,7 @@ readonly BUILD_PACKAGES=(
     librocksdb-dev libflatbuffers-dev flatbuffers-compiler
     liburing-dev liblz4-dev libmimalloc-dev libssl-dev
     libcli11-dev libspdlog-dev libfmt-dev libtomlplusplus-dev
-    doctest-dev libbenchmark-dev libreaderwriterqueue-dev
+    doctest-dev libbenchmark-dev libreaderwriterqueue-dev libzmq3-dev
 )
 # libclang-rt holds the sanitizer and libFuzzer runtimes, which clang only recommends.
 readonly CLANG_PACKAGES=(clang libclang-rt-14-dev clang-format clang-tidy)

@@ -14,11 +14,13 @@ extern const Workload kRequestWorkload;
 extern const Workload kRingWorkload;
 extern const Workload kStorageWorkload;
 extern const Workload kTopicsWorkload;
+extern const Workload kVolatileWorkload;
 
 std::span<const Workload> workloads() {
-    static const std::array all{kProduceWorkload, kConsumeWorkload, kQueueWorkload,
-                                kE2eWorkload,     kRequestWorkload, kStorageWorkload,
-                                kTopicsWorkload,  kRingWorkload,    kCodecWorkload};
+    static const std::array all{kProduceWorkload,  kConsumeWorkload, kQueueWorkload,
+                                kE2eWorkload,      kRequestWorkload, kVolatileWorkload,
+                                kStorageWorkload,  kTopicsWorkload,  kRingWorkload,
+                                kCodecWorkload};
     return all;
 }
 

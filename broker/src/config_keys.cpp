@@ -33,6 +33,7 @@ constexpr std::array kSections{
     ConfigSection{"storage", "The journal, the log behind it, and the disk under both."},
     ConfigSection{"groups", "Consumer groups."},
     ConfigSection{"delivery", "The order in which a subscriber gets the events of several lanes."},
+    ConfigSection{"volatile", "Topics of which nothing is stored."},
     ConfigSection{"producers", "Memory of the producers whose duplicates are recognised."},
     ConfigSection{"requests", "Request and reply: what may be under way and wait in memory."},
     ConfigSection{"log", "The broker's own log lines, on standard error."},
@@ -150,7 +151,8 @@ constexpr std::array kKeys{
         {.choices = "memory|durable"},
         Reload::yes,
         CASC_MEMBER(topics.durability),
-        "When consumers may see an event: \"durable\" once it is on disk, \"memory\" at once."},
+        "When consumers may see an event: \"durable\" once it is on disk, \"memory\" at once.\n"
+        "Volatile topics, of which nothing is stored, are made by name only."},
     ConfigKey{
         "topics.retention_ms",
         KeyKind::duration,
@@ -263,6 +265,29 @@ constexpr std::array kKeys{
         Reload::yes,
         CASC_MEMBER(delivery.starvation_bound),
         "Under a backlog of urgent events a lower lane still gets one delivery in this many."},
+    ConfigKey{"delivery.tap_block_timeout",
+              KeyKind::duration,
+              {100, 3600_s},
+              Reload::yes,
+              CASC_MEMBER(delivery.tap_block_timeout),
+              "A tap that is full, holds its producers back and takes nothing for this long is cut "
+              "off."},
+
+    ConfigKey{
+        "volatile.memory_bytes",
+        KeyKind::bytes,
+        {4 * kMiB, 64 * kTiB},
+        Reload::yes,
+        CASC_MEMBER(volatile_topics.memory_bytes),
+        "Memory for the newest events of all volatile topics; beyond it the oldest go. At\n"
+        "twice as much, with what waits for taps, these lose events, too, or producers wait."},
+    ConfigKey{"volatile.log_bytes",
+              KeyKind::bytes,
+              {64 * kKiB, 64 * kTiB},
+              Reload::yes,
+              CASC_MEMBER(volatile_topics.log_bytes),
+              "How much is kept of one lane of a partition, if the topic's retention_bytes is not "
+              "less."},
 
     ConfigKey{
         "producers.expiry",

@@ -3,6 +3,7 @@
 
 #include "durable_waits.hpp"
 #include "log_watch.hpp"
+#include "logs.hpp"
 #include "opened_batch.hpp"
 #include "producer_table.hpp"
 #include "recent_reads.hpp"
@@ -43,6 +44,9 @@ struct Counters {
     std::uint64_t connections_refused = 0;
     std::uint64_t read_pauses = 0;  // times a producer was held back
     std::uint64_t rebalances = 0;
+    std::uint64_t tap_events_skipped = 0;  // because a tap was full, and told
+    std::uint64_t tap_producer_holds = 0;  // times a producer was held back for one
+    std::uint64_t taps_cut_off = 0;
 };
 
 // Cold reads in flight, by token.
@@ -79,7 +83,9 @@ struct Core {
           store(shard_store),
           topics(shard_store),
           producers(shard_store),
-          visibility(shard_store),
+          volatile_logs(wall_now()),
+          logs(shard_store, topics, volatile_logs),
+          visibility(shard_store, volatile_logs),
           cold_reads(shard_store) {}
 
     boost::asio::io_context& io;
@@ -88,6 +94,8 @@ struct Core {
     TopicRegistry topics;
     TopicObservers topic_observers;
     ProducerTable producers;
+    VolatileLogs volatile_logs;
+    Logs logs;
     Visibility visibility;
     LogWatch watch;
     DurableWaits waits;

@@ -65,7 +65,9 @@ Result<void> DeadLetters::append(const std::string& topic_name, const DeadLetter
     const LogId log(topic->id, PartitionId(0), letter.origin.lane());
     const Core::Place place{topic, log};
     CASC_TRY_VOID(appender_.prepare(place));
-    CASC_TRY_VOID(core_.store.keep_together(LogAppender::entry_bytes(batch.size()), rows_bytes));
+    if (!topic->is_volatile())
+        CASC_TRY_VOID(
+            core_.store.keep_together(LogAppender::entry_bytes(batch.size()), rows_bytes));
     CASC_TRY_VOID(appender_.append(place, batch));
     return {};
 }

@@ -72,12 +72,10 @@ void Delivery::on_unsubscribe(const wire::fb::UnsubscribeT& request, Session& se
     responder.reply(wire::fb::DoneT{});
 }
 
-void Delivery::on_credit(const wire::Frame& frame, Session& session) {
-    const auto credit = wire::view<wire::fb::Credit>(frame.body);
-    if (!credit) return Responder(core_, session, frame.header).error(credit.error());
+void Delivery::on_credit(const wire::fb::Credit& credit, const Session& session) {
     // Credit for a subscription that was just ended is no error: the two crossed on the way.
-    if (Subscription* subscription = find(session, (*credit)->subscription_id()))
-        subscription->grant((*credit)->bytes(), (*credit)->events());
+    if (Subscription* subscription = find(session, credit.subscription_id()))
+        subscription->grant(credit.bytes(), credit.events());
 }
 
 void Delivery::on_writable(Session& session) {

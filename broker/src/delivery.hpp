@@ -18,7 +18,10 @@ public:
                    const Responder& responder);
     void on_unsubscribe(const wire::fb::UnsubscribeT& request, Session& session,
                         const Responder& responder);
-    void on_credit(const wire::Frame& frame, Session& session);
+    void on_credit(const wire::fb::Credit& credit, const Session& session);
+    [[nodiscard]] bool has(const Session& session, std::uint32_t id) {
+        return find(session, id) != nullptr;
+    }
 
     void on_closed(Session& session) { by_session_.erase(session.number()); }
     void on_writable(Session& session);

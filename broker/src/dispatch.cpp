@@ -37,13 +37,11 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
     const Responder to(core_, session, frame.header);
     switch (frame.header.api) {
         case Api::produce:
-            connections_.find(session.number())->second.produces = true;
-            return produce_.on_produce(session, frame);
+            return on_produce(session, frame);
         case Api::atomic_write:
-            connections_.find(session.number())->second.produces = true;
-            return atomic_.on_atomic_write(session, frame);
+            return on_atomic_write(session, frame);
         case Api::credit:
-            return delivery_.on_credit(frame, session);
+            return on_credit(session, frame);
         case Api::request:
             return requests_.on_request(frame, session);
         case Api::answer:
@@ -93,14 +91,27 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
             return decode<fb::ListOffsets>(frame, to,
                                            [&](auto& m) { fetches_.on_list_offsets(m, to); });
         case Api::subscribe:
-            return decode<fb::Subscribe>(frame, to,
-                                         [&](auto& m) { delivery_.on_subscribe(m, session, to); });
+            return decode<fb::Subscribe>(frame, to, [&](auto& m) {
+                if (taps_.has(session, m.subscription_id))
+                    return to.error(ErrorCode::already_subscribed);
+                delivery_.on_subscribe(m, session, to);
+            });
         case Api::update_subscription:
             return decode<fb::UpdateSubscription>(
                 frame, to, [&](auto& m) { delivery_.on_update(m, session, to); });
         case Api::unsubscribe:
             return decode<fb::Unsubscribe>(
                 frame, to, [&](auto& m) { delivery_.on_unsubscribe(m, session, to); });
+
+        case Api::tap:
+            return decode<fb::Tap>(frame, to, [&](auto& m) {
+                if (taps_.has(session, m.subscription_id) ||
+                    delivery_.has(session, m.subscription_id))
+                    return to.error(ErrorCode::already_subscribed);
+                taps_.on_tap(m, session, to);
+            });
+        case Api::untap:
+            return decode<fb::Untap>(frame, to, [&](auto& m) { taps_.on_untap(m, session, to); });
 
         case Api::join_group:
             return decode<fb::JoinGroup>(frame, to,
@@ -168,6 +179,42 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
     }
     to.error(
         Error(ErrorCode::unknown_api, std::to_string(static_cast<unsigned>(frame.header.api))));
+}
+
+void Shard::on_produce(Session& session, const wire::Frame& frame) {
+    connections_.find(session.number())->second.produces = true;
+    // Mostly no tap is full; and then the request need not be looked at twice.
+    const auto topic = [&] {
+        const auto request = wire::view<fb::Produce>(frame.body);
+        return TopicId(request ? (*request)->topic_id() : 0);
+    };
+    if (taps_.holding() && taps_.refuses(session, topic()))
+        return Responder(core_, session, frame.header).error(ErrorCode::tap_full);
+    produce_.on_produce(session, frame);
+    if (taps_.holding()) taps_.hold_if_full(session, topic());
+}
+
+void Shard::on_atomic_write(Session& session, const wire::Frame& frame) {
+    connections_.find(session.number())->second.produces = true;
+    const auto for_each_topic = [&](auto&& visit) {
+        const auto request = wire::view<fb::AtomicWrite>(frame.body);
+        if (!request || (*request)->batches() == nullptr) return;
+        for (const fb::AtomicBatch* batch : *(*request)->batches())
+            visit(TopicId(batch->topic_id()));
+    };
+    bool refused = false;
+    if (taps_.holding())
+        for_each_topic([&](TopicId topic) { refused = refused || taps_.refuses(session, topic); });
+    if (refused) return Responder(core_, session, frame.header).error(ErrorCode::tap_full);
+    atomic_.on_atomic_write(session, frame);
+    if (taps_.holding())
+        for_each_topic([&](TopicId topic) { taps_.hold_if_full(session, topic); });
+}
+
+void Shard::on_credit(Session& session, const wire::Frame& frame) {
+    const auto credit = wire::view<fb::Credit>(frame.body);
+    if (!credit) return Responder(core_, session, frame.header).error(credit.error());
+    if (!taps_.grant(session, **credit)) delivery_.on_credit(**credit, session);
 }
 
 void Shard::on_list_groups(const fb::ListGroupsT& request, const Responder& responder) {

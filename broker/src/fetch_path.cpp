@@ -71,7 +71,7 @@ void FetchOperation::expire() {
 void FetchOperation::read(std::size_t index) {
     Source& source = sources_[index];
     if (source.error != ErrorCode::ok || full_) return;
-    const auto state = core_.store.log_state(source.log);
+    const auto state = core_.logs.state(source.log);
     const Offset start = state ? state->start : Offset(0);
     const Offset visible_end = core_.visibility.visible_end(*source.topic, source.log);
     if (source.next < start && !source.batches.empty())
@@ -82,7 +82,7 @@ void FetchOperation::read(std::size_t index) {
     }
     if (source.next == visible_end) return;
     std::vector<storage::BatchRef> batches;
-    if (core_.store.read_tail(source.log, source.next, visible_end, bytes_max_ - bytes_, batches))
+    if (core_.logs.read_tail(source.log, source.next, visible_end, bytes_max_ - bytes_, batches))
         return take(source, std::move(batches));
 
     if (bytes_ != 0 && bytes_ >= bytes_min_)
@@ -145,7 +145,7 @@ void FetchOperation::answer() {
         fetched->bytes = static_cast<std::uint32_t>(source.bytes);
         if (source.topic != nullptr &&
             core_.topics.find(TopicId(source.asked.topic_id)) != nullptr) {
-            if (const auto state = core_.store.log_state(source.log))
+            if (const auto state = core_.logs.state(source.log))
                 fetched->start = state->start.value();
             fetched->visible_end = core_.visibility.visible_end(*source.topic, source.log).value();
         }
@@ -250,7 +250,7 @@ void FetchPath::on_list_offsets(const wire::fb::ListOffsetsT& request, const Res
 
 Result<storage::TimeLookup> FetchPath::look_up(const wire::fb::OffsetQueryT& query) {
     CASC_TRY(const Core::Place place, core_.place(query.topic_id, query.partition, query.lane));
-    const auto state = core_.store.log_state(place.log);
+    const auto state = core_.logs.state(place.log);
     if (!state) return storage::TimeLookup{Offset(0), EpochNanos(0)};
     const Offset visible_end = core_.visibility.visible_end(*place.topic, place.log);
     switch (query.at) {
@@ -260,7 +260,7 @@ Result<storage::TimeLookup> FetchPath::look_up(const wire::fb::OffsetQueryT& que
             return storage::TimeLookup{visible_end, state->last_append};
         case 2: {
             CASC_TRY(storage::TimeLookup found,
-                     core_.store.find_time(place.log, EpochNanos(query.time_ns)));
+                     core_.logs.find_time(place.log, EpochNanos(query.time_ns)));
             found.offset = std::clamp(found.offset, state->start, visible_end);
             return found;
         }

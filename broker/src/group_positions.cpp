@@ -167,7 +167,7 @@ void GroupCoordinator::on_describe(const wire::fb::DescribeGroupT& request,
     for (const TopicId topic_id : topics) {
         const Topic* topic = core_.topics.find(topic_id);
         if (topic == nullptr) continue;
-        for_each_log(core_.store, topic_id, [&](LogId log, const storage::LogState& state) {
+        core_.logs.for_each(topic_id, [&](LogId log, const storage::LogState& state) {
             auto lag = std::make_unique<wire::fb::GroupLagT>();
             lag->topic_id = topic_id.value();
             lag->topic = topic->name;
@@ -216,13 +216,12 @@ Result<std::vector<LogId>> GroupCoordinator::logs_to_reset(const Group& group,
     }
     std::vector<LogId> logs;
     for (const TopicId id : topics)
-        for_each_log(core_.store, id,
-                     [&](LogId log, const storage::LogState&) { logs.push_back(log); });
+        core_.logs.for_each(id, [&](LogId log, const storage::LogState&) { logs.push_back(log); });
     return logs;
 }
 
 Result<Offset> GroupCoordinator::reset_target(const wire::fb::ResetGroupT& request, LogId log) {
-    const auto state = core_.store.log_state(log);
+    const auto state = core_.logs.state(log);
     const Topic* topic = core_.topics.find(log.topic());
     if (!state || topic == nullptr) return Offset(0);
     const Offset end = core_.visibility.visible_end(*topic, log);
@@ -233,7 +232,7 @@ Result<Offset> GroupCoordinator::reset_target(const wire::fb::ResetGroupT& reque
             return end;
         case 2: {
             CASC_TRY(const storage::TimeLookup found,
-                     core_.store.find_time(log, EpochNanos(request.time_ns)));
+                     core_.logs.find_time(log, EpochNanos(request.time_ns)));
             return std::clamp(found.offset, state->start, end);
         }
         case 3:

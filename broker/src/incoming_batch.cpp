@@ -58,7 +58,8 @@ Result<IncomingBatch> BatchAdmission::admit(std::uint32_t topic_id, std::uint32_
                                                      " is " + std::to_string(event_bytes_max) +
                                                      " bytes");
     IncomingBatch incoming{.place = place, .batch = batch};
-    if (batch.header().producer_id != 0) {
+    // Without a memory of what was there before a restart, duplicates cannot be told from the rest.
+    if (batch.header().producer_id != 0 && !place.topic->is_volatile()) {
         CASC_TRY(const ProducerTable::Check check,
                  core_.producers.check(place.log, batch.header()));
         if (check.verdict == ProducerTable::Verdict::duplicate) {
@@ -119,6 +120,11 @@ Result<BatchPart> BatchAdmission::judge(const IncomingBatch& incoming, std::uint
     if (batch.has(wire::Column::deliver_at)) {
         part.due = deliver_at(batch, index);
         if (part.due > core_.now) part.fate = BatchPart::Fate::scheduled;
+        if (part.fate == BatchPart::Fate::scheduled && topic.is_volatile())
+            return Error(ErrorCode::not_supported,
+                         "delayed events are stored until they are due; nothing of the volatile "
+                         "topic " +
+                             topic.name + " is");
     }
     return part;
 }

@@ -181,7 +181,7 @@ bool LaneReader::fill(Source& source) {
         drop(source, ErrorCode::unknown_topic);
         return false;
     }
-    const auto state = core_.store.log_state(source.log);
+    const auto state = core_.logs.state(source.log);
     const Offset start = state ? state->start : Offset(0);
     if (source.next < start || source.next > source.visible_end) {
         drop(source, ErrorCode::offset_out_of_range);
@@ -192,8 +192,7 @@ bool LaneReader::fill(Source& source) {
         return false;
     }
     filling_.clear();
-    if (!core_.store.read_tail(source.log, source.next, source.visible_end, read_bytes_,
-                               filling_)) {
+    if (!core_.logs.read_tail(source.log, source.next, source.visible_end, read_bytes_, filling_)) {
         if (source.again)
             core_.recent_reads.find(source.log, source.next, source.visible_end, source.fetched);
         if (source.fetched.empty()) read_from_disk(source);

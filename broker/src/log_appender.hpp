@@ -7,6 +7,9 @@
 
 namespace casc::broker {
 
+// The sequence of what is never stored.
+inline constexpr JournalSequence kNeverDurable(~std::uint64_t{0});
+
 // Thread: owning shard.
 class LogAppender {
 public:
@@ -17,14 +20,18 @@ public:
         constexpr std::size_t record_bytes = 16;
         return batch_bytes + record_bytes;
     }
-    // What must be in the journal ahead of an append; before keep_together(). Fails with: storage
-    // errors.
+    // What must be in the journal ahead of an append; before keep_together(), which events of
+    // volatile topics do not need. Fails with: storage errors.
     [[nodiscard]] Result<void> prepare(const Core::Place& place);
     // Fails with: storage errors, unless keep_together() has promised that it will not.
     [[nodiscard]] Result<storage::AppendTicket> append(const Core::Place& place,
                                                        std::span<const std::byte> batch);
 
 private:
+    void count(Lane of, std::span<const std::byte> batch);
+    [[nodiscard]] storage::AppendTicket append_volatile(const Core::Place& place,
+                                                        std::span<const std::byte> batch);
+
     Core& core_;
     Retention& retention_;
 };

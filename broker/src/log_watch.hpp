@@ -4,6 +4,7 @@
 #include <casc/types/vocabulary.hpp>
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <algorithm>
 #include <vector>
@@ -16,6 +17,14 @@ public:
     virtual ~LogWatcher() = default;
     virtual void on_visible(LogId log, Offset visible_end) = 0;
     virtual void on_removed(LogId log) = 0;
+};
+
+// Of everything that becomes visible in some topics, whichever log it is in. As above: no topic is
+// added or taken out meanwhile.
+class TopicWatcher {
+public:
+    virtual ~TopicWatcher() = default;
+    virtual void on_topic_visible(LogId log, Offset visible_end) = 0;
 };
 
 // Thread: owning shard. Costs nothing for logs that nobody watches.
@@ -34,7 +43,16 @@ public:
         if (list.empty()) watchers_.erase(found);
     }
 
+    // `watcher` outlives this; there is one, for as many topics as it likes.
+    void watch_topic(TopicId topic, TopicWatcher& watcher) {
+        topic_watcher_ = &watcher;
+        topics_.insert(topic);
+    }
+    void leave_topic(TopicId topic) { topics_.erase(topic); }
+
     void visible(LogId log, Offset visible_end) {
+        if (!topics_.empty() && topics_.contains(log.topic()))
+            topic_watcher_->on_topic_visible(log, visible_end);
         const auto found = watchers_.find(log);
         if (found == watchers_.end()) return;
         for (LogWatcher* watcher : found->second)
@@ -50,6 +68,8 @@ public:
 
 private:
     boost::unordered_flat_map<LogId, std::vector<LogWatcher*>, std::hash<LogId>> watchers_;
+    boost::unordered_flat_set<TopicId, std::hash<TopicId>> topics_;
+    TopicWatcher* topic_watcher_ = nullptr;
 };
 
 }  // namespace casc::broker

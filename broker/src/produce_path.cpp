@@ -43,9 +43,14 @@ Result<AcceptedBatch> ProducePath::accept(const wire::fb::Produce& request,
     admission_.begin();
     CASC_TRY(const IncomingBatch incoming,
              admission_.admit(request.topic_id(), request.partition(), attachment));
+    const Topic& topic = *incoming.place.topic;
+    if (topic.is_volatile() && acks >= Acks::durable)
+        return Error(ErrorCode::not_supported, "acks=durable: topic " + topic.name +
+                                                   " is volatile, nothing of it is stored; there "
+                                                   "are acks=memory and none");
     CASC_TRY_VOID(prepare(incoming));
     // The batch, its deduplication row and what waits become durable in one entry.
-    if (!incoming.repeated)
+    if (!incoming.repeated && !topic.is_volatile())
         CASC_TRY_VOID(core_.store.keep_together(batch_bytes(incoming), row_bytes(incoming)));
     return append(incoming);
 }
@@ -101,10 +106,10 @@ Result<AcceptedBatch> ProducePath::append(const IncomingBatch& incoming) {
         CASC_TRY(accepted, append_parts(incoming));
     }
     const LogId log = incoming.place.log;
-    const auto state = core_.store.log_state(log);
+    const auto state = core_.logs.state(log);
     accepted.epoch = state ? state->epoch : 0;
     const wire::BatchHeader& header = incoming.batch.header();
-    if (header.producer_id != 0)
+    if (header.producer_id != 0 && !incoming.place.topic->is_volatile())
         CASC_TRY_VOID(core_.producers.remember(log, header, {accepted.base, accepted.sequence, 0},
                                                core_.now));
     return accepted;
@@ -113,7 +118,7 @@ Result<AcceptedBatch> ProducePath::append(const IncomingBatch& incoming) {
 Result<AcceptedBatch> ProducePath::append_parts(const IncomingBatch& incoming) {
     AcceptedBatch accepted;
     CASC_TRY(const auto payloads, decompressor_.open(incoming.batch));
-    const auto state = core_.store.log_state(incoming.place.log);
+    const auto state = core_.logs.state(incoming.place.log);
     accepted.base = state ? state->end : Offset(0);
     bool all_known = true;
     for (const BatchPart& part : incoming.parts)

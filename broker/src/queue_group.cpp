@@ -106,7 +106,7 @@ void QueueGroup::finish_loading() {
 }
 
 QueueLedger& QueueGroup::ledger_of(LogId log) {
-    const auto state = core_.store.log_state(log);
+    const auto state = core_.logs.state(log);
     const Offset start = state ? state->start : Offset(0);
     return ledgers_.try_emplace(log, start, settings_.deliveries_max).first->second;
 }
@@ -115,7 +115,7 @@ void QueueGroup::skip_backlog() {
     for (const std::string& name : topics_) {
         const Topic* topic = core_.topics.find(name);
         if (topic == nullptr) continue;
-        for_each_log(core_.store, topic->id, [&](LogId log, const storage::LogState&) {
+        core_.logs.for_each(topic->id, [&](LogId log, const storage::LogState&) {
             change(log, ledger_of(log), [&](QueueLedger& ledger) {
                 ledger.skip_new(core_.visibility.visible_end(*topic, log));
             });
@@ -158,7 +158,7 @@ void QueueGroup::on_topic_removed(TopicId topic) {
 }
 
 void QueueGroup::follow_retention(LogId log, QueueLedger& ledger) {
-    const auto state = core_.store.log_state(log);
+    const auto state = core_.logs.state(log);
     if (!state || state->start <= ledger.floor()) return;
     change(log, ledger, [&](QueueLedger& of) {
         ManyFreed freed;

@@ -152,7 +152,10 @@ bool QueueGroup::judge(QueueMember& member, QueueLedger& ledger,
 
 // ---- rows ---------------------------------------------------------------------------------------
 
+// Of volatile logs nothing is written: after a restart there is nothing left that rows could be
+// about.
 Result<JournalSequence> QueueGroup::write_row(LogId log, const QueueLedger& ledger) {
+    if (core_.logs.is_volatile(log.topic())) return core_.store.durable_through();
     const auto row = core_.encoder.build(
         [&](flatbuffers::FlatBufferBuilder& builder) { return ledger.build_row(builder); });
     return core_.store.put(StateTable::queue, row_key(log).view(), row_text(row));
@@ -161,6 +164,7 @@ Result<JournalSequence> QueueGroup::write_row(LogId log, const QueueLedger& ledg
 Result<JournalSequence> QueueGroup::write_run(LogId log, QueueLedger& ledger, std::uint64_t first,
                                               MonoNanos now) {
     const QueueLedger::Run* run = ledger.noteworthy(first);
+    if (core_.logs.is_volatile(log.topic())) return core_.store.durable_through();
     if (run == nullptr) return core_.store.erase(StateTable::queue_run, run_key(log, first).view());
     const auto row = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
         return QueueLedger::build_run_row(builder, *run, now, core_.now);
@@ -186,6 +190,7 @@ Result<JournalSequence> QueueGroup::write_rows(MonoNanos now) {
 }
 
 Result<JournalSequence> QueueGroup::erase_rows(LogId log, const QueueLedger& ledger) {
+    if (core_.logs.is_volatile(log.topic())) return core_.store.durable_through();
     for (const std::uint64_t first : ledger.stored()) {
         CASC_TRY([[maybe_unused]] const auto sequence,
                  core_.store.erase(StateTable::queue_run, run_key(log, first).view()));
@@ -208,7 +213,7 @@ void QueueGroup::bury(LogId log, QueueLedger& ledger) {
         const auto offset = ledger.first_given_up();
         if (!offset || burying_.contains(log)) return;
         std::vector<storage::BatchRef> batches;
-        if (!core_.store.read_tail(log, *offset, *offset + OffsetDelta(1), 1, batches))
+        if (!core_.logs.read_tail(log, *offset, *offset + OffsetDelta(1), 1, batches))
             core_.recent_reads.find(log, *offset, *offset + OffsetDelta(1), batches);
         if (batches.empty()) return read_to_bury(log, *offset);
         if (!bury_from(log, ledger, batches.front())) return;

@@ -99,7 +99,7 @@ void QueueGroups::on_describe(const wire::fb::DescribeQueueT& request, const Res
     for (const std::string& name : group.topics()) {
         const Topic* topic = core_.topics.find(name);
         if (topic == nullptr) continue;
-        for_each_log(core_.store, topic->id, [&](LogId log, const storage::LogState& state) {
+        core_.logs.for_each(topic->id, [&](LogId log, const storage::LogState& state) {
             const auto ledger = group.ledgers().find(log);
             // A log that came when the group had no members is not known to it yet.
             auto described = ledger != group.ledgers().end()

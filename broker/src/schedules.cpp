@@ -249,6 +249,9 @@ Result<Schedules::Schedule> Schedules::read_request(const wire::Frame& frame) {
     if (!batch.verify_body()) return ErrorCode::batch_corrupt;
     CASC_TRY(const Core::Place place, core_.place(request.topic_id, request.partition,
                                                   static_cast<std::uint8_t>(batch.header().lane)));
+    if (place.topic->is_volatile())
+        return Error(ErrorCode::not_supported, "nothing of a volatile topic is stored, not even "
+                                               "what is to come");
     if (batch.header().producer_id != 0 || batch.has(wire::Column::deliver_at))
         return Error(ErrorCode::invalid_request,
                      "the batch of a schedule has no producer and no times of its own");

@@ -52,7 +52,14 @@ std::span<std::byte> SendQueue::reserve(std::size_t bytes) {
 
 void SendQueue::push(const storage::BatchRef& batch) {
     bytes_ += batch.bytes.size();
-    // Neighbouring batches of one journal entry are not adjacent (record headers lie between them).
+    // Neighbours of a volatile log go out as one piece. (Those of one journal entry are not
+    // adjacent: record headers lie between them.)
+    if (!pieces_.empty() && pieces_.back().slab == kNoSlab &&
+        pieces_.back().block.get() == batch.block.get() &&
+        pieces_.back().data + pieces_.back().bytes == batch.bytes.data()) {
+        pieces_.back().bytes += batch.bytes.size();
+        return;
+    }
     pieces_.push_back({batch.bytes.data(), batch.bytes.size(), kNoSlab, batch.block});
 }
 

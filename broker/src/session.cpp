@@ -26,7 +26,7 @@ void Session::start() {
 
 void Session::read() {
     if (reading_ || state_ != State::open) return;
-    if (congested() || !host_.may_read(*this)) return;  // resume_reading() comes back here
+    if (congested() || held_ || !host_.may_read(*this)) return;  // resume_reading() comes back here
     reading_ = true;
     const auto space = received_.space(frame_in_front_);
     socket_.async_read_some(
@@ -65,7 +65,7 @@ void Session::serve() {
 bool Session::take_frames() {
     // A client that asks and does not read its answers is not listened to: each small request can
     // have a large answer.
-    while (!congested()) {
+    while (!congested() && !held_) {
         const auto received = received_.received();
         const auto header = wire::peek_frame(received, frame_bytes_max_);
         if (!header) {

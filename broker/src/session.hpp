@@ -63,6 +63,11 @@ public:
     // Closes once everything queued is sent (or at once when `now`).
     void close(bool now = false);
     void resume_reading();
+    // Takes no further request until resume_reading() after let_go(): for a producer that is to
+    // wait.
+    void hold() noexcept { held_ = true; }
+    void let_go() noexcept { held_ = false; }
+    [[nodiscard]] bool held() const noexcept { return held_; }
 
     // Answers and pushes; queued, sent at the end of the turn. Ignored once closed.
     void send(wire::FrameKind kind, wire::Api api, std::uint32_t correlation_id,
@@ -113,6 +118,7 @@ private:
     const std::size_t frame_bytes_max_;
     State state_ = State::open;
     bool reading_ = false;
+    bool held_ = false;
     bool waiting_writable_ = false;
     bool output_announced_ = false;
     bool was_congested_ =

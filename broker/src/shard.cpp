@@ -55,6 +55,7 @@ Shard::Shard(const LoadedConfig& loaded, storage::Disk& disk, std::unique_ptr<st
       queues_(core_, group_rows_, delivery_, dead_letters_),
       atomic_(core_, produce_, groups_, queues_),
       requests_(core_),
+      taps_(core_),
       topics_(core_, retention_),
       node_(core_, settings_, facts_) {
     facts_.disk = disk.name();
@@ -213,13 +214,15 @@ bool Shard::turn() {
         core_.cold_reads.answer(answer);
     // Events before acknowledgements: each is a system call and wakes somebody, and who gets the
     // event is being waited for by more than one.
-    const bool delivered = delivery_.run();
+    const bool tapped = taps_.run();
+    const bool delivered = delivery_.run() || tapped;
     const bool fetched = fetches_.run();
     core_.waits.release(held ? store_->filling() : durable);
     if (!held) store_->submit(kSomebodyWaits);  // what the answers added (commits, for instance)
     const bool sent = !with_output_.empty();
     flush_sessions();
     resume_held_back();
+    taps_.resume_producers();
     if (draining()) continue_drain();
     if (!held) submit_the_rest(delivered || sent);
     return !advanced_.empty() || !answers_.empty() || fired || delivered || fetched || sent;
@@ -300,6 +303,7 @@ void Shard::on_closed(Session& session) {
     groups_.on_closed(session);
     queues_.on_closed(session);
     requests_.on_closed(session);
+    taps_.on_closed(session);
     connections_.erase(session.number());
 }
 
@@ -344,7 +348,7 @@ void Shard::close_idle(MonoNanos now) {
         const SessionPtr session = found->second.session;
         const auto& limits = config_.limits;
         const auto bound = session->greeted ? limits.idle_timeout : limits.handshake_timeout;
-        if (found->second.held_back) {
+        if (found->second.held_back || session->held()) {
             look_at_later(found->second, now);
         } else if (!elapsed(session->last_active(), now, bound)) {
             look_at_later(found->second, session->last_active());
@@ -375,9 +379,12 @@ void Shard::tick() {
     queues_.tick(now);
     schedules_.arm();
     message_ids_.expire(core_.now);
-    if (passed(now, next_retention_, config_.storage.retention_interval) &&
-        retention_.tick(core_.now))
-        next_retention_ = now;  // there is more to do: at the next tick
+    taps_.tick(now);
+    if (passed(now, next_retention_, config_.storage.retention_interval)) {
+        core_.volatile_logs.expire([this](TopicId id) { return core_.topics.find(id); }, core_.now);
+        if (retention_.tick(core_.now))
+            next_retention_ = now;  // there is more to do: at the next tick
+    }
     if (!passed(now, next_expiry_, std::chrono::minutes(1))) return;
     groups_.forget_unused();
     queues_.forget_unused();
@@ -453,6 +460,7 @@ std::vector<std::string> Shard::reload(const LoadedConfig& loaded) {
     config_.limits.scheduled_bytes = fresh.limits.scheduled_bytes;
     config_.groups = fresh.groups;
     config_.delivery = fresh.delivery;
+    config_.volatile_topics = fresh.volatile_topics;
     config_.producers = fresh.producers;
     config_.requests = fresh.requests;
     config_.log.level = fresh.log.level;

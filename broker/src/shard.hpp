@@ -18,6 +18,7 @@
 #include "queue_groups.hpp"
 #include "request_router.hpp"
 #include "retention.hpp"
+#include "taps.hpp"
 #include "topic_api.hpp"
 
 #include <casc/broker/broker.hpp>
@@ -72,6 +73,7 @@ public:
         delivery_.on_writable(session);
         queues_.on_writable(session);
         requests_.on_writable(session);
+        taps_.on_writable(session);
     }
 
 private:
@@ -83,6 +85,9 @@ private:
 
     void accept(Session::Socket socket, std::string address);
     void dispatch(Session& session, const wire::Frame& frame);
+    void on_produce(Session& session, const wire::Frame& frame);
+    void on_atomic_write(Session& session, const wire::Frame& frame);
+    void on_credit(Session& session, const wire::Frame& frame);
     template <class Table, class Handler>
     void decode(const wire::Frame& frame, const Responder& responder, Handler&& handler);
     [[nodiscard]] Result<void> load_groups();
@@ -128,6 +133,7 @@ private:
     QueueGroups queues_;
     AtomicPath atomic_;
     RequestRouter requests_;
+    Taps taps_;
     TopicApi topics_;
     NodeApi node_;
     std::vector<std::unique_ptr<Listener>> listeners_;

@@ -66,7 +66,7 @@ void Subscription::add_alive(const storage::BatchRef& batch, const StoredExtent&
 }
 
 void Subscription::on_dropped(const Source& source, ErrorCode why) {
-    const auto state = core_.store.log_state(source.log);
+    const auto state = core_.logs.state(source.log);
     const auto body = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
         return wire::fb::CreateDeliver(
             builder, id_, source.log.topic().value(), source.log.partition().value(),

@@ -50,13 +50,12 @@ Result<TopicSettings> apply_settings(TopicSettings base, const wire::fb::TopicSe
     }
     if (change.durability) {
         if (*change.durability > static_cast<std::uint8_t>(Durability::replicated))
-            return bad_setting("durability", "must be memory or durable");
+            return bad_setting("durability", "must be volatile, memory or durable");
         base.durability = static_cast<Durability>(*change.durability);
     }
-    if (base.durability == Durability::volatile_ || base.durability == Durability::replicated)
-        return Error(ErrorCode::not_supported, "durability " +
-                                                   std::string(to_string(base.durability)) +
-                                                   "; this version has memory and durable");
+    if (base.durability == Durability::replicated)
+        return Error(ErrorCode::not_supported,
+                     "durability replicated; this version has volatile, memory and durable");
     const auto bound = [&](std::string_view name, const auto& from,
                            std::int64_t& into) -> Result<void> {
         if (!from) return {};

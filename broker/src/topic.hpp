@@ -43,9 +43,14 @@ struct Topic {
     std::string name;
     EpochNanos created;
     TopicSettings settings;
+
+    // Nothing of it is stored.
+    [[nodiscard]] bool is_volatile() const noexcept {
+        return settings.durability == Durability::volatile_;
+    }
 };
 
-// The logs of a topic that have ever had an event, by partition and lane.
+// The stored logs of a topic that have ever had an event, by partition and lane.
 void for_each_log(const storage::Store& store, TopicId topic,
                   const std::function<void(LogId, const storage::LogState&)>& visit);
 

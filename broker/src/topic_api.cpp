@@ -50,6 +50,7 @@ void TopicApi::on_delete(const wire::fb::DeleteTopicT& request, const Responder&
     if (!sequence) return responder.error(sequence.error());
     core_.producers.forget_topic(id);
     core_.visibility.forget_topic(id);
+    core_.volatile_logs.forget_topic(id);
     core_.watch.topic_removed(id);
     core_.topic_observers.removed(id);
     core_.store.post_reclaim();
@@ -76,11 +77,11 @@ void TopicApi::on_alter(const wire::fb::AlterTopicT& request, const Responder& r
     const auto sequence = core_.topics.alter(old.id, *settings);
     if (!sequence) return responder.error(sequence.error());
     responder.reply_when_durable(*sequence, wire::fb::DoneT{});
-    for_each_log(core_.store, old.id,
-                 [&](LogId log, const storage::LogState&) { retention_.on_bounds_changed(log); });
+    core_.logs.for_each(
+        old.id, [&](LogId log, const storage::LogState&) { retention_.on_bounds_changed(log); });
     if (more_partitions) core_.topic_observers.changed();
     if (!lanes_changed) return;
-    for_each_log(core_.store, old.id, [&](LogId log, const storage::LogState&) {
+    core_.logs.for_each(old.id, [&](LogId log, const storage::LogState&) {
         core_.watch.visible(log, core_.visibility.visible_end(old, log));
     });
 }
@@ -91,7 +92,7 @@ std::unique_ptr<wire::fb::TopicSummaryT> TopicApi::summarise(const Topic& topic)
     summary->name = topic.name;
     summary->created_ns = topic.created.value();
     summary->settings = std::make_unique<wire::fb::TopicSettingsT>(topic.settings.to_message());
-    for_each_log(core_.store, topic.id, [&](LogId, const storage::LogState& state) {
+    core_.logs.for_each(topic.id, [&](LogId, const storage::LogState& state) {
         summary->bytes += state.bytes;
         summary->events += (state.end - state.start).value();
     });
@@ -128,7 +129,7 @@ void TopicApi::on_describe(const wire::fb::DescribeTopicT& request, const Respon
     const Topic& topic = *found->topic;
     wire::fb::DescribeTopicReplyT reply;
     reply.topic = summarise(topic);
-    for_each_log(core_.store, topic.id, [&](LogId log, const storage::LogState& state) {
+    core_.logs.for_each(topic.id, [&](LogId log, const storage::LogState& state) {
         if (reply.logs.size() == kDescribedLogsMax) return;
         auto info = std::make_unique<wire::fb::LogInfoT>();
         info->partition = log.partition().value();
@@ -149,13 +150,13 @@ void TopicApi::on_purge(const wire::fb::PurgeTopicT& request, const Responder& r
     if (!topic) return responder.error(topic.error());
     std::vector<std::pair<LogId, Offset>> trims;
     if (request.positions.empty())
-        for_each_log(core_.store, (*topic)->id, [&](LogId log, const storage::LogState&) {
+        core_.logs.for_each((*topic)->id, [&](LogId log, const storage::LogState&) {
             trims.emplace_back(log, core_.visibility.visible_end(**topic, log));
         });
     for (const auto& position : request.positions) {
         const auto place = core_.place((*topic)->id.value(), position->partition, position->lane);
         if (!place) return responder.error(place.error());
-        const auto state = core_.store.log_state(place->log);
+        const auto state = core_.logs.state(place->log);
         if (!state || Offset(position->before) > core_.visibility.visible_end(**topic, place->log))
             return responder.error(
                 Error(ErrorCode::offset_out_of_range, std::to_string(position->before)));
@@ -163,7 +164,7 @@ void TopicApi::on_purge(const wire::fb::PurgeTopicT& request, const Responder& r
     }
     JournalSequence sequence;
     for (const auto& [log, before] : trims) {
-        const auto trimmed = core_.store.trim(log, before);
+        const auto trimmed = core_.logs.trim(log, before);
         if (!trimmed) return responder.error(trimmed.error());
         sequence = *trimmed;
     }

@@ -3,9 +3,11 @@
 //
 // On a `durable` topic: what is durable. On a `memory` topic: everything appended, as long as it
 // lies below a ceiling that is durable in the journal; after a crash the log continues at the
-// ceiling, so that an offset that a consumer has seen can never come to mean another event.
+// ceiling, so that an offset that a consumer has seen can never come to mean another event. On a
+// `volatile` topic: everything.
 
 #include "topic.hpp"
+#include "volatile_logs.hpp"
 
 #include <casc/storage/store.hpp>
 
@@ -16,9 +18,11 @@ namespace casc::broker {
 // Thread: owning shard.
 class Visibility {
 public:
-    explicit Visibility(storage::Store& store) : store_(store) {}
+    Visibility(storage::Store& store, const VolatileLogs& in_memory)
+        : store_(store), in_memory_(in_memory) {}
 
     [[nodiscard]] Offset visible_end(const Topic& topic, LogId log) {
+        if (topic.is_volatile()) return in_memory_.state(log).end;
         const auto state = store_.log_state(log);
         if (!state) return Offset(0);
         if (topic.settings.durability != Durability::memory) return state->durable_end;
@@ -56,6 +60,7 @@ private:
     };
 
     storage::Store& store_;
+    const VolatileLogs& in_memory_;
     boost::unordered_flat_map<LogId, Ceiling, std::hash<LogId>> ceilings_;
 };
 

@@ -173,6 +173,7 @@ CommandLine::CommandLine()
     add_topic_commands(commands_);
     add_produce_command(commands_);
     add_consume_command(commands_);
+    add_tap_command(commands_);
     add_group_commands(commands_);
     add_dlq_commands(commands_);
     add_schedule_commands(commands_);

@@ -65,8 +65,9 @@ std::vector<std::string> accepted_words(const OptionText& option) {
         {"--output", {"table", "json", "jsonl"}},
         {"--lane", {"critical", "high", "normal", "low"}},
         {"--acks", {"none", "memory", "durable"}},
-        {"--durability", {"memory", "durable"}},
+        {"--durability", {"volatile", "memory", "durable"}},
         {"--order", {"arrival", "priority"}},
+        {"--on-full", {"drop-oldest", "drop-newest", "conflate", "block"}},
         {"--from", {"beginning", "end"}},
         {"--to", {"earliest", "latest"}},
     };

@@ -75,6 +75,7 @@ inline Result<StartPoint> parse_start_point_now(const std::string& text) {
 void add_topic_commands(Commands& commands);
 void add_produce_command(Commands& commands);
 void add_consume_command(Commands& commands);
+void add_tap_command(Commands& commands);
 void add_group_commands(Commands& commands);
 void add_dlq_commands(Commands& commands);
 void add_schedule_commands(Commands& commands);

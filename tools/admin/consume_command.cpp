@@ -1,10 +1,8 @@
 // casc-admin consume: prints events, as a reader of its own or as a member of a group.
 
 #include "commands.hpp"
-#include "event_format.hpp"
-#include "event_json.hpp"
+#include "event_printer.hpp"
 #include "interrupt.hpp"
-#include "json_text.hpp"
 #include "read_end.hpp"
 
 namespace casc::admin {
@@ -39,7 +37,10 @@ Result<client::Order> parse_order(const std::string& text) {
 class Consumption {
 public:
     Consumption(Session& session, const ConsumeOptions& options, client::Consumer consumer)
-        : session_(session), options_(options), consumer_(std::move(consumer)) {}
+        : session_(session),
+          options_(options),
+          printer_(session, options.format),
+          consumer_(std::move(consumer)) {}
 
     Result<ExitCode> run() {
         if (options_.group.empty())
@@ -50,7 +51,7 @@ public:
         const Result<void> closed = consumer_.close();
         if (!read) return read.error();
         if (!closed) return closed.error();
-        session_.out().note(std::to_string(printed_) + " events");
+        session_.out().note(std::to_string(printer_.printed()) + " events");
         return ExitCode::ok;
     }
 
@@ -153,10 +154,9 @@ private:
             CASC_TRY(const client::EventBatch events, consumer_.poll(wanted(), kPollWait));
             if (failed_) return *failed_;
             for (const client::ConsumedEvent& event : events)
-                print(event);
-            if (!session_.out().flush())
-                return Error(ErrorCode::io_failed, "stdout could not be written");
-            if (options_.count && printed_ >= *options_.count) return {};
+                printer_.print(event);
+            CASC_TRY_VOID(printer_.flush());
+            if (options_.count && printer_.printed() >= *options_.count) return {};
             if (interrupted()) return {};
             if (!events.empty()) last_news = std::chrono::steady_clock::now();
             if (options_.follow) continue;
@@ -173,30 +173,15 @@ private:
     [[nodiscard]] std::size_t wanted() const {
         if (!options_.count) return kPollEvents;
         return static_cast<std::size_t>(
-            std::min<std::uint64_t>(kPollEvents, *options_.count - printed_));
+            std::min<std::uint64_t>(kPollEvents, *options_.count - printer_.printed()));
     }
-
-    void print(const client::ConsumedEvent& event) {
-        ++printed_;
-        text_.clear();
-        if (options_.format)
-            options_.format->append(text_, event);
-        else if (session_.out().format() == Format::table)
-            kPlain.append(text_, event);
-        else
-            text_ = compact_json(event_to_json(event)) + "\n";
-        session_.out().write(text_);
-    }
-
-    inline static const EventFormat kPlain = EventFormat::parse("%v\\n").value();
 
     Session& session_;
     const ConsumeOptions& options_;
     ReadEnd end_;
     bool joined_ = false;
     std::optional<Error> failed_;
-    std::uint64_t printed_ = 0;
-    std::string text_;
+    EventPrinter printer_;
     client::Consumer consumer_;  // its callbacks use what is above
 };
 
@@ -253,9 +238,7 @@ void add_consume_command(Commands& commands) {
         ->needs(group);
     add_parsed(
         verb, "-f,--format", options->format,
-        [](const std::string& text) { return EventFormat::parse(text); }, "FORMAT",
-        "%t topic %p partition %l lane %o offset %k key %v value %h headers %T time %s size "
-        "(default '%v\\n')");
+        [](const std::string& text) { return EventFormat::parse(text); }, "FORMAT", kFormatHelp);
     verb->add_flag("--follow", options->follow, "Wait for more at the end, until Ctrl-C");
     add_parsed(verb, "-n,--count", options->count, parse_number, "COUNT",
                "Stop after so many events");

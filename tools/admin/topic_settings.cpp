@@ -69,7 +69,9 @@ void add_settings_options(CLI::App* verb, TopicSettingsFlags& into, CreateOnly c
         add_parsed(verb, "-p,--partitions", into.partitions, parse_number, "COUNT",
                    "How many partitions");
         add_parsed(verb, "--durability", into.durability, parse_durability, "LEVEL",
-                   "When consumers may see an event: memory (at once) or durable (on disk)");
+                   "When consumers may see an event: volatile (at once, never stored), memory (at "
+                   "once) or "
+                   "durable (on disk)");
     }
     add_parsed(verb, "--retention", into.retention_ms, parse_duration_limit, "DURATION",
                "How long events are kept: 7d, or unlimited");

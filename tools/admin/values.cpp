@@ -203,9 +203,10 @@ Result<Acks> parse_acks(std::string_view text) {
 }
 
 Result<Durability> parse_durability(std::string_view text) {
-    return parse_name<Durability, 2>(text, {"memory", "durable"},
-                                     {Durability::memory, Durability::durable},
-                                     "a durability: memory or durable");
+    return parse_name<Durability, 3>(
+        text, {"volatile", "memory", "durable"},
+        {Durability::volatile_, Durability::memory, Durability::durable},
+        "a durability: volatile, memory or durable");
 }
 
 Result<StartPoint> parse_start_point(std::string_view text, EpochNanos now) {

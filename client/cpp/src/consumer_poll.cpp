@@ -84,6 +84,7 @@ void ConsumerImpl::handle(Notice& notice) {
         case Notice::Kind::call_credit:
         case Notice::Kind::settled:  // a queue's
         case Notice::Kind::left:
+        case Notice::Kind::tapped:  // a tap's
             return;
         case Notice::Kind::failed:
             return report(std::move(*notice.why));

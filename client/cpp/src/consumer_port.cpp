@@ -58,6 +58,7 @@ bool ConsumerPort::delivered(const wire::Frame& frame, const BufferRef& buffer) 
     item.generation = (*push)->generation();
     item.error = static_cast<ErrorCode>((*push)->error());
     item.start = (*push)->start();
+    item.skipped = (*push)->skipped();
     put(std::move(item));
     return true;
 }

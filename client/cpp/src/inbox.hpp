@@ -25,6 +25,7 @@ struct Notice {
         left,
         call_cancelled,
         call_credit,
+        tapped,
         failed,
         closed
     } kind;
@@ -34,6 +35,7 @@ struct Notice {
     std::unique_ptr<wire::fb::JoinGroupReplyT> joined{};
     std::vector<std::pair<LogId, std::uint64_t>> committed{};
     std::unique_ptr<wire::fb::SettleReplyT> settled{};
+    std::unique_ptr<wire::fb::TapReplyT> tapped{};
     std::uint32_t membership = 0;  // which one of the connection's, counted
     std::uint64_t call = 0;
     std::uint64_t bytes = 0;  // of credit for parts
@@ -48,6 +50,7 @@ struct InboxItem {
     std::uint32_t generation = 0;
     ErrorCode error = ErrorCode::ok;
     std::uint64_t start = 0;
+    std::uint64_t skipped = 0;  // of a tap
     // Of a queue group: which of the events are the member's, in the same buffer; `start` is then
     // the first one that was not handed out.
     const wire::fb::Lease* lease = nullptr;

@@ -27,6 +27,14 @@ Result<Producer> Client::make_producer(std::string_view topic, ProducerOptions o
     request.name = topic;
     CASC_TRY(const auto reply, call(request));
     if (!reply.topic || !reply.topic->settings) return ErrorCode::malformed_message;
+    const bool is_volatile = reply.topic->settings->durability.value_or(0xFF) ==
+                             static_cast<std::uint8_t>(Durability::volatile_);
+    if (is_volatile && options.acks > Acks::memory)
+        return Error(ErrorCode::invalid_config,
+                     "'" + std::string(topic) +
+                         "' is volatile, nothing of it is stored: acks must be memory or none");
+    // Nothing that the broker could recognise duplicates by outlives it.
+    if (is_volatile) options.idempotent = false;
     const auto said = broker();
     const auto or_limit = [](std::size_t value, std::size_t limit) {
         return value == 0 ? limit : std::min(value, limit);

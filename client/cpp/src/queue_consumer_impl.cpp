@@ -199,6 +199,7 @@ void QueueConsumerImpl::handle(Notice& notice) {
             return report(std::move(*notice.why));
         case Notice::Kind::call_cancelled:  // a responder's
         case Notice::Kind::call_credit:
+        case Notice::Kind::tapped:      // a tap's
         case Notice::Kind::assignment:  // a stream group's
         case Notice::Kind::committed:
             return;

@@ -6,7 +6,7 @@ namespace casc::client {
 
 Subscription::Subscription(ConsumerPort& port, std::uint32_t id,
                            const ConsumerOptions& options) noexcept
-    : port_(port), id_(id), options_(options) {}
+    : port_(port), id_(id), options_(options), returns_(port, options.credit_bytes) {}
 
 std::unique_ptr<wire::fb::FetchSourceT> Subscription::source_of(LogId log, std::uint64_t offset) {
     auto source = std::make_unique<wire::fb::FetchSourceT>();
@@ -21,7 +21,7 @@ void Subscription::begin(std::uint32_t connection) {
     connection_ = connection;
     subscribed_ = false;
     generation_ = 0;
-    used_bytes_ = used_events_ = used_deliveries_ = 0;
+    returns_.begin(0);
     for (auto& [log, source] : sources_)
         source.since = 0;
     if (!sources_.empty()) subscribe();
@@ -34,10 +34,11 @@ void Subscription::subscribe() {
         if (!source.paused) request.sources.push_back(source_of(log, source.position));
     request.order = static_cast<std::uint8_t>(options_.order);
     request.credit_bytes = options_.credit_bytes;
-    request.credit_events = kCreditEvents;
+    request.credit_events = CreditReturns::kEvents;
     request.deliver_bytes_max = static_cast<std::uint32_t>(options_.deliver_bytes_max);
     port_.send(connection_, wire::Api::subscribe, encoded(request));
     subscribed_ = true;
+    returns_.begin(connection_);
 }
 
 void Subscription::update(Sources add, Sources remove) {
@@ -125,24 +126,6 @@ Source* Subscription::find(LogId log) noexcept {
 bool Subscription::wants(const InboxItem& item) noexcept {
     const Source* source = find(item.log);
     return source != nullptr && !source->paused && item.generation >= source->since;
-}
-
-void Subscription::used(std::size_t bytes, std::uint32_t events) {
-    used_bytes_ += bytes;
-    used_events_ += events;
-    if (used_bytes_ >= options_.credit_bytes / kGrantParts ||
-        used_events_ >= kCreditEvents / kGrantParts)
-        grant();
-}
-
-void Subscription::delivery_used() {
-    if (++used_deliveries_ >= kGrantDeliveries) grant();
-}
-
-void Subscription::grant() {
-    if (connection_ != 0 && subscribed_ && used_bytes_ != 0)
-        port_.grant(connection_, used_bytes_, used_events_);
-    used_bytes_ = used_events_ = used_deliveries_ = 0;
 }
 
 }  // namespace casc::client

@@ -2,7 +2,7 @@
 // client/src/subscription.hpp: which logs a consumer reads, from where, and how far the broker may
 // push ahead.
 
-#include "consumer_port.hpp"
+#include "credit_returns.hpp"
 
 #include <casc/types/vocabulary.hpp>
 
@@ -29,7 +29,10 @@ public:
 
     // A new connection, number `connection`: everything is asked for again from its position.
     void begin(std::uint32_t connection);
-    void end() noexcept { connection_ = 0; }
+    void end() noexcept {
+        connection_ = 0;
+        returns_.begin(0);
+    }
 
     void add(const std::vector<std::pair<LogId, Source>>& sources);
     void remove(const std::vector<LogId>& logs);
@@ -51,23 +54,15 @@ public:
     [[nodiscard]] bool wants(const InboxItem& item) noexcept;
 
     // A delivery's batch is handed out or dropped: its credit goes back, some at a time.
-    void used(std::size_t bytes, std::uint32_t events);
-    void delivery_used();
+    void used(std::size_t bytes, std::uint32_t events) { returns_.used(bytes, events); }
+    void delivery_used() { returns_.delivery_used(); }
 
 private:
-    // One grant per this part of the credit: few frames, and the broker never runs dry.
-    static constexpr std::size_t kGrantParts = 4;
-    // Also after this many deliveries, however small: a grant is what lets a full inbox be filled
-    // again.
-    static constexpr unsigned kGrantDeliveries = 1024;
-    static constexpr std::uint64_t kCreditEvents = 1u << 20;
-
     using Sources = std::vector<std::unique_ptr<wire::fb::FetchSourceT>>;
     [[nodiscard]] static std::unique_ptr<wire::fb::FetchSourceT> source_of(LogId log,
                                                                            std::uint64_t offset);
     void subscribe();
     void update(Sources add, Sources remove);
-    void grant();
 
     // Fixed after construction.
     ConsumerPort& port_;
@@ -78,9 +73,7 @@ private:
     std::uint32_t connection_ = 0;  // 0: none
     bool subscribed_ = false;       // on that connection
     std::uint32_t generation_ = 0;
-    std::uint64_t used_bytes_ = 0;
-    std::uint64_t used_events_ = 0;
-    unsigned used_deliveries_ = 0;
+    CreditReturns returns_;
 };
 
 }  // namespace casc::client

@@ -172,3 +172,20 @@ TEST_CASE_FIXTURE(
     CHECK(run({"produce", "a", "--partition", "9"}, "x\n").code == 5);
     CHECK(run({"consume", "a", "--partition", "9"}).code == 5);
 }
+
+TEST_CASE_FIXTURE(AdminFixture, "admin/tap: what comes from now on, and the last of what was") {
+    REQUIRE(run({"topic", "create", "ticks", "--durability", "volatile"}).code == 0);
+    CHECK(json({"topic", "info", "ticks"}).at("durability") == "volatile");
+    produce("ticks", "a:1\nb:2\na:3\n", {"--key-delimiter", ":", "--acks", "memory"});
+    CHECK(run({"tap", "ticks", "--last", "2", "-n", "2"}).out == "2\n3\n");
+    CHECK(run({"tap", "ticks", "--last-per-key", "-n", "2", "-f", "%k=%v,"}).out == "b=2,a=3,");
+    CHECK(run({"consume", "ticks"}).out == "1\n2\n3\n");
+    CHECK(run({"tap", "ticks", "-n", "0"}).err.find("0 events, 0 left out") != std::string::npos);
+
+    const AdminRun refused = run({"produce", "ticks"}, "x\n");
+    CHECK(refused.code != 0);
+    CHECK(refused.err.find("volatile") != refused.err.npos);
+    CHECK(run({"tap", "nowhere"}).code != 0);
+    CHECK(run({"tap", "ticks", "--on-full", "explode"}).code == 2);
+    CHECK(run({"tap", "ticks", "--last", "2", "--last-per-key"}).code == 2);
+}

@@ -72,7 +72,12 @@ struct Config {
     struct Delivery {
         std::uint32_t starvation_bound =
             16;  // a waiting lower lane gets at least one delivery in this many
+        milliseconds tap_block_timeout{5000};  // a tap that holds producers and takes nothing
     } delivery;
+    struct Volatile {
+        std::uint64_t memory_bytes = 128_MiB;  // kept of all volatile topics
+        std::uint64_t log_bytes = 8_MiB;       // of one log, if its topic does not say less
+    } volatile_topics;
     struct Producers {
         milliseconds expiry{7ll * 24 * 3600 * 1000};
         std::uint64_t message_ids_max = 4'000'000;

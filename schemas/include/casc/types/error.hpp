@@ -87,6 +87,10 @@ namespace casc {
     X(responder_failed, 4032, "RESPONDER_FAILED", false, "the responder could not do it")         \
     X(call_ended, 4033, "CALL_ENDED", false, "nobody waits for an answer any more")               \
     X(circuit_open, 4034, "CIRCUIT_OPEN", true, "after failures nothing is sent for a while")     \
+    X(tap_full, 4035, "TAP_FULL", true,                                                           \
+      "a tap of this very connection is full and holds its producers back")                       \
+    X(tap_cut_off, 4036, "TAP_CUT_OFF", false,                                                    \
+      "the tap was full, held its producers back and took nothing for too long")                  \
     X(internal_error, 5001, "INTERNAL_ERROR", true,                                               \
       "the broker failed in a way it does not explain")                                           \
     X(storage_failed, 5002, "STORAGE_FAILED", false,                                              \

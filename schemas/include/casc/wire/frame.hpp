@@ -56,6 +56,8 @@ enum class Api : std::uint16_t {
     unsubscribe = 34,
     credit = 35,
     deliver = 36,
+    tap = 37,
+    untap = 38,
 
     join_group = 40,
     leave_group = 41,

@@ -39,6 +39,8 @@ CASC_RPC(ListOffsets, list_offsets, ListOffsetsReply);
 CASC_RPC(Subscribe, subscribe, Done);
 CASC_RPC(UpdateSubscription, update_subscription, Done);
 CASC_RPC(Unsubscribe, unsubscribe, Done);
+CASC_RPC(Tap, tap, TapReply);
+CASC_RPC(Untap, untap, Done);
 CASC_RPC(JoinGroup, join_group, JoinGroupReply);
 CASC_RPC(LeaveGroup, leave_group, Done);
 CASC_RPC(ReleasePartitions, release_partitions, Done);

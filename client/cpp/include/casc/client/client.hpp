@@ -13,6 +13,7 @@
 #include <casc/client/transaction.hpp>
 #include <casc/client/reply_stream.hpp>
 #include <casc/client/responder.hpp>
+#include <casc/client/tap.hpp>
 #include <casc/types/result.hpp>
 #include <casc/wire/rpc.hpp>
 
@@ -110,6 +111,10 @@ public:
     // Serves a subject; waits until the broker has agreed. Fails with: invalid_config,
     // invalid_request, timeout, cancelled.
     [[nodiscard]] Result<Responder> serve(ServeOptions options);
+    // A tap; waits until it is set up, so that nothing that is produced after this call is missed.
+    // Fails with: invalid_config, unknown_topic, not_supported (a start that is for volatile topics
+    // only), invalid_request (a share with other topics or marks), timeout, cancelled.
+    [[nodiscard]] Result<Tap> make_tap(TapOptions options);
 
     // What the broker said about itself when this client last connected.
     [[nodiscard]] wire::fb::HelloReplyT broker() const;

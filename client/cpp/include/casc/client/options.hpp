@@ -53,8 +53,8 @@ struct Delivery {
 struct ProducerOptions {
     Acks acks = Acks::durable;
     bool idempotent = true;  // no duplicates and no reordering through retries
-    std::string
-        name;  // a producer with a name keeps its identity over restarts and fences older instances
+    std::string name{};  // a producer with a name keeps its identity over restarts and fences older
+                         // instances
     // Four of them fill a journal entry of the broker.
     std::size_t batch_bytes = 255_KiB;
     std::chrono::microseconds linger{1000};  // how long a batch that is not full may wait for more
@@ -72,15 +72,15 @@ struct ProducerOptions {
     // the count, or why none of them was delivered (then `first` says only partition and lane).
     // Runs where callbacks run, see Client; must not block.
     std::function<void(const Delivery& first, std::uint32_t count, const Result<void>& outcome)>
-        on_batch;
+        on_batch{};
 };
 
 enum class Reset : std::uint8_t { earliest, latest, error };
 enum class Order : std::uint8_t { priority = 0, arrival = 1 };
 
 struct ConsumerOptions {
-    std::string group;        // empty: no group; assign partitions yourself
-    std::string instance_id;  // static membership
+    std::string group{};        // empty: no group; assign partitions yourself
+    std::string instance_id{};  // static membership
     Reset reset =
         Reset::earliest;  // where to begin without a committed position, or when it is gone
     Order order = Order::arrival;
@@ -90,6 +90,35 @@ struct ConsumerOptions {
     milliseconds rebalance_timeout{60000};
     std::size_t credit_bytes = 8_MiB;  // how much the broker may push ahead of poll()
     std::size_t deliver_bytes_max = 1_MiB;
+};
+
+enum class TapStart : std::uint8_t {
+    now = 0,          // with what comes from now on
+    last_events = 1,  // of volatile topics: with the last TapOptions::last_events events
+    last_per_key = 2  // of volatile topics: with the last event of each key
+};
+
+// What becomes of events when as many wait for a tap at the broker as its marks say.
+enum class OnFull : std::uint8_t {
+    drop_oldest = 0,
+    drop_newest = 1,
+    conflate = 2,  // keep the last event of each key; those without one count as having the same
+    block = 3      // whoever produces to the topics waits
+};
+
+struct TapOptions {
+    std::vector<std::string> topics{};  // all their partitions and lanes
+    Order order = Order::arrival;
+    TapStart start = TapStart::now;
+    std::uint32_t last_events = 0;
+    OnFull on_full = OnFull::drop_oldest;
+    // The marks: of what waits at the broker, beside what was pushed ahead already.
+    std::uint32_t events_max = 100'000;
+    std::size_t bytes_max = 8_MiB;
+    std::string share{};  // taps of one name share what comes: each batch goes to one of them
+    std::string peer{};   // of events with a destination only those for this name
+    std::size_t credit_bytes = 1_MiB;  // how much the broker may push ahead of poll()
+    std::size_t deliver_bytes_max = 256_KiB;
 };
 
 enum class QueueOrder : std::uint8_t {

@@ -1,0 +1,117 @@
+// The programs in docs/examples, run as their comments say.
+
+#include "tapper.hpp"
+
+#include <csignal>
+#include <fcntl.h>
+#include <fstream>
+#include <iterator>
+#include <spawn.h>
+#include <sys/wait.h>
+
+using namespace casc;
+using namespace casc::test;
+
+namespace {
+
+// One of them, with what it prints in a file.
+// Lifetime: whatever happens it is gone when the object is.
+class Example {
+public:
+    Example(const TestBroker& broker, const std::string& name, std::vector<std::string> words)
+        : out_(broker.folder() / (name + "-" + std::to_string(++last_) + ".out")) {
+        posix_spawn_file_actions_t files;
+        posix_spawn_file_actions_init(&files);
+        posix_spawn_file_actions_addopen(&files, 1, out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
+                                         0600);
+        words.insert(words.begin(), {std::string(CASC_EXAMPLES_FOLDER) + "/casc-example-" + name,
+                                     broker.endpoint()});
+        std::vector<char*> arguments;
+        for (std::string& word : words)
+            arguments.push_back(word.data());
+        arguments.push_back(nullptr);
+        REQUIRE(posix_spawn(&pid_, arguments[0], &files, nullptr, arguments.data(), environ) == 0);
+        posix_spawn_file_actions_destroy(&files);
+    }
+    Example(const Example&) = delete;
+    Example& operator=(const Example&) = delete;
+    ~Example() {
+        if (pid_ <= 0) return;
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+
+    [[nodiscard]] std::string printed() const {
+        std::ifstream in(out_, std::ios::binary);
+        return {std::istreambuf_iterator<char>(in), {}};
+    }
+    void wait_for(const std::string& text) const {
+        const auto deadline = std::chrono::steady_clock::now() + kPatience;
+        while (printed().find(text) == std::string::npos) {
+            REQUIRE_MESSAGE(std::chrono::steady_clock::now() < deadline, printed());
+            std::this_thread::sleep_for(5ms);  // between two looks at a file
+        }
+    }
+    // Ends by itself, or is asked to.
+    int exit_code(bool ask = false) {
+        if (ask) ::kill(pid_, SIGTERM);
+        int status = 0;
+        ::waitpid(std::exchange(pid_, -1), &status, 0);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
+
+private:
+    static inline int last_ = 0;
+    const std::filesystem::path out_;
+    pid_t pid_ = -1;
+};
+
+std::size_t times(const std::string& text, const std::string& part) {
+    std::size_t count = 0;
+    for (auto at = text.find(part); at != text.npos; at = text.find(part, at + 1))
+        ++count;
+    return count;
+}
+
+}  // namespace
+
+TEST_CASE("examples/pub_sub: to everybody, to one, and to those who come late") {
+    TestBroker broker;
+    CHECK(Example(broker, "pub-sub", {"ticks", "pub", "EUR=1.08"}).exit_code() == 0);
+    CHECK(Example(broker, "pub-sub", {"ticks", "pub", "EUR=1.09"}).exit_code() == 0);
+    Example anna(broker, "pub-sub", {"ticks", "sub", "anna"});
+    Example bert(broker, "pub-sub", {"ticks", "sub", "bert"});
+    anna.wait_for("ready");
+    bert.wait_for("ready");
+    CHECK(Example(broker, "pub-sub", {"ticks", "pub", "SEK=11.2", "anna"}).exit_code() == 0);
+    CHECK(Example(broker, "pub-sub", {"ticks", "pub", "DKK=7.46"}).exit_code() == 0);
+    anna.wait_for("DKK");
+    bert.wait_for("DKK");
+    CHECK(anna.exit_code(/*ask=*/true) == 0);
+    CHECK(bert.exit_code(/*ask=*/true) == 0);
+    CHECK(anna.printed() == "ready\nEUR=1.09\nSEK=11.2\nDKK=7.46\n");
+    CHECK(bert.printed() == "ready\nEUR=1.09\nDKK=7.46\n");
+    CHECK(Example(broker, "pub-sub", {"ticks"}).exit_code() == 2);
+}
+
+TEST_CASE("examples/push_pull: each job is done once, by whoever has room") {
+    TestBroker broker;
+    Example anna(broker, "push-pull", {"jobs", "pull"});
+    Example bert(broker, "push-pull", {"jobs", "pull"});
+    anna.wait_for("ready");
+    bert.wait_for("ready");
+    CHECK(Example(broker, "push-pull", {"jobs", "push", "1000"}).exit_code() == 0);
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    const auto done = [&] { return times(anna.printed() + bert.printed(), "done: job "); };
+    while (done() < 1000) {
+        REQUIRE(std::chrono::steady_clock::now() < deadline);
+        std::this_thread::sleep_for(5ms);  // between two looks at a file
+    }
+    CHECK(anna.exit_code(/*ask=*/true) == 0);
+    CHECK(bert.exit_code(/*ask=*/true) == 0);
+    CHECK(done() == 1000);
+    for (int job = 0; job < 1000; ++job)
+        CHECK(times(anna.printed() + bert.printed(), "job " + std::to_string(job) + "\n") == 1);
+    CHECK(times(anna.printed(), "done") > 0);
+    CHECK(times(bert.printed(), "done") > 0);
+}

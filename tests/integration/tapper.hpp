@@ -1,0 +1,96 @@
+#pragma once
+// A tap, frame by frame, on a connection of its own.
+
+#include "broker_verbs.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace casc::test {
+
+inline void in_no_storage(fb::TopicSettingsT& settings) {
+    settings.durability = 0;
+}
+
+// A batch with one event per (key, text).
+inline std::vector<std::byte> keyed_batch(
+    const std::vector<std::pair<std::string, std::string>>& events) {
+    wire::BatchBuilder builder(Lane::normal);
+    for (const auto& [key, text] : events) {
+        wire::EventInput input{.payload = std::as_bytes(std::span(text))};
+        input.key = std::as_bytes(std::span(key));
+        builder.add(input, EpochNanos(1));
+    }
+    std::vector<std::byte> bytes;
+    builder.finish({}, bytes);
+    return bytes;
+}
+
+class Tapper {
+public:
+    static constexpr std::uint64_t kPlenty = 1u << 30;
+
+    explicit Tapper(const TestBroker& broker) : raw_(broker.endpoint()) { raw_.hello(); }
+
+    // All of topic "t", with plenty of credit unless `change` says otherwise.
+    Result<fb::TapReplyT> tap(const std::function<void(fb::TapT&)>& change = {}) {
+        fb::TapT request;
+        request.subscription_id = 1;
+        request.topics = {"t"};
+        request.order = 1;
+        request.credit_bytes = kPlenty;
+        request.credit_events = kPlenty;
+        if (change) change(request);
+        return raw_.call(request);
+    }
+    void credit(std::uint64_t events = kPlenty, std::uint64_t bytes = kPlenty) {
+        fb::CreditT credit;
+        credit.subscription_id = 1;
+        credit.bytes = bytes;
+        credit.events = events;
+        wire::Encoder encoder;
+        raw_.send(
+            frame_bytes(wire::FrameKind::one_way, wire::Api::credit, 0, encoder.encode(credit)));
+    }
+    // The next Deliver.
+    fb::DeliverT next() {
+        const auto frame = raw_.receive();
+        REQUIRE(frame);
+        REQUIRE(frame->header.kind == wire::FrameKind::push);
+        auto body = must(wire::decode<fb::Deliver>(frame->body));
+        skipped += body.skipped;
+        for (auto& text : events_in(frame->attachments))
+            texts_.push_back(std::move(text));
+        return body;
+    }
+    // The next `count` events.
+    std::vector<std::string> take(std::size_t count) {
+        while (texts_.size() < count)
+            REQUIRE(next().error == 0);
+        const auto end = texts_.begin() + static_cast<std::ptrdiff_t>(count);
+        std::vector<std::string> taken(texts_.begin(), end);
+        texts_.erase(texts_.begin(), end);
+        return taken;
+    }
+    // Everything up to the event `last`.
+    std::vector<std::string> take_until(const std::string& last) {
+        std::vector<std::string> taken;
+        while (taken.empty() || taken.back() != last)
+            taken.push_back(take(1).front());
+        return taken;
+    }
+    RawConnection& raw() { return raw_; }
+
+    std::uint64_t skipped = 0;
+
+private:
+    RawConnection raw_;
+    std::vector<std::string> texts_;
+};
+
+inline void no_credit(fb::TapT& request) {
+    request.credit_bytes = request.credit_events = 0;
+}
+
+}  // namespace casc::test
