@@ -12,8 +12,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint32_t kSlotBits = 16;
-// What gathers for the socket is written when there is so much of it.
-constexpr std::size_t kRequestFlushBytes = 256_KiB;
+// What gathers for the socket is written when there is so much of it: the broker works on it while
+// the next ones are being made.
+constexpr std::size_t kRequestFlushBytes = 4_KiB;
 
 // When the time of a request to all is over the broker says what there is; only without a word from
 // it the client gives up.

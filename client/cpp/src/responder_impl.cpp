@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t kCallItems = 4096;
 // Answers that take longer than this do not wait for the next one.
 constexpr std::chrono::microseconds kQuick{50};
-constexpr std::size_t kHeldBytesMax = 64_KiB;
+// So much is sent in any case: the broker works on it while the next ones are being answered.
+constexpr std::size_t kHeldBytesMax = 4_KiB;
 
 }  // namespace
 
