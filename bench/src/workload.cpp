@@ -17,10 +17,9 @@ extern const Workload kTopicsWorkload;
 extern const Workload kVolatileWorkload;
 
 std::span<const Workload> workloads() {
-    static const std::array all{kProduceWorkload,  kConsumeWorkload, kQueueWorkload,
-                                kE2eWorkload,      kRequestWorkload, kVolatileWorkload,
-                                kStorageWorkload,  kTopicsWorkload,  kRingWorkload,
-                                kCodecWorkload};
+    static const std::array all{
+        kProduceWorkload,  kConsumeWorkload, kQueueWorkload,  kE2eWorkload,  kRequestWorkload,
+        kVolatileWorkload, kStorageWorkload, kTopicsWorkload, kRingWorkload, kCodecWorkload};
     return all;
 }
 

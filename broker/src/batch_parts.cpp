@@ -55,4 +55,22 @@ Lifespan lifespan_at(const storage::BatchRef& ref, Offset at, EpochNanos now) {
     return {extent.base + OffsetDelta(end), expired};
 }
 
+Handed add_alive(Core& core, const storage::BatchRef& batch, std::vector<storage::BatchRef>& into) {
+    const StoredExtent extent = stored_extent(batch);
+    Handed handed;
+    for (Offset at = extent.base; at < extent.end;) {
+        const Lifespan life = lifespan_at(batch, at, core.now);
+        const auto count = (life.end - at).value();
+        if (life.expired) {
+            core.counters.events_expired += count;
+        } else {
+            into.push_back(part_of(core, batch, at, life.end, Cut::always));
+            handed.bytes += into.back().bytes.size();
+            handed.events += static_cast<std::int64_t>(count);
+        }
+        at = life.end;
+    }
+    return handed;
+}
+
 }  // namespace casc::broker

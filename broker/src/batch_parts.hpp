@@ -25,4 +25,13 @@ struct Lifespan {
 // Thread: any. `now`: as the clock that stamps append times says.
 [[nodiscard]] Lifespan lifespan_at(const storage::BatchRef& batch, Offset at, EpochNanos now);
 
+// What a reader is handed.
+struct Handed {
+    std::size_t bytes = 0;
+    std::int64_t events = 0;
+};
+// Adds what is alive of a batch to `into`, and counts the rest.
+// Thread: owning shard.
+Handed add_alive(Core& core, const storage::BatchRef& batch, std::vector<storage::BatchRef>& into);
+
 }  // namespace casc::broker

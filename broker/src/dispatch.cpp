@@ -207,8 +207,7 @@ void Shard::on_atomic_write(Session& session, const wire::Frame& frame) {
         for_each_topic([&](TopicId topic) { refused = refused || taps_.refuses(session, topic); });
     if (refused) return Responder(core_, session, frame.header).error(ErrorCode::tap_full);
     atomic_.on_atomic_write(session, frame);
-    if (taps_.holding())
-        for_each_topic([&](TopicId topic) { taps_.hold_if_full(session, topic); });
+    if (taps_.holding()) for_each_topic([&](TopicId topic) { taps_.hold_if_full(session, topic); });
 }
 
 void Shard::on_credit(Session& session, const wire::Frame& frame) {

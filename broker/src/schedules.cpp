@@ -250,8 +250,9 @@ Result<Schedules::Schedule> Schedules::read_request(const wire::Frame& frame) {
     CASC_TRY(const Core::Place place, core_.place(request.topic_id, request.partition,
                                                   static_cast<std::uint8_t>(batch.header().lane)));
     if (place.topic->is_volatile())
-        return Error(ErrorCode::not_supported, "nothing of a volatile topic is stored, not even "
-                                               "what is to come");
+        return Error(ErrorCode::not_supported,
+                     "nothing of a volatile topic is stored, not even "
+                     "what is to come");
     if (batch.header().producer_id != 0 || batch.has(wire::Column::deliver_at))
         return Error(ErrorCode::invalid_request,
                      "the batch of a schedule has no producer and no times of its own");
@@ -297,7 +298,8 @@ void Schedules::on_create(const wire::Frame& frame, const Responder& responder) 
 }
 
 void Schedules::on_list(const wire::fb::ListSchedulesT& request, const Responder& responder) {
-    const std::uint32_t limit = request.limit == 0 ? kSchedulesListed : std::min(request.limit, kSchedulesListed);
+    const std::uint32_t limit =
+        request.limit == 0 ? kSchedulesListed : std::min(request.limit, kSchedulesListed);
     std::optional<TopicId> wanted;
     if (!request.topic.empty()) {
         const auto topic = core_.topic(request.topic);

@@ -30,7 +30,9 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
         if (!first && (bytes + batch.bytes.size() > read_bytes_ || left <= 0 ||
                        events >= credit_events_ || extent.arrival > arrival_bound))
             break;
-        add_alive(batch, extent, bytes, events);
+        const Handed handed = add_alive(core_, batch, sending_);
+        bytes += handed.bytes;
+        events += handed.events;
         source.next = extent.end;
         source.fetched.pop_front();
     }
@@ -47,22 +49,6 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
     auto& lane = core_.counters.lanes[static_cast<std::size_t>(source.log.lane())];
     lane.events_out += static_cast<std::uint64_t>(events);
     lane.bytes_out += bytes;
-}
-
-void Subscription::add_alive(const storage::BatchRef& batch, const StoredExtent& extent,
-                             std::size_t& bytes, std::int64_t& events) {
-    for (Offset at = extent.base; at < extent.end;) {
-        const Lifespan life = lifespan_at(batch, at, core_.now);
-        const auto count = (life.end - at).value();
-        if (life.expired) {
-            core_.counters.events_expired += count;
-        } else {
-            sending_.push_back(part_of(core_, batch, at, life.end, Cut::always));
-            bytes += sending_.back().bytes.size();
-            events += static_cast<std::int64_t>(count);
-        }
-        at = life.end;
-    }
 }
 
 void Subscription::on_dropped(const Source& source, ErrorCode why) {

@@ -2,7 +2,6 @@
 // One subscription of one connection: sends what it reads as far as its credit goes.
 
 #include "lane_reader.hpp"
-#include "stored_batch.hpp"
 
 namespace casc::broker {
 
@@ -21,9 +20,6 @@ private:
     [[nodiscard]] bool may_send() const noexcept override;
     void deliver(Source& source, std::uint64_t arrival_bound) override;
     void on_dropped(const Source& source, ErrorCode why) override;
-    // What is alive of a batch joins sending_.
-    void add_alive(const storage::BatchRef& batch, const StoredExtent& extent, std::size_t& bytes,
-                   std::int64_t& events);
 
     Session& session_;
     const std::uint32_t id_;

@@ -1,6 +1,6 @@
 #include "tap.hpp"
 
-#include "stored_batch.hpp"
+#include "batch_parts.hpp"
 
 #include <casc/wire/batch_slice.hpp>
 
@@ -142,11 +142,12 @@ void Tap::deliver(TapMember& member) {
                                   left <= 0 || events >= member.credit_events))
             break;
         TapItem item = queue_.pop(lane);
-        bytes += item.batch.bytes.size();
-        events += item.events;
-        sending_.push_back(std::move(item.batch));
+        const Handed handed = add_alive(core_, item.batch, sending_);
+        bytes += handed.bytes;
+        events += handed.events;
         --items_max;
     }
+    if (sending_.empty()) return;  // all of it has expired
     member.credit_bytes -= static_cast<std::int64_t>(bytes);
     member.credit_events -= events;
     last_taken_ = mono_now();

@@ -10,10 +10,10 @@
 #include <casc/client/producer.hpp>
 #include <casc/client/queue_consumer.hpp>
 #include <casc/client/reply.hpp>
-#include <casc/client/transaction.hpp>
 #include <casc/client/reply_stream.hpp>
 #include <casc/client/responder.hpp>
 #include <casc/client/tap.hpp>
+#include <casc/client/transaction.hpp>
 #include <casc/types/result.hpp>
 #include <casc/wire/rpc.hpp>
 
