@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kBatchesMax = 1024;
 constexpr std::size_t kPartsMax = 1024;  // commits, and settles
+constexpr std::size_t kBytesMax = 32_MiB;
 
 Error too_many(std::string_view what, std::size_t max) {
     return Error(ErrorCode::invalid_request,
@@ -98,6 +99,14 @@ Result<AtomicPath::Checked> AtomicPath::check(const wire::fb::AtomicWriteT& requ
         if (twice) return Error(ErrorCode::invalid_request, "two settles of one member");
         checked.done.push_back(one);
     }
+    // Before any of it is opened, which may make much of little.
+    std::size_t bytes = 0;
+    for (const IncomingBatch& incoming : checked.batches)
+        bytes += ProducePath::batch_bytes(incoming);
+    if (bytes > kBytesMax)
+        return Error(ErrorCode::event_too_large,
+                     "an atomic write has at most " + std::to_string(kBytesMax) +
+                         " bytes of events, uncompressed where they are divided");
     for (const IncomingBatch& incoming : checked.batches)
         CASC_TRY_VOID(produce_.prepare(incoming));
     return checked;
@@ -122,19 +131,26 @@ Result<void> AtomicPath::reserve(const Checked& checked) {
 
 Result<AtomicPath::Written> AtomicPath::write(const Checked& checked) {
     const JournalSequence entry = core_.store.filling();
-    Written written{{}, entry};
-    if (checked.repeated) written.sequence = JournalSequence();
+    // Nothing may be left to write: then there is nothing to wait for either.
+    Written written{{}, core_.store.durable_through()};
+    const auto wait_for = [&](JournalSequence sequence) {
+        written.sequence = std::max(written.sequence, sequence);
+    };
     for (const IncomingBatch& incoming : checked.batches) {
         CASC_TRY(const AcceptedBatch accepted, produce_.append(incoming));
-        if (checked.repeated) written.sequence = std::max(written.sequence, accepted.sequence);
+        wait_for(accepted.sequence);
         written.reply.batches.push_back(
             std::make_unique<wire::fb::ProduceReplyT>(produce_.reply_of(accepted, Acks::durable)));
     }
     CASC_FAIL_POINT("atomic.write");
-    for (const auto& commit : checked.commits)
-        CASC_TRY_VOID(groups_.write_commit(commit));
-    for (const auto& done : checked.done)
-        CASC_TRY_VOID(queues_.write_done(done));
+    for (const auto& commit : checked.commits) {
+        CASC_TRY(const JournalSequence sequence, groups_.write_commit(commit));
+        wait_for(sequence);
+    }
+    for (const auto& done : checked.done) {
+        CASC_TRY(const JournalSequence sequence, queues_.write_done(done));
+        wait_for(sequence);
+    }
     CASC_ASSERT(checked.repeated || core_.store.filling() == entry, entry.value());
     return written;
 }

@@ -5,6 +5,10 @@
 namespace casc::broker {
 namespace {
 
+// Of one batch at a time; each part has a header and a block of its own.
+constexpr int kAlivePartsMax = 64;
+constexpr std::size_t kAliveBytesMax = 4_MiB;
+
 bool has_time_to_live(const storage::BatchRef& batch) {
     std::uint16_t columns;
     std::memcpy(
@@ -21,6 +25,18 @@ bool is_expired(const wire::BatchView& batch, std::uint32_t index, EpochNanos no
     if (live_ms == 0) return false;
     const std::chrono::nanoseconds live = std::chrono::milliseconds(live_ms);
     return EpochNanos(batch.stamp().append_time) + EpochNanos::distance(live.count()) <= now;
+}
+
+// Uncompressed, a part of a batch may be larger than a batch can be.
+Offset fitting_end(const OpenedBatch::View& opened, Offset base, Offset first, Offset end) {
+    const auto bytes = [&](Offset until) {
+        return wire::slice_bytes(opened.batch,
+                                 {static_cast<std::uint32_t>((first - base).value()),
+                                  static_cast<std::uint32_t>((until - base).value())});
+    };
+    while ((end - first).value() > 1 && bytes(end) > kAliveBytesMax)
+        end = first + OffsetDelta((end - first).value() / 2);
+    return end;
 }
 
 }  // namespace
@@ -41,34 +57,51 @@ storage::BatchRef part_of(Core& core, const storage::BatchRef& batch, Offset fir
     return {std::move(block), into};
 }
 
-Lifespan lifespan_at(const storage::BatchRef& ref, Offset at, EpochNanos now) {
-    const StoredExtent extent = stored_extent(ref);
-    const Lifespan all{extent.end, false};
-    if (!has_time_to_live(ref)) return all;
-    const auto batch = wire::BatchView::parse(ref.bytes);
-    if (!batch) return all;
-    const auto first = static_cast<std::uint32_t>((at - extent.base).value());
-    const bool expired = is_expired(*batch, first, now);
-    std::uint32_t end = first + 1;
-    while (end < extent.event_count && is_expired(*batch, end, now) == expired)
-        ++end;
-    return {extent.base + OffsetDelta(end), expired};
+Lifespans::Lifespans(const storage::BatchRef& ref, EpochNanos now)
+    : extent_(stored_extent(ref)), now_(now) {
+    if (!has_time_to_live(ref)) return;
+    if (const auto batch = wire::BatchView::parse(ref.bytes)) batch_ = *batch;
 }
 
-Handed add_alive(Core& core, const storage::BatchRef& batch, std::vector<storage::BatchRef>& into) {
+Lifespans::Run Lifespans::at(Offset offset) const {
+    if (!batch_) return {extent_.end, false};
+    const auto first = static_cast<std::uint32_t>((offset - extent_.base).value());
+    const bool expired = is_expired(*batch_, first, now_);
+    std::uint32_t end = first + 1;
+    while (end < extent_.event_count && is_expired(*batch_, end, now_) == expired)
+        ++end;
+    return {extent_.base + OffsetDelta(end), expired};
+}
+
+Handed add_alive(Core& core, const storage::BatchRef& batch, Offset from,
+                 std::vector<storage::BatchRef>& into) {
     const StoredExtent extent = stored_extent(batch);
-    Handed handed;
-    for (Offset at = extent.base; at < extent.end;) {
-        const Lifespan life = lifespan_at(batch, at, core.now);
-        const auto count = (life.end - at).value();
-        if (life.expired) {
-            core.counters.events_expired += count;
-        } else {
-            into.push_back(part_of(core, batch, at, life.end, Cut::always));
-            handed.bytes += into.back().bytes.size();
-            handed.events += static_cast<std::int64_t>(count);
+    const Lifespans lives(batch, core.now);
+    const auto whole = [&] {
+        into.push_back(batch);
+        return Handed{batch.bytes.size(), static_cast<std::int64_t>(extent.event_count),
+                      extent.end};
+    };
+    if (const auto all = lives.at(extent.base); all.end == extent.end && !all.expired)
+        return whole();
+    // What cannot be opened cannot be cut: the receiver, who checks it too, says what is wrong.
+    const auto opened = core.opened.open(batch);
+    if (!opened) return whole();
+    Handed handed{0, 0, std::max(from, extent.base)};
+    for (int parts = 0; handed.next < extent.end && parts < kAlivePartsMax;) {
+        const Lifespans::Run run = lives.at(handed.next);
+        if (run.expired) {
+            core.counters.events_expired += (run.end - handed.next).value();
+            handed.next = run.end;
+            continue;
         }
-        at = life.end;
+        const Offset end = fitting_end(*opened, extent.base, handed.next, run.end);
+        into.push_back(part_of(core, batch, handed.next, end, Cut::always));
+        handed.bytes += into.back().bytes.size();
+        handed.events += static_cast<std::int64_t>((end - handed.next).value());
+        handed.next = end;
+        ++parts;
+        if (handed.bytes >= kAliveBytesMax) break;
     }
     return handed;
 }

@@ -4,6 +4,8 @@
 #include "core.hpp"
 #include "stored_batch.hpp"
 
+#include <optional>
+
 namespace casc::broker {
 
 // Whether a part is a batch of its own in any case, or the whole batch when that, compressed, is
@@ -16,22 +18,36 @@ enum class Cut : std::uint8_t { always, if_smaller };
 [[nodiscard]] storage::BatchRef part_of(Core& core, const storage::BatchRef& batch, Offset first,
                                         Offset end, Cut cut);
 
-// Neighbouring events of a batch, up to `end`, that are alive or have outlived their time to live.
-struct Lifespan {
-    Offset end;
-    bool expired;
-};
-// Those from `at` on. A batch without times to live costs no more than a look at its header.
-// Thread: any. `now`: as the clock that stamps append times says.
-[[nodiscard]] Lifespan lifespan_at(const storage::BatchRef& batch, Offset at, EpochNanos now);
+// Which events of one batch have outlived their time to live. Opened once for all questions about
+// it; of a batch without times to live that costs no more than a look at its header.
+// Thread: one at a time. Lifetime: borrows the batch. `now`: as the clock that stamps append times
+// says.
+class Lifespans {
+public:
+    Lifespans(const storage::BatchRef& batch, EpochNanos now);
 
-// What a reader is handed.
+    // Neighbours, up to `end`, that are all alive, or all expired.
+    struct Run {
+        Offset end;
+        bool expired;
+    };
+    [[nodiscard]] Run at(Offset offset) const;
+
+private:
+    StoredExtent extent_;
+    EpochNanos now_;
+    std::optional<wire::BatchView> batch_{};  // nothing: all are alive
+};
+
+// What a reader is handed of a batch.
 struct Handed {
     std::size_t bytes = 0;
     std::int64_t events = 0;
+    Offset next;  // where to go on; the end of the batch, unless it is in too many parts
 };
-// Adds what is alive of a batch to `into`, and counts the rest.
+// Adds what is alive of a batch, from `from` on, to `into`, and counts the rest.
 // Thread: owning shard.
-Handed add_alive(Core& core, const storage::BatchRef& batch, std::vector<storage::BatchRef>& into);
+Handed add_alive(Core& core, const storage::BatchRef& batch, Offset from,
+                 std::vector<storage::BatchRef>& into);
 
 }  // namespace casc::broker

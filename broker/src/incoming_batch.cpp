@@ -37,7 +37,7 @@ bool continues(const BatchPart& part, const BatchPart& next) {
             break;
     }
     if (part.original.has_value() != next.original.has_value()) return false;
-    if (!part.original) return next.twin == part.twin + part.count();
+    if (!part.original) return false;  // where its twin goes is not known yet
     const MessageIds::Seen& first = *part.original;
     const MessageIds::Seen& second = *next.original;
     if (first.log != second.log || first.schedule_id != second.schedule_id) return false;

@@ -2,8 +2,9 @@
 
 #include "stored_batch.hpp"
 
-#include <casc/types/assert.hpp>
+#include <casc/broker/logging.hpp>
 
+#include <algorithm>
 #include <poll.h>
 
 namespace casc::broker {
@@ -32,14 +33,17 @@ const MessageIds::Seen* MessageIds::find(const Topic& topic, const MessageId& id
     if (window == windows_.end()) return nullptr;
     expire(window->second, topic, now);
     const auto found = window->second.seen.find(id);
-    return found == window->second.seen.end() ? nullptr : &found->second;
+    if (found == window->second.seen.end() || found->second.at < window_start(topic, now))
+        return nullptr;
+    return &found->second;
 }
 
 void MessageIds::remember(const Topic& topic, const MessageId& id, const Seen& seen,
                           EpochNanos now) {
     Window& window = windows_[topic.id];
-    const bool is_new = window.seen.insert_or_assign(id, seen).second;
-    if (!is_new) return;  // it waited in a schedule
+    Seen& kept = window.seen[id];
+    kept = seen;
+    kept.at = now;
     window.order.emplace_back(now, id);
     ++size_;
 }
@@ -54,10 +58,34 @@ void MessageIds::remember_all(const Topic& topic, const wire::BatchView& batch,
     }
 }
 
+void MessageIds::schedule_ended(const Topic& topic, std::uint64_t schedule_id,
+                                const wire::BatchView& batch, const std::optional<Seen>& first) {
+    const auto window = windows_.find(topic.id);
+    if (window == windows_.end() || !batch.has(wire::Column::message_ids)) return;
+    for (std::uint32_t i = 0; i < batch.event_count(); ++i) {
+        const auto id = message_id_of(batch, i);
+        if (!id) continue;
+        const auto found = window->second.seen.find(*id);
+        if (found == window->second.seen.end() || found->second.schedule_id != schedule_id)
+            continue;
+        if (!first) {
+            window->second.seen.erase(found);
+            continue;
+        }
+        const EpochNanos at = found->second.at;
+        found->second = *first;
+        found->second.offset = first->offset + OffsetDelta(i);
+        found->second.at = at;
+    }
+}
+
 void MessageIds::expire(Window& window, const Topic& topic, EpochNanos now) {
     const EpochNanos start = window_start(topic, now);
     while (!window.order.empty() && window.order.front().first < start) {
-        window.seen.erase(window.order.front().second);
+        // It may have come again since, when it had expired.
+        const auto found = window.seen.find(window.order.front().second);
+        if (found != window.seen.end() && found->second.at == window.order.front().first)
+            window.seen.erase(found);
         window.order.pop_front();
         --size_;
     }
@@ -75,7 +103,7 @@ void MessageIds::on_topic_removed(TopicId topic) {
 
 // ---- at start -----------------------------------------------------------------------------------
 
-Result<void> MessageIds::load(EpochNanos now) {
+Result<void> MessageIds::load(EpochNanos now, std::size_t ids_max) {
     Result<void> loaded;
     topics_.for_each({}, {}, [&](const Topic& topic) {
         if (!wanted(topic)) return true;
@@ -85,17 +113,25 @@ Result<void> MessageIds::load(EpochNanos now) {
             if (state.last_append >= from) recent.emplace_back(log, state);
         });
         for (const auto& [log, state] : recent)
-            if (loaded) loaded = load_log(topic, log, state, from);
+            if (loaded) loaded = load_log(topic, log, state, from, ids_max);
         return loaded.has_value();
     });
+    // Log by log they came; by time they go.
+    for (auto& [topic, window] : windows_)
+        std::sort(window.order.begin(), window.order.end());
+    if (size_ >= ids_max)
+        log_event(
+            LogLevel::warn, "message_ids_forgotten",
+            {{"remembered", size_},
+             {"do", "shorten the deduplication windows, or raise producers.message_ids_max"}});
     return loaded;
 }
 
 Result<void> MessageIds::load_log(const Topic& topic, LogId log, const storage::LogState& state,
-                                  EpochNanos from) {
+                                  EpochNanos from, std::size_t ids_max) {
     CASC_TRY(const storage::TimeLookup found, store_.find_time(log, from));
     Offset at = std::max(found.offset, state.start);
-    while (at < state.end) {
+    while (at < state.end && size_ < ids_max) {
         CASC_TRY(const auto batches, read(log, at, state.end));
         if (batches.empty()) return {};  // a gap up to the end that a crash has left
         for (const storage::BatchRef& ref : batches) {
@@ -113,7 +149,8 @@ Result<void> MessageIds::load_log(const Topic& topic, LogId log, const storage::
 Result<std::vector<storage::BatchRef>> MessageIds::read(LogId log, Offset from, Offset end) {
     std::vector<storage::BatchRef> batches;
     if (store_.read_tail(log, from, end, kLoadedBytes, batches)) return batches;
-    store_.post_read({.token = 0, .log = log, .from = from, .until = end, .bytes_max = kLoadedBytes});
+    store_.post_read(
+        {.token = 0, .log = log, .from = from, .until = end, .bytes_max = kLoadedBytes});
     std::vector<pollfd> readable;
     for (const int fd : store_.event_fds())
         readable.push_back({fd, POLLIN, 0});

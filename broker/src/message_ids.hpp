@@ -32,6 +32,7 @@ public:
         Offset offset;
         std::uint64_t schedule_id = 0;  // instead of the offset, while it waits
         JournalSequence sequence;       // durable with this entry
+        EpochNanos at{};                // when it came
     };
 
     MessageIds(storage::Store& store, const TopicRegistry& topics, TopicObservers& observers)
@@ -39,8 +40,8 @@ public:
         observers.add(*this);
     }
 
-    // Once at start. Fails with: storage errors, data_corrupt.
-    [[nodiscard]] Result<void> load(EpochNanos now);
+    // Once at start: `ids_max` at most. Fails with: storage errors, data_corrupt.
+    [[nodiscard]] Result<void> load(EpochNanos now, std::size_t ids_max);
 
     // Whether ids of the topic are looked at.
     [[nodiscard]] static bool wanted(const Topic& topic) noexcept {
@@ -48,9 +49,14 @@ public:
     }
     [[nodiscard]] const Seen* find(const Topic& topic, const MessageId& id, EpochNanos now);
     void remember(const Topic& topic, const MessageId& id, const Seen& seen, EpochNanos now);
-    // Those of a batch that has got its place in a log.
+    // Those of a batch that has got its place in a log, or waits.
     void remember_all(const Topic& topic, const wire::BatchView& batch, wire::SliceRange range,
                       const Seen& first, EpochNanos at);
+
+    // The batch of a schedule has been appended, `first` being its first event, or, with nothing,
+    // taken away. Ids that have expired since stay so.
+    void schedule_ended(const Topic& topic, std::uint64_t schedule_id, const wire::BatchView& batch,
+                        const std::optional<Seen>& first);
 
     // Lets go of what is older than its window.
     void expire(EpochNanos now);
@@ -73,7 +79,8 @@ private:
 
     void expire(Window& window, const Topic& topic, EpochNanos now);
     [[nodiscard]] Result<void> load_log(const Topic& topic, LogId log,
-                                        const storage::LogState& state, EpochNanos from);
+                                        const storage::LogState& state, EpochNanos from,
+                                        std::size_t ids_max);
     [[nodiscard]] Result<std::vector<storage::BatchRef>> read(LogId log, Offset from, Offset end);
 
     storage::Store& store_;

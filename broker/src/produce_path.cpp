@@ -21,6 +21,10 @@ wire::fb::DuplicateEventsT duplicate_of(const BatchPart& part, LogId log, Offset
     return told;
 }
 
+bool is_whole(const IncomingBatch& incoming, wire::SliceRange range) {
+    return range.first == 0 && range.end == incoming.batch.event_count();
+}
+
 }  // namespace
 
 void ProducePath::on_produce(Session& session, const wire::Frame& frame) {
@@ -62,9 +66,15 @@ Result<void> ProducePath::prepare(const IncomingBatch& incoming) {
     const bool waits =
         std::any_of(incoming.parts.begin(), incoming.parts.end(),
                     [](const BatchPart& part) { return part.fate == BatchPart::Fate::scheduled; });
-    if (waits) CASC_TRY_VOID(schedules_.check_room(batch_bytes(incoming)));
+    if (waits) CASC_TRY_VOID(schedules_.check_room(batch_bytes(incoming) + row_bytes(incoming)));
     // What has to be opened must open, before the first part of it is appended.
     if (!incoming.parts.empty()) CASC_TRY_VOID(decompressor_.open(incoming.batch));
+    for (const BatchPart& part : incoming.parts)
+        if (part.fate != BatchPart::Fate::duplicate && !is_whole(incoming, part.range) &&
+            wire::slice_bytes(incoming.batch, part.range) > wire::kBatchBytesMax)
+            return Error(ErrorCode::event_too_large,
+                         "uncompressed, a part of the batch that has to go by itself is larger "
+                         "than a batch");
     return appender_.prepare(incoming.place);
 }
 
@@ -76,7 +86,7 @@ std::size_t ProducePath::batch_bytes(const IncomingBatch& incoming) {
     if (incoming.parts.empty()) return stored;
     // Each column, and the batch, is filled up to a multiple of 8.
     constexpr std::size_t padding_bytes = 8 * (2 * wire::kColumnCount + 1);
-    return header.columns_bytes + header.payload_bytes +
+    return header.columns_bytes + std::max(header.payload_bytes, header.stored_payload_bytes) +
            incoming.parts.size() *
                (LogAppender::entry_bytes(wire::kBatchOverheadBytes) + padding_bytes);
 }
@@ -109,9 +119,13 @@ Result<AcceptedBatch> ProducePath::append(const IncomingBatch& incoming) {
     const auto state = core_.logs.state(log);
     accepted.epoch = state ? state->epoch : 0;
     const wire::BatchHeader& header = incoming.batch.header();
-    if (header.producer_id != 0 && !incoming.place.topic->is_volatile())
-        CASC_TRY_VOID(core_.producers.remember(log, header, {accepted.base, accepted.sequence, 0},
-                                               core_.now));
+    if (header.producer_id != 0 && !incoming.place.topic->is_volatile()) {
+        // When nothing of it was appended its row may be in a later entry than what it repeats.
+        CASC_TRY(const JournalSequence remembered,
+                 core_.producers.remember(log, header, {accepted.base, accepted.sequence, 0},
+                                          core_.now));
+        accepted.sequence = std::max(accepted.sequence, remembered);
+    }
     return accepted;
 }
 
@@ -159,8 +173,7 @@ Result<AcceptedBatch> ProducePath::append_parts(const IncomingBatch& incoming) {
 std::span<const std::byte> ProducePath::slice(const IncomingBatch& incoming,
                                               std::span<const std::byte> payloads,
                                               wire::SliceRange range) {
-    if (range.first == 0 && range.end == incoming.batch.event_count())
-        return incoming.batch.bytes();
+    if (is_whole(incoming, range)) return incoming.batch.bytes();
     slice_.resize(wire::slice_bytes(incoming.batch, range));
     wire::slice_batch(incoming.batch, payloads, range, slice_);
     return slice_;
@@ -178,7 +191,8 @@ Result<storage::AppendTicket> ProducePath::append_part(const IncomingBatch& inco
 
 Result<void> ProducePath::schedule_part(const IncomingBatch& incoming, const BatchPart& part,
                                         std::span<const std::byte> bytes, AcceptedBatch& accepted) {
-    CASC_TRY(const Schedules::Added added, schedules_.add(incoming.place, bytes, part.due));
+    CASC_TRY(const Schedules::Added added,
+             schedules_.add(incoming.place, bytes, part.count(), part.due));
     wire::fb::ScheduledEventsT told;
     told.index = part.range.first;
     told.count = part.count();

@@ -109,8 +109,9 @@ Result<ProducerTable::Check> ProducerTable::check(LogId log,
     return Error(ErrorCode::sequence_too_old);
 }
 
-Result<void> ProducerTable::remember(LogId log, const wire::BatchHeader& header,
-                                     const storage::AppendTicket& ticket, EpochNanos now) {
+Result<JournalSequence> ProducerTable::remember(LogId log, const wire::BatchHeader& header,
+                                                const storage::AppendTicket& ticket,
+                                                EpochNanos now) {
     const Key key{log, ProducerId(header.producer_id)};
     Window& window = windows_[key];
     if (window.epoch != header.producer_epoch)
@@ -126,17 +127,16 @@ Result<void> ProducerTable::remember(LogId log, const wire::BatchHeader& header,
     if (window.slots.size() <= index) window.slots.resize(index + 1u);
     window.slots[index] =
         Slot{header.base_sequence, header.event_count, ticket.base, ticket.sequence};
-    CASC_TRY_VOID(store_.put(StateTable::producer, row_key(key, index).view(),
-                             RowWriter{}
-                                 .put(header.producer_epoch)
-                                 .put(batch_number)
-                                 .put(header.base_sequence)
-                                 .put(header.event_count)
-                                 .put(ticket.base.value())
-                                 .put(now.value())
-                                 .view(),
-                             storage::Urgency::soon));  // as urgent as its batch
-    return {};
+    return store_.put(StateTable::producer, row_key(key, index).view(),
+                      RowWriter{}
+                          .put(header.producer_epoch)
+                          .put(batch_number)
+                          .put(header.base_sequence)
+                          .put(header.event_count)
+                          .put(ticket.base.value())
+                          .put(now.value())
+                          .view(),
+                      storage::Urgency::soon);  // as urgent as its batch
 }
 
 void ProducerTable::expire(EpochNanos before) {

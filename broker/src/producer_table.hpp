@@ -49,9 +49,10 @@ public:
     // sequence_gap, sequence_too_old.
     [[nodiscard]] Result<Check> check(LogId log, const wire::BatchHeader& header) const;
 
-    // Remembers a batch that was appended, in the same journal entry.
-    [[nodiscard]] Result<void> remember(LogId log, const wire::BatchHeader& header,
-                                        const storage::AppendTicket& ticket, EpochNanos now);
+    // Remembers a batch that was appended, in the same journal entry. Returns which that is.
+    [[nodiscard]] Result<JournalSequence> remember(LogId log, const wire::BatchHeader& header,
+                                                   const storage::AppendTicket& ticket,
+                                                   EpochNanos now);
 
     // Forgets what was last used before `before`.
     void expire(EpochNanos before);

@@ -229,7 +229,7 @@ void QueueGroup::deliver_new(Source& source, QueueLedger& ledger, QueueMember& m
                 ledger.skip_new(extent.base);
                 end = extent.base;
             }
-            const Lifespan life = lifespan_at(batch, end, core_.now);
+            const Lifespans::Run life = Lifespans(batch, core_.now).at(end);
             if (life.expired) {
                 if (!sending_.empty()) break;  // with the next turn
                 pass_over_new(ledger, life.end);
@@ -295,7 +295,7 @@ void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember&
     }
     const auto run = ledger.first_ready();
     const Offset first = source.next;
-    const Lifespan life = lifespan_at(source.fetched.front(), first, core_.now);
+    const Lifespans::Run life = Lifespans(source.fetched.front(), core_.now).at(first);
     Offset end = std::min(Offset(run->second.end), life.end);
     if (life.expired) {
         pass_over_ready(ledger, end);

@@ -89,7 +89,12 @@ Result<void> QueueGroup::settle(MemberNumber number, const wire::fb::SettleT& re
 
 Result<void> QueueGroup::check_done(MemberNumber member, const wire::fb::SettleT& request) const {
     if (request.renew_all) return Error(ErrorCode::not_supported, "leases are not renewed here");
-    std::vector<LogId> seen;
+    struct Range {
+        LogId log;
+        std::uint64_t base;
+        std::uint64_t end;
+    };
+    std::vector<Range> seen;
     for (const auto& verdicts : request.logs) {
         CASC_TRY_VOID(check(*verdicts));
         if (!verdicts->others.empty())
@@ -97,9 +102,11 @@ Result<void> QueueGroup::check_done(MemberNumber member, const wire::fb::SettleT
                          "in an atomic write events can be done, and nothing else");
         const LogId log(TopicId(verdicts->topic_id), PartitionId(verdicts->partition),
                         static_cast<Lane>(verdicts->lane));
-        if (std::find(seen.begin(), seen.end(), log) != seen.end())
-            return Error(ErrorCode::invalid_request, "a log is named twice");
-        seen.push_back(log);
+        const std::uint64_t end = verdicts->base + verdicts->done.size() * kWordOffsets;
+        for (const Range& other : seen)
+            if (other.log == log && verdicts->base < other.end && other.base < end)
+                return Error(ErrorCode::invalid_request, "events of a log are named twice");
+        seen.push_back({log, verdicts->base, end});
         const auto ledger = ledgers_.find(log);
         if (ledger == ledgers_.end() ||
             !ledger->second.holds(member, Offset(verdicts->base), verdicts->done))
@@ -265,8 +272,8 @@ bool QueueGroup::bury_from(LogId log, QueueLedger& ledger, const storage::BatchR
         static_cast<std::uint32_t>((*offset - extent.base).value()), opened->payloads);
     const QueueLedger::Run run = ledger.run_of(*offset);  // a copy: append() may change it
     const DeadLetter letter{name_, log, run.attempts, run.error};
-    const auto appended =
-        dead_letters_.append(settings_.dead_letter_topic, letter, event, ledger.row_bytes_max());
+    const auto appended = dead_letters_.append(settings_.dead_letter_topic, letter, event,
+                                               ledger.done_row_bytes_max(1));
     if (!appended) return report(appended.error());
     if (ledger.first_given_up() != offset) return false;  // retention has taken it meanwhile
     change(log, ledger, [&](QueueLedger& of) { of.bury(*offset); });

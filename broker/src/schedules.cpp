@@ -16,7 +16,9 @@ using storage::StateTable;
 constexpr std::size_t kFiredPerTurn = 256;
 constexpr std::size_t kFiredBytesPerTurn = 4_MiB;
 constexpr auto kPauseAfterFailure = 100ms;
-constexpr std::uint32_t kSchedulesListed = 10'000;
+// The year 2200; the clock counts to 2262.
+constexpr std::int64_t kDueMax = 7'258'118'400'000'000'000;
+constexpr std::uint32_t kSchedulesListed = 1'000;
 
 RowWriter row_key(std::uint64_t id) {
     return RowWriter{}.put(id);
@@ -91,12 +93,15 @@ Result<void> Schedules::load_row(std::uint64_t id, std::string_view text) {
     if (!batch || !batch->verify_body())
         return Error(ErrorCode::data_corrupt, "the batch of schedule " + std::to_string(id));
     schedule.log = LogId(topic->id, PartitionId(row.partition), batch->header().lane);
+    schedule.events = batch->event_count();
     if (!row.cron.empty()) {
         CASC_TRY(schedule.cron, Cron::parse(row.cron));
     }
-    ids_.remember_all(*topic, *batch, {0, batch->event_count()},
-                      {.log = schedule.log, .offset = {}, .schedule_id = id, .sequence = {}},
-                      schedule.created);
+    // Of delayed events; those of schedules come again and again.
+    if (row.name.empty() && row.cron.empty())
+        ids_.remember_all(*topic, *batch, {0, batch->event_count()},
+                          {.log = schedule.log, .offset = {}, .schedule_id = id, .sequence = {}},
+                          schedule.created);
     keep(id, std::move(schedule));
     return {};
 }
@@ -129,17 +134,18 @@ Result<Schedules::Added> Schedules::store(Schedule schedule) {
 }
 
 Result<Schedules::Added> Schedules::add(const Core::Place& place, std::span<const std::byte> batch,
-                                        EpochNanos due) {
+                                        std::uint32_t events, EpochNanos due) {
     return store({.name = {},
                   .log = place.log,
                   .due = due,
                   .cron_text = {},
                   .created = core_.now,
-                  .batch = {batch.begin(), batch.end()}});
+                  .batch = {batch.begin(), batch.end()},
+                  .events = events});
 }
 
 void Schedules::keep(std::uint64_t id, Schedule schedule) {
-    bytes_ += schedule.batch.size();
+    bytes_ += schedule.bytes();
     due_.emplace(schedule.due, id);
     if (!schedule.name.empty()) by_name_[schedule.name] = id;
     by_id_.emplace(id, std::move(schedule));
@@ -148,12 +154,20 @@ void Schedules::keep(std::uint64_t id, Schedule schedule) {
 
 void Schedules::forget(ById::iterator at) {
     const Schedule& schedule = at->second;
-    bytes_ -= schedule.batch.size();
+    bytes_ -= schedule.bytes();
     due_.erase({schedule.due, at->first});
     if (const auto named = by_name_.find(schedule.name);
         named != by_name_.end() && named->second == at->first)
         by_name_.erase(named);
     by_id_.erase(at);
+}
+
+// Before its time: its ids are free again.
+void Schedules::take_away(ById::iterator at) {
+    const Schedule& schedule = at->second;
+    if (const Topic* topic = core_.topics.find(schedule.log.topic()))
+        ids_.schedule_ended(*topic, at->first, *parse(schedule.batch), std::nullopt);
+    forget(at);
 }
 
 void Schedules::on_topic_removed(TopicId topic) {
@@ -170,8 +184,9 @@ void Schedules::on_topic_removed(TopicId topic) {
 
 void Schedules::arm() {
     if (due_.empty()) return;
-    const EpochNanos at = std::max(due_.begin()->first, not_before_);
-    const std::int64_t wait_ns = (at - wall_now()).value();
+    const EpochNanos at = due_.begin()->first;
+    const std::int64_t wait_ns =
+        std::max((at - wall_now()).value(), (not_before_ - mono_now()).value());
     // The tick asks again: the wall clock may be set meanwhile.
     constexpr std::int64_t soon_ns = 1'000'000'000;
     if (wait_ns > soon_ns || at == armed_for_) return;
@@ -181,7 +196,7 @@ void Schedules::arm() {
 }
 
 bool Schedules::run() {
-    if (due_.empty() || due_.begin()->first > core_.now || core_.now < not_before_) return false;
+    if (due_.empty() || due_.begin()->first > core_.now || mono_now() < not_before_) return false;
     std::size_t fired = 0;
     std::size_t bytes = 0;
     while (!due_.empty() && due_.begin()->first <= core_.now && fired < kFiredPerTurn &&
@@ -189,11 +204,19 @@ bool Schedules::run() {
         const auto schedule = by_id_.find(due_.begin()->second);
         bytes += schedule->second.batch.size();
         if (const auto done = fire(schedule); !done) {
+            if (!error_info(done.error().code).retryable) {
+                // It will not pass, and must not stop the others.
+                log_event(LogLevel::error, "schedule_stopped",
+                          {{"schedule", schedule->first}, {"why", done.error().message()}});
+                due_.erase(due_.begin());
+                continue;
+            }
             if (!std::exchange(failing_, true))
                 log_event(LogLevel::warn, "schedules_wait",
                           {{"due", due_.size()}, {"why", done.error().message()}});
-            not_before_ = core_.now + EpochNanos::distance(
-                                          std::chrono::nanoseconds(kPauseAfterFailure).count());
+            not_before_ = mono_now() +
+                          MonoNanos::distance(std::chrono::nanoseconds(kPauseAfterFailure).count());
+            armed_for_ = {};
             break;
         }
         failing_ = false;
@@ -220,10 +243,10 @@ Result<void> Schedules::fire(ById::iterator at) {
     if (!again) {
         const auto erased = erase_row(id);
         CASC_ASSERT(erased, id);  // keep_together() has promised it
-        const auto batch = parse(schedule.batch);
-        ids_.remember_all(*topic, *batch, {0, batch->event_count()},
-                          {.log = schedule.log, .offset = ticket.base, .sequence = ticket.sequence},
-                          schedule.created);
+        ids_.schedule_ended(
+            *topic, id, *parse(schedule.batch),
+            MessageIds::Seen{
+                .log = schedule.log, .offset = ticket.base, .sequence = ticket.sequence});
         forget(at);
         return {};
     }
@@ -256,7 +279,10 @@ Result<Schedules::Schedule> Schedules::read_request(const wire::Frame& frame) {
     if (batch.header().producer_id != 0 || batch.has(wire::Column::deliver_at))
         return Error(ErrorCode::invalid_request,
                      "the batch of a schedule has no producer and no times of its own");
-    if (batch.header().payload_bytes > place.topic->settings.event_bytes_max)
+    if (request.due_ns > kDueMax)
+        return Error(ErrorCode::invalid_request, "due_ns lies beyond the year 2200");
+    if (std::max<std::size_t>(batch.header().payload_bytes, batch.bytes().size()) >
+        place.topic->settings.event_bytes_max + wire::kBatchOverheadBytes)
         return Error(ErrorCode::event_too_large,
                      "the batch of a schedule is at most as large as "
                      "an event of the topic");
@@ -265,14 +291,17 @@ Result<Schedules::Schedule> Schedules::read_request(const wire::Frame& frame) {
                       .due = EpochNanos(request.due_ns),
                       .cron_text = request.cron,
                       .created = core_.now,
-                      .batch = {batch.bytes().begin(), batch.bytes().end()}};
+                      .batch = {batch.bytes().begin(), batch.bytes().end()},
+                      .events = batch.event_count()};
     if (!request.cron.empty()) {
         CASC_TRY(schedule.cron, Cron::parse(request.cron));
         schedule.due = schedule.cron->next(std::max(core_.now, schedule.due));
     } else if (request.due_ns <= 0) {
         return Error(ErrorCode::invalid_request, "neither due_ns nor cron says when");
     }
-    CASC_TRY_VOID(check_room(schedule.batch.size()));
+    const auto old = by_name_.find(schedule.name);
+    const std::size_t freed = old == by_name_.end() ? 0 : by_id_.at(old->second).bytes();
+    if (schedule.bytes() > freed) CASC_TRY_VOID(check_room(schedule.bytes() - freed));
     return schedule;
 }
 
@@ -280,14 +309,15 @@ void Schedules::on_create(const wire::Frame& frame, const Responder& responder) 
     auto schedule = read_request(frame);
     if (!schedule) return responder.error(schedule.error());
     const std::size_t texts = schedule->name.size() + schedule->cron_text.size();
-    // The one that had the name goes in the same entry.
+    // The one that had the name goes in the same entry; and each time both the batch and its row
+    // are written, which must fit, too.
     const auto together =
-        core_.store.keep_together(0, 2 * row_bytes(0) + schedule->batch.size() + texts);
+        core_.store.keep_together(0, 2 * row_bytes(schedule->batch.size(), texts));
     if (!together) return responder.error(together.error());
     if (const auto old = by_name_.find(schedule->name); old != by_name_.end()) {
         const auto erased = erase_row(old->second);
         if (!erased) return responder.error(erased.error());
-        forget(by_id_.find(old->second));
+        take_away(by_id_.find(old->second));
     }
     wire::fb::CreateScheduleReplyT reply;
     reply.due_ns = schedule->due.value();
@@ -324,7 +354,7 @@ void Schedules::on_list(const wire::fb::ListSchedulesT& request, const Responder
         summary->due_ns = schedule.due.value();
         summary->cron = schedule.cron_text;
         summary->created_ns = schedule.created.value();
-        summary->events = parse(schedule.batch)->event_count();
+        summary->events = schedule.events;
         summary->bytes = schedule.batch.size();
         reply.schedules.push_back(std::move(summary));
     }
@@ -343,7 +373,7 @@ void Schedules::on_cancel(const wire::fb::CancelScheduleT& request, const Respon
                                                                       : std::to_string(id)));
     const auto erased = erase_row(id);
     if (!erased) return responder.error(erased.error());
-    forget(found);
+    take_away(found);
     responder.reply_when_durable(*erased, wire::fb::DoneT{});
 }
 

@@ -44,7 +44,7 @@ public:
     // A batch that is to be appended at `due`. Fails with: storage errors, unless keep_together()
     // has promised that it will not.
     [[nodiscard]] Result<Added> add(const Core::Place& place, std::span<const std::byte> batch,
-                                    EpochNanos due);
+                                    std::uint32_t events, EpochNanos due);
 
     void on_create(const wire::Frame& frame, const Responder& responder);
     void on_list(const wire::fb::ListSchedulesT& request, const Responder& responder);
@@ -70,6 +70,13 @@ private:
         std::optional<Cron> cron{};
         EpochNanos created;
         std::vector<std::byte> batch;
+        std::uint32_t events = 0;
+
+        // About what it takes in memory.
+        [[nodiscard]] std::size_t bytes() const noexcept {
+            constexpr std::size_t nodes_bytes = 512;
+            return batch.size() + name.size() + cron_text.size() + nodes_bytes;
+        }
     };
     using ById = std::map<std::uint64_t, Schedule>;
 
@@ -81,6 +88,7 @@ private:
     [[nodiscard]] Result<JournalSequence> erase_row(std::uint64_t id);
     void keep(std::uint64_t id, Schedule schedule);
     void forget(ById::iterator schedule);
+    void take_away(ById::iterator schedule);
     // Fails when it has to be tried again later.
     [[nodiscard]] Result<void> fire(ById::iterator schedule);
 
@@ -90,10 +98,10 @@ private:
     ById by_id_;
     std::map<std::string, std::uint64_t, std::less<>> by_name_;
     std::set<std::pair<EpochNanos, std::uint64_t>> due_;
-    std::size_t bytes_ = 0;  // of all batches
+    std::size_t bytes_ = 0;  // of all of them
     std::uint64_t last_id_ = 0;
     std::vector<std::uint64_t> orphans_;  // rows of topics that are gone
-    EpochNanos not_before_{};             // after a failure
+    MonoNanos not_before_{};              // after a failure
     bool failing_ = false;                // and it has been logged
     boost::asio::steady_timer timer_;     // wakes the loop, which then runs what is due
     EpochNanos armed_for_{};

@@ -72,7 +72,7 @@ Result<void> Shard::prepare() {
     CASC_TRY_VOID(load_groups());
     CASC_TRY_VOID(core_.topics.erase_orphans());
     CASC_TRY_VOID(schedules_.erase_orphans());
-    CASC_TRY_VOID(message_ids_.load(core_.now));
+    CASC_TRY_VOID(message_ids_.load(core_.now, config_.producers.message_ids_max));
     retention_.load();
     for (const std::string& endpoint : config_.listen.endpoints) {
         CASC_TRY(auto listener,

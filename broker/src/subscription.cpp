@@ -22,18 +22,18 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
     sending_.clear();
     std::size_t bytes = 0;
     std::int64_t events = 0;
-    while (!source.fetched.empty()) {
+    for (bool first = true; !source.fetched.empty(); first = false) {
         const storage::BatchRef& batch = source.fetched.front();
         const StoredExtent extent = stored_extent(batch);
-        const bool first = sending_.empty();
         const auto left = credit_bytes_ - static_cast<std::int64_t>(bytes);
         if (!first && (bytes + batch.bytes.size() > read_bytes_ || left <= 0 ||
                        events >= credit_events_ || extent.arrival > arrival_bound))
             break;
-        const Handed handed = add_alive(core_, batch, sending_);
+        const Handed handed = add_alive(core_, batch, source.next, sending_);
         bytes += handed.bytes;
         events += handed.events;
-        source.next = extent.end;
+        source.next = handed.next;
+        if (handed.next < extent.end) break;  // the rest of it with the next turn
         source.fetched.pop_front();
     }
     if (sending_.empty()) return;  // all of it has expired

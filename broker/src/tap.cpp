@@ -142,9 +142,18 @@ void Tap::deliver(TapMember& member) {
                                   left <= 0 || events >= member.credit_events))
             break;
         TapItem item = queue_.pop(lane);
-        const Handed handed = add_alive(core_, item.batch, sending_);
-        bytes += handed.bytes;
-        events += handed.events;
+        // In as many parts as it takes: what was taken out of the queue is not put back.
+        const Offset end = stored_extent(item.batch).end;
+        for (Offset at = stored_extent(item.batch).base; at < end;) {
+            const Handed handed = add_alive(core_, item.batch, at, sending_);
+            bytes += handed.bytes;
+            events += handed.events;
+            at = handed.next;
+            if (at < end && !sending_.empty()) {
+                send(member, log, sending_, ErrorCode::ok);
+                sending_.clear();
+            }
+        }
         --items_max;
     }
     if (sending_.empty()) return;  // all of it has expired

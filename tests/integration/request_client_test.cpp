@@ -20,7 +20,7 @@ namespace {
 std::span<const std::byte> bytes(std::string_view text) {
     return std::as_bytes(std::span(text));
 }
-std::string text_of(const client::ReceivedRequest& request) {
+std::string text_of_request(const client::ReceivedRequest& request) {
     const auto payload = request.event.payload;
     return {reinterpret_cast<const char*>(payload.data()), payload.size()};
 }
@@ -172,7 +172,7 @@ TEST_CASE_FIXTURE(ClientFixture,
     CHECK(code_of(client->request("not a name", {})) == ErrorCode::invalid_request);
     CHECK(code_of(client->request("", {})) == ErrorCode::invalid_request);
     Server server(broker, "s", [](client::Responder& responder, const client::ReceivedRequest& r) {
-        if (text_of(r) == "silence") return;
+        if (text_of_request(r) == "silence") return;
         CHECK(responder.fail(r.id, "no such number", ErrorCode::model_not_found));
         CHECK(code_of(responder.fail(r.id, "again")) == ErrorCode::call_ended);
         CHECK(code_of(responder.answer(r.id, {})) == ErrorCode::call_ended);
@@ -227,7 +227,7 @@ TEST_CASE_FIXTURE(ClientFixture,
         auto responder = must(own->serve({.subject = "s"}));
         for (;;)
             for (const auto& request : *responder.poll(1, 1s))
-                if (text_of(request) != "hang") echo(responder, request);
+                if (text_of_request(request) != "hang") echo(responder, request);
     };
     const pid_t child = serve_in_child();
     wait_for([&] { return code_of(client->request("s", {})) == ErrorCode::ok; });

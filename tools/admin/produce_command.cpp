@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <mutex>
 #include <unistd.h>
 
@@ -15,6 +16,17 @@ namespace casc::admin {
 
 namespace {
 
+// What fits the field: a little over 49 days.
+Result<milliseconds> parse_time_to_live(const std::string& text) {
+    CASC_TRY(const milliseconds time, parse_duration(text));
+    if (time.count() <= std::numeric_limits<std::uint32_t>::max()) return time;
+    return Error(ErrorCode::invalid_request, "'" + text + "' is longer than 49 days");
+}
+Result<milliseconds> parse_delay(const std::string& text) {
+    CASC_TRY(const milliseconds delay, parse_duration(text));
+    if (delay <= std::chrono::hours(24 * 365 * 100)) return delay;
+    return Error(ErrorCode::invalid_request, "'" + text + "' is longer than a hundred years");
+}
 Result<EpochNanos> parse_time_now(const std::string& text) {
     return parse_time(text, wall_now());
 }
@@ -133,8 +145,7 @@ private:
         if (!event.partition && options_.partition)
             event.partition = static_cast<std::uint32_t>(*options_.partition);
         if (event.time_to_live_ms == 0 && options_.time_to_live)
-            event.time_to_live_ms = static_cast<std::uint32_t>(
-                std::clamp<std::int64_t>(options_.time_to_live->count(), 0, 0xFFFFFFFF));
+            event.time_to_live_ms = static_cast<std::uint32_t>(options_.time_to_live->count());
         if (!event.deliver_at_ns && options_.at) event.deliver_at_ns = options_.at->value();
         if (!event.deliver_at_ns && options_.delay)
             event.deliver_at_ns =
@@ -271,9 +282,9 @@ void add_produce_command(Commands& commands) {
                "critical, high, normal (default) or low");
     add_parsed(verb, "--partition", options->partition, parse_number, "NUMBER",
                "All events to this partition (default: by key, or spread)");
-    add_parsed(verb, "--ttl", options->time_to_live, parse_duration, "DURATION",
+    add_parsed(verb, "--ttl", options->time_to_live, parse_time_to_live, "DURATION",
                "Nobody is given them later than this after they were stored");
-    CLI::Option* delay = add_parsed(verb, "--delay", options->delay, parse_duration, "DURATION",
+    CLI::Option* delay = add_parsed(verb, "--delay", options->delay, parse_delay, "DURATION",
                                     "They are delivered so much later; schedule ls shows them");
     add_parsed(verb, "--at", options->at, parse_time_now, "TIME", "They are delivered then")
         ->excludes(delay);

@@ -143,7 +143,13 @@ Result<ExitCode> cancel(Session& session, const std::vector<std::string>& which)
         } else {
             request.name = word;
         }
-        const auto done = session.call(request);
+        auto done = session.call(request);
+        if (!done && done.error().code == ErrorCode::unknown_schedule && request.name.empty()) {
+            // A name of digits.
+            request.schedule_id = 0;
+            request.name = word;
+            done = session.call(request);
+        }
         if (!done) {
             code = session.out().fail(done.error());
             continue;

@@ -31,21 +31,29 @@ BatchDelivery::BatchDelivery(PartitionId partition, Lane lane,
         }
     std::sort(parts_.begin(), parts_.end(),
               [](const Part& a, const Part& b) { return a.index < b.index; });
+    std::uint32_t before = 0;
+    for (Part& part : parts_) {
+        part.before = before;
+        before += part.count;
+    }
 }
 
 Delivery BatchDelivery::of(std::uint32_t index) const {
+    Delivery delivery = appended_;
+    auto behind =
+        std::upper_bound(parts_.begin(), parts_.end(), index,
+                         [](std::uint32_t at, const Part& part) { return at < part.index; });
     std::uint32_t elsewhere = 0;  // of those before it
-    for (const Part& part : parts_) {
-        if (index < part.index) break;
+    if (behind != parts_.begin()) {
+        const Part& part = *std::prev(behind);
         if (index - part.index < part.count) {
-            Delivery delivery = part.first;
+            delivery = part.first;
             if (delivery.schedule_id == 0)
                 delivery.offset = delivery.offset + OffsetDelta(index - part.index);
             return delivery;
         }
-        elsewhere += part.count;
+        elsewhere = part.before + part.count;
     }
-    Delivery delivery = appended_;
     delivery.offset = delivery.offset + OffsetDelta(index - elsewhere);
     return delivery;
 }

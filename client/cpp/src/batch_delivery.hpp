@@ -28,6 +28,7 @@ private:
         std::uint32_t index;
         std::uint32_t count;
         Delivery first;
+        std::uint32_t before = 0;  // events of the parts before it
     };
 
     Delivery appended_;        // the first one that was

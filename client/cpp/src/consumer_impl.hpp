@@ -35,6 +35,7 @@ public:
     [[nodiscard]] std::vector<TopicPartition> assignment() const;
     [[nodiscard]] const std::string& member_id() const noexcept { return member_id_; }
     void when_ready(std::function<void()> done);
+    [[nodiscard]] const Core& core() const noexcept { return *core_; }
     Result<void> close();
 
     // ---- for a transaction ----

@@ -45,6 +45,7 @@ public:
 
     [[nodiscard]] std::size_t held() const noexcept { return held_.size(); }
     void when_ready(std::function<void()> done);
+    [[nodiscard]] const Core& core() const noexcept { return *core_; }
     Result<void> close();
 
 private:

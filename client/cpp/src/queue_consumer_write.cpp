@@ -27,9 +27,12 @@ wire::fb::SettleT QueueConsumerImpl::settle_of(const Withdrawn& withdrawn) const
     wire::fb::SettleT request;
     request.subscription_id = subscription_;
     LogId log;
+    std::uint64_t end = 0;
     for (const EventId& event : events) {
         const std::uint64_t base = word_base(event.offset.value());
-        if (request.logs.empty() || event.log != log) {
+        // A gap costs a bit for each event in it, or a row.
+        constexpr std::uint64_t gap_offsets = 64 * kWordOffsets;
+        if (request.logs.empty() || event.log != log || base > end + gap_offsets) {
             log = event.log;
             auto& row = request.logs.emplace_back(std::make_unique<wire::fb::LogVerdictsT>());
             row->topic_id = log.topic().value();
@@ -39,6 +42,7 @@ wire::fb::SettleT QueueConsumerImpl::settle_of(const Withdrawn& withdrawn) const
         }
         auto& row = *request.logs.back();
         row.done.resize((base - row.base) / kWordOffsets + 1);
+        end = base + kWordOffsets;
         row.done.back() |= word_bit(event.offset.value());
     }
     return request;

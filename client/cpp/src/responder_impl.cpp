@@ -163,6 +163,7 @@ void ResponderImpl::handle(Notice& notice) {
             return lose_everything();
         case Notice::Kind::failed:
             return errors_.push_back(std::move(*notice.why));
+        case Notice::Kind::tapped:
         case Notice::Kind::assignment:  // others'
         case Notice::Kind::committed:
         case Notice::Kind::settled:

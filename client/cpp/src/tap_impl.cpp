@@ -127,6 +127,8 @@ void TapImpl::handle(Notice& notice) {
         case Notice::Kind::closed:
             connection_ = 0;
             return report(std::move(*notice.why));
+        case Notice::Kind::call_cancelled:
+        case Notice::Kind::call_credit:
         case Notice::Kind::assignment:  // a group's
         case Notice::Kind::joined:
         case Notice::Kind::committed:

@@ -19,7 +19,12 @@ constexpr std::size_t kBodyRoomBytes = 1_MiB;
 
 // Whether the broker may have carried out a request that failed so.
 bool is_unknown(ErrorCode code) {
-    return code == ErrorCode::connection_closed || code == ErrorCode::timeout;
+    return code == ErrorCode::connection_closed || code == ErrorCode::timeout ||
+           code == ErrorCode::storage_failed || code == ErrorCode::cancelled;
+}
+
+Error other_client() {
+    return Error(ErrorCode::invalid_request, "the consumer is another client's");
 }
 
 Error over() {
@@ -92,9 +97,9 @@ Result<void> TransactionParts::send(std::string_view name, const Event& event) {
     CASC_TRY_VOID(wire::check_event(input));
     const std::size_t bytes = bytes_of(event);
     const std::size_t frame_bytes_max = transactor_.core().broker().frame_bytes_max;
-    const std::size_t room = std::min(frame_bytes_max == 0 ? wire::kFrameBytesMax : frame_bytes_max,
-                                      wire::kBatchBytesMax) -
-                             kBodyRoomBytes;
+    const std::size_t most = std::min(frame_bytes_max == 0 ? wire::kFrameBytesMax : frame_bytes_max,
+                                      wire::kBatchBytesMax);
+    const std::size_t room = most - std::min(most / 2, kBodyRoomBytes);
     if (bytes > topic->event_bytes_max || bytes_ + bytes > room)
         return Error(ErrorCode::event_too_large,
                      "the topic takes " + std::to_string(topic->event_bytes_max) +
@@ -113,10 +118,22 @@ Result<void> TransactionParts::send(std::string_view name, const Event& event) {
 }
 
 Result<void> TransactionParts::add(ConsumerImpl& consumer) {
+    if (&consumer.core() != &transactor_.core()) return other_client();
     CASC_TRY(auto positions, consumer.positions_to_commit());
     std::erase_if(positions_, [&](const Positions& known) { return known.consumer == &consumer; });
     if (!positions.empty()) positions_.push_back({&consumer, std::move(positions)});
     return {};
+}
+
+Result<void> TransactionParts::check(QueueConsumerImpl& queue) const {
+    if (&queue.core() != &transactor_.core()) return other_client();
+    return {};
+}
+
+bool TransactionParts::empty() const noexcept {
+    return batches_.empty() && positions_.empty() &&
+           std::all_of(done_.begin(), done_.end(),
+                       [](const Done& done) { return done.events.events.empty(); });
 }
 
 QueueConsumerImpl::Withdrawn& TransactionParts::withdrawn_of(QueueConsumerImpl& queue) {
@@ -148,8 +165,9 @@ TransactionParts::Request TransactionParts::encode(const TransactorImpl::Identit
         write.commits.push_back(
             std::make_unique<wire::fb::CommitT>(of.consumer->commit_of(of.positions)));
     for (const Done& done : done_)
-        write.settles.push_back(
-            std::make_unique<wire::fb::SettleT>(done.queue->settle_of(done.events)));
+        if (!done.events.events.empty())
+            write.settles.push_back(
+                std::make_unique<wire::fb::SettleT>(done.queue->settle_of(done.events)));
     request.body = encoded(write);
     return request;
 }
@@ -197,9 +215,13 @@ Result<TransactionReceipt> TransactionParts::commit() {
         // The broker has forgotten the producer, or what it had: nothing was written.
         if (why.code == ErrorCode::unknown_producer || why.code == ErrorCode::sequence_gap)
             transactor_.forget_identity();
+        if (why.code == ErrorCode::unknown_topic || why.code == ErrorCode::unknown_partition)
+            transactor_.forget_topics();
         return why;
     }
-    return written(*reply);
+    auto receipt = written(*reply);
+    if (!receipt) transactor_.forget_identity();
+    return receipt;
 }
 
 Result<TransactionReceipt> TransactionParts::written(const Reply& reply) {

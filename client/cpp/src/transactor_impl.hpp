@@ -41,6 +41,8 @@ public:
     void count(LogId log, std::uint32_t events) { sequences_[log] += events; }
     // Nobody knows what was written under it.
     void forget_identity();
+    // Some of them are not what they were.
+    void forget_topics() { topics_.clear(); }
 
     [[nodiscard]] Backoff& backoff() noexcept { return backoff_; }
 
@@ -65,6 +67,7 @@ public:
     [[nodiscard]] Result<void> add(ConsumerImpl& consumer);
     template <class Events>
     [[nodiscard]] Result<void> done(QueueConsumerImpl& queue, const Events& events) {
+        CASC_TRY_VOID(check(queue));
         return queue.withdraw(events, withdrawn_of(queue));
     }
     [[nodiscard]] Result<TransactionReceipt> commit();
@@ -88,9 +91,8 @@ private:
     };
 
     [[nodiscard]] QueueConsumerImpl::Withdrawn& withdrawn_of(QueueConsumerImpl& queue);
-    [[nodiscard]] bool empty() const noexcept {
-        return batches_.empty() && positions_.empty() && done_.empty();
-    }
+    [[nodiscard]] bool empty() const noexcept;
+    [[nodiscard]] Result<void> check(QueueConsumerImpl& queue) const;
     [[nodiscard]] Request encode(const TransactorImpl::Identity& identity);
     [[nodiscard]] Result<Reply> send_until_answered(const Request& request, SteadyTime until);
     [[nodiscard]] Result<TransactionReceipt> written(const Reply& reply);

@@ -25,7 +25,8 @@ struct WhyFixture : AdminFixture {
     }
     Words reasons(const std::string& what, const std::string& name) {
         Words words;
-        for (const auto& reason : json({"why", what, name}).as_array()) {
+        const auto said = json({"why", what, name});
+        for (const auto& reason : said.as_array()) {
             words.emplace_back(reason.at("reason").as_string());
             CHECK(reason.at("sentence").as_string().size() > 10);
         }

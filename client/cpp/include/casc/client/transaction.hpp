@@ -52,7 +52,8 @@ private:
 // What was written of one log.
 struct WrittenBatch {
     std::string topic;
-    Delivery first;  // of its first event; the others follow it
+    Delivery first;  // of its first event; the others follow it, but for those that were known by
+                     // their id or wait for their time
     std::uint32_t events = 0;
 };
 struct TransactionReceipt {
@@ -62,7 +63,8 @@ struct TransactionReceipt {
 
 // Gathers, then writes everything with one request, which the broker carries out whole or not at
 // all; readers see all of it at once. Not committed, it is discarded when it ends: nothing was
-// written, events of queues are the member's again, and positions are as they were.
+// written, events of queues are the member's again, and committed positions are as they were. The
+// consumer itself goes on behind what it has handed out: seek() back to read that again.
 //
 // Bounds: one frame of the broker (17 MiB by default), and 1024 logs.
 // Lifetime: the consumers that were given to it must outlive it.
@@ -78,7 +80,8 @@ public:
     // yet.
     [[nodiscard]] Result<void> send(std::string_view topic, const Event& event);
     // Together with the positions behind what poll() has handed out so far; in place of
-    // Consumer::commit(). Turn its auto_commit off. Fails with: invalid_request (no group, over).
+    // Consumer::commit(). Turn its auto_commit off. Fails with: invalid_request (no group, over,
+    // another client's).
     [[nodiscard]] Result<void> commit_positions(Consumer& consumer);
     // Together with having done these; in place of QueueConsumer::done(). Fails with: lease_lost.
     [[nodiscard]] Result<void> done(QueueConsumer& queue, const EventId& event);
@@ -88,8 +91,9 @@ public:
     // TransactorOptions::timeout. Fails, after which the transaction is over and nothing was
     // written, with: lease_lost, stale_group_epoch, unknown_member (what was read is somebody
     // else's by now), producer_fenced, not_supported (a topic of memory durability),
-    // event_too_large, disk_full, overloaded and others; and with connection_closed or timeout when
-    // nobody knows whether it was written. An empty one is written at once.
+    // event_too_large, disk_full, overloaded and others; and with connection_closed,
+    // timeout, storage_failed or cancelled when nobody knows whether it was written. An empty one
+    // is written at once.
     [[nodiscard]] Result<TransactionReceipt> commit();
     // Ends it without writing anything.
     void discard();
