@@ -45,8 +45,8 @@ public:
                   const auto requests = responder_.poll(10, 5ms);
                   if (!requests) continue;
                   for (const auto& request : *requests) {
+                      ++handled_;  // before whoever has its answer can ask
                       handle(responder_, request);
-                      ++handled_;
                   }
               }
           }) {}
