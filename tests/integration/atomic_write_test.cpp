@@ -3,7 +3,10 @@
 #include "log_reader.hpp"
 #include "queue_member.hpp"
 
+#include <casc/wire/crc32c.hpp>
+
 #include <csignal>
+#include <cstring>
 
 using namespace casc;
 using namespace casc::test;
@@ -249,4 +252,62 @@ TEST_CASE_FIXTURE(AtomicFixture, "broker/atomic: a crash leaves all of a write, 
         CHECK(in_a.size() <= acknowledged + 1);
         if (!in_a.empty()) CHECK(committed("g") == in_a.size() - 1);
     }
+}
+
+TEST_CASE_FIXTURE(AtomicFixture,
+                  "broker/atomic: when there is nothing to write it is answered all the same") {
+    auto& commit = request.commits.emplace_back(std::make_unique<fb::CommitT>());
+    commit->group = "g";
+    must(write());
+    QueueMember anna(broker);
+    anna.topic = a;
+    anna.join("q");
+    begin();
+    auto& settle = request.settles.emplace_back(std::make_unique<fb::SettleT>());
+    settle->subscription_id = 1;
+    must(anna.call(request));
+}
+
+TEST_CASE_FIXTURE(
+    AtomicFixture,
+    "broker/atomic: a batch that is larger compressed than not is counted as it is stored") {
+    const std::string text(600'000, 'x');
+    std::vector<std::byte> plain;
+    wire::BatchBuilder builder(Lane::normal);
+    builder.add({.payload = std::as_bytes(std::span(text)),
+                 .deliver_at = EpochNanos(4'000'000'000'000'000'000)},
+                EpochNanos(1));
+    builder.finish({}, plain);
+    // The compressed format allows to say everything literally, which takes more.
+    std::vector<std::byte> packed{std::byte{0xF0}};
+    std::size_t length = text.size() - 15;
+    for (; length >= 255; length -= 255)
+        packed.push_back(std::byte{255});
+    packed.push_back(std::byte(static_cast<unsigned char>(length)));
+    const auto literal = std::as_bytes(std::span(text));
+    packed.insert(packed.end(), literal.begin(), literal.end());
+
+    wire::BatchStamp stamp;
+    wire::BatchHeader header;
+    std::memcpy(static_cast<void*>(&stamp), plain.data(), sizeof stamp);
+    std::memcpy(static_cast<void*>(&header), plain.data() + sizeof stamp, sizeof header);
+    header.codec = wire::Codec::lz4;
+    header.stored_payload_bytes = static_cast<std::uint32_t>(packed.size());
+    std::vector<std::byte> batch(
+        plain.begin(), plain.begin() + static_cast<std::ptrdiff_t>(wire::kBatchOverheadBytes +
+                                                                   header.columns_bytes));
+    batch.insert(batch.end(), packed.begin(), packed.end());
+    batch.resize((batch.size() + 7) / 8 * 8);
+    stamp.batch_bytes = static_cast<std::uint32_t>(batch.size());
+    std::memcpy(batch.data() + sizeof stamp, &header, sizeof header);
+    stamp.body_crc = wire::crc32c(std::span(batch).subspan(sizeof stamp));
+    std::memcpy(batch.data(), &stamp, sizeof stamp);
+    REQUIRE(batch.size() > plain.size() + 1000);
+
+    auto& part = request.batches.emplace_back(std::make_unique<fb::AtomicBatchT>());
+    part->topic_id = a;
+    attachments = batch;
+    add(b, {"beside it"});
+    CHECK(must(write()).batches.at(0)->scheduled.size() == 1);
+    CHECK(read_log(*raw, b) == Texts{"beside it"});
 }

@@ -115,3 +115,24 @@ TEST_CASE("examples/push_pull: each job is done once, by whoever has room") {
     CHECK(times(anna.printed(), "done") > 0);
     CHECK(times(bert.printed(), "done") > 0);
 }
+
+TEST_CASE("examples/exactly_once: each order has one invoice, however often it runs") {
+    TestBroker broker;
+    RawConnection raw(broker.endpoint());
+    raw.hello();
+    const std::uint32_t orders = create_topic(raw, "orders");
+    create_topic(raw, "invoices");
+    must(produce(raw, orders, batch_of({"apples", "pears"})));
+    CHECK(Example(broker, "exactly-once", {"orders", "invoices"}).exit_code() == 0);
+    must(produce(raw, orders, batch_of({"plums"})));
+    {
+        Example killed(broker, "exactly-once", {"orders", "invoices"});  // wherever it is
+    }
+    CHECK(Example(broker, "exactly-once", {"orders", "invoices"}).exit_code() == 0);
+    CHECK(Example(broker, "exactly-once", {"orders", "invoices"}).exit_code() == 0);
+    const auto client = connect(broker);
+    std::uint64_t invoices = 0;
+    for (const auto& log : describe_topic(*client, "invoices").logs)
+        invoices += log->visible_end - log->start;
+    CHECK(invoices == 3);
+}

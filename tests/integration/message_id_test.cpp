@@ -168,3 +168,32 @@ TEST_CASE("broker/message_id: no more ids are remembered than there is room for"
           ErrorCode::overloaded);
     must(produce(raw, topic, batch_of({"without ids"})));
 }
+
+TEST_CASE_FIXTURE(MessageIdFixture,
+                  "broker/message_id: an id is free again when its own window is over, or its "
+                  "schedule is cancelled") {
+    const std::uint32_t brief = create_topic(
+        *raw, "brief", [](fb::TopicSettingsT& settings) { settings.dedup_window_ms = 1; });
+    // It waits for longer than the window, and is not remembered anew when it is delivered.
+    must(produce(*raw, brief, with_ids({"a"}, {}, EpochNanos(wall_now().value() + 200'000'000))));
+    CHECK(read_log(*raw, brief, Lane::normal, 0, 1).size() == 1);
+    CHECK_FALSE(must(produce(*raw, brief, with_ids({"a"}))).duplicate);
+
+    const auto later = EpochNanos(wall_now().value() + 3'600'000'000'000);
+    const auto waits = must(produce(*raw, topic, with_ids({"b"}, {}, later)));
+    CHECK(send({"b"}).duplicate);
+    fb::CancelScheduleT cancel;
+    cancel.schedule_id = waits.scheduled.at(0)->schedule_id;
+    must(raw->call(cancel));
+    CHECK_FALSE(send({"b"}).duplicate);
+}
+
+TEST_CASE_FIXTURE(MessageIdFixture,
+                  "broker/message_id: twins in a batch are told where each has gone") {
+    const auto reply = send({"x", "y", "y", "x"});
+    REQUIRE(reply.duplicates.size() == 2);
+    CHECK(reply.duplicates[0]->index == 2);
+    CHECK(reply.duplicates[0]->offset == 1);
+    CHECK(reply.duplicates[1]->index == 3);
+    CHECK(reply.duplicates[1]->offset == 0);
+}

@@ -234,3 +234,26 @@ TEST_CASE("broker/schedule: no more waits than there is room for") {
     CHECK(taken <= 4);
     must(produce(raw, topic, batch_of({"others go on"})));
 }
+
+TEST_CASE_FIXTURE(ScheduleFixture,
+                  "broker/schedule: a part that would be larger than a batch is refused") {
+    wire::BatchBuilder builder(Lane::normal);
+    const std::string zeros(900'000, '0');
+    for (int i = 0; i < 24; ++i)
+        builder.add({.payload = std::as_bytes(std::span(zeros)),
+                     .deliver_at = i == 0 ? EpochNanos{} : in(1h)},
+                    EpochNanos(1));
+    std::vector<std::byte> bytes;
+    builder.finish({.codec = wire::Codec::lz4, .compress_bytes_min = 0}, bytes);
+    CHECK(code_of(produce(*raw, topic, bytes)) == ErrorCode::event_too_large);
+    CHECK(list().schedules.empty());
+    CHECK(read_log(*raw, topic).empty());
+}
+
+TEST_CASE_FIXTURE(ScheduleFixture, "broker/schedule: what could never run is refused") {
+    const std::vector<std::byte> large =
+        batch_of({std::string(900'000, 'x'), std::string(900'000, 'y')});
+    CHECK(code_of(raw->call(named("x", "@daily"), large)) == ErrorCode::event_too_large);
+    CHECK(code_of(raw->call(named("x", "@daily", EpochNanos(9'000'000'000'000'000'000)),
+                            batch_of({"a"}))) == ErrorCode::invalid_request);
+}
