@@ -53,6 +53,7 @@ struct TransactionFixture {
         std::sort(texts.begin(), texts.end());
         return texts;
     }
+    // Refers to the text.
     static client::Event event(const std::string& text) {
         return {.payload = std::as_bytes(std::span(text))};
     }
@@ -187,7 +188,8 @@ TEST_CASE_FIXTURE(TransactionFixture,
                  [](fb::TopicSettingsT& settings) { settings.dedup_window_ms = 3'600'000; });
     auto producer = must(client->make_producer("ids"));
     const auto send = [&](std::uint8_t id, EpochNanos at = {}) {
-        client::Event sent = event("x");
+        const std::string text = "x";
+        client::Event sent = event(text);
         sent.message_id.emplace().fill(std::byte{id});
         sent.deliver_at = at;
         return must(producer.send_future(sent).get());
