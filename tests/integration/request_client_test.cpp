@@ -207,9 +207,13 @@ TEST_CASE_FIXTURE(ClientFixture,
                               [&](const Result<client::Answer>& answer) {
                                   if (answer) ++answers;
                               });
-    wait_for([&] { return server.handled() == 20; });
+    wait_for([&] {
+        const std::lock_guard lock(mutex);
+        return calls.size() == 20;
+    });
     CHECK(answers == 0);
     std::thread worker([&] {
+        const std::lock_guard lock(mutex);
         for (const auto call : calls)
             CHECK(responder->answer(call, {.payload = bytes("y")}));
     });
@@ -217,6 +221,7 @@ TEST_CASE_FIXTURE(ClientFixture,
     wait_for([&] { return answers == 20; });
 }
 
+#ifndef __SANITIZE_THREAD__  // which knows no threads in the child of a process with threads
 TEST_CASE_FIXTURE(ClientFixture,
                   "client/request: a responder whose process is killed fails its requests at once, "
                   "and another one takes over") {
@@ -242,6 +247,7 @@ TEST_CASE_FIXTURE(ClientFixture,
     Server server(broker, "s", echo);
     CHECK(client->request("s", {.payload = bytes("x")})->text() == "x");
 }
+#endif
 
 TEST_CASE_FIXTURE(ClientFixture,
                   "client/request: a responder serves again when the broker is back") {

@@ -214,6 +214,7 @@ TEST_CASE_FIXTURE(TransactionFixture,
     broker.keep_endpoints();
     constexpr std::size_t count = 3000;
     send_many(*client, "in", count);
+    const std::string endpoint = broker.endpoint();  // the killer's from here on
     std::atomic<bool> over{false};
     struct Killer {
         std::atomic<bool>& over;
@@ -237,7 +238,7 @@ TEST_CASE_FIXTURE(TransactionFixture,
     std::size_t unknown = 0;
     while (written < count) {
         client::ClientOptions patient;
-        patient.endpoints = {broker.endpoint()};
+        patient.endpoints = {endpoint};
         patient.wait_for_broker = true;
         patient.connect_timeout = kPatience;
         patient.backoff_first = 5ms;
