@@ -175,6 +175,7 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
         case Api::reply_part:
         case Api::call_cancelled:
         case Api::call_credit:
+        case Api::topics_matched:
             break;  // only ever sent by the broker
     }
     to.error(

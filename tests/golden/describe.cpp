@@ -68,6 +68,7 @@ const BodyTexts& bodies() {
         texts[{Api::call_cancelled, FrameKind::push}] = body_text<fb::CallCancelled>;
         texts[{Api::part_credit, FrameKind::one_way}] = body_text<fb::PartCredit>;
         texts[{Api::call_credit, FrameKind::push}] = body_text<fb::CallCredit>;
+        texts[{Api::topics_matched, FrameKind::push}] = body_text<fb::TopicsMatched>;
         return texts;
     }();
     return all;

@@ -91,6 +91,11 @@ namespace casc {
       "a tap of this very connection is full and holds its producers back")                       \
     X(tap_cut_off, 4036, "TAP_CUT_OFF", false,                                                    \
       "the tap was full, held its producers back and took nothing for too long")                  \
+    X(invalid_filter, 4040, "INVALID_FILTER", false, "the filter is not a valid expression")      \
+    X(filter_too_expensive, 4041, "FILTER_TOO_EXPENSIVE", false,                                  \
+      "the filter is longer, deeper or costlier than the broker allows")                          \
+    X(invalid_pattern, 4042, "INVALID_PATTERN", false,                                            \
+      "the subject has a wildcard where none can be")                                             \
     X(internal_error, 5001, "INTERNAL_ERROR", true,                                               \
       "the broker failed in a way it does not explain")                                           \
     X(storage_failed, 5002, "STORAGE_FAILED", false,                                              \

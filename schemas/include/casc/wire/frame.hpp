@@ -31,6 +31,10 @@ enum class FrameKind : std::uint8_t {
 };
 
 // What the body is. Numbers are never used again.
+// What a Deliver without batches, which only tells a position, takes of a subscription's credit: so
+// that a reader that takes nothing does not gather them without bound.
+inline constexpr std::size_t kProgressCreditBytes = 256;
+
 enum class Api : std::uint16_t {
     hello = 1,
     ping = 2,
@@ -92,6 +96,8 @@ enum class Api : std::uint16_t {
     part_credit = 78,
     call_credit = 79,
     list_services = 80,
+
+    topics_matched = 90,
 };
 
 struct FrameHeader {
