@@ -2,6 +2,7 @@
 // What the request paths of one shard share. Plain data with an owner: the Shard.
 
 #include "durable_waits.hpp"
+#include "filter_scan.hpp"
 #include "log_watch.hpp"
 #include "logs.hpp"
 #include "opened_batch.hpp"
@@ -103,6 +104,7 @@ struct Core {
     storage::BlockPool slices{64_KiB, 8_MiB};  // for parts of stored batches
     OpenedBatch opened;                        // what they are taken from
     RecentReads recent_reads;                  // where what comes back may still be found
+    FilterScan filters;
     Counters counters;
     wire::Encoder encoder;
     EpochNanos now;  // read once per turn

@@ -10,7 +10,7 @@ Result<const Topic*> DeadLetters::find_or_create(const std::string& topic) {
     settings.event_bytes_max = core_.config.limits.event_bytes;
     CASC_TRY(const TopicRegistry::Created created,
              core_.topics.create(topic, settings, core_.now, core_.config.topics.topics_max));
-    core_.topic_observers.changed();
+    core_.topic_observers.created(*created.topic);
     return created.topic;
 }
 

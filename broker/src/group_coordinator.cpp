@@ -12,6 +12,8 @@ namespace {
 
 using storage::StateTable;
 
+constexpr std::size_t kGroupPatternsMax = 1000;  // of a group
+
 std::string new_member_id(const std::string& client_id, std::uint64_t number) {
     // The random part keeps ids of different runs of the broker apart.
     static std::random_device device;
@@ -27,6 +29,10 @@ std::string new_member_id(const std::string& client_id, std::uint64_t number) {
 void GroupCoordinator::load_group(const std::string& name, const wire::fb::GroupRowT& row) {
     Entry entry;
     entry.group = std::make_unique<Group>(row.group_id, name);
+    entry.row.group_id = row.group_id;
+    entry.row.created_ns = row.created_ns;
+    for (const auto& pattern : row.patterns)
+        entry.row.patterns.push_back(std::make_unique<wire::fb::GroupPatternT>(*pattern));
     entry.empty_since = wall_now();
     groups_.emplace(name, std::move(entry));
 }
@@ -61,6 +67,8 @@ Result<GroupCoordinator::Entry*> GroupCoordinator::find_or_create(const std::str
     CASC_TRY(const std::uint32_t id, rows_.create(name, {}, core_.now));
     Entry entry;
     entry.group = std::make_unique<Group>(id, name);
+    entry.row.group_id = id;
+    entry.row.created_ns = core_.now.value();
     entry.empty_since = core_.now;
     return &groups_.emplace(name, std::move(entry)).first->second;
 }
@@ -77,8 +85,6 @@ Result<void> GroupCoordinator::check_join(const wire::fb::JoinGroupT& request,
                          std::to_string(limits.session_timeout_min.count()) + " and " +
                          std::to_string(limits.session_timeout_max.count()));
     if (request.topics.empty()) return Error(ErrorCode::invalid_request, "no topics");
-    for (const std::string& topic : request.topics)
-        CASC_TRY_VOID(check_name("a topic name", topic));
     constexpr std::size_t id_bytes_max = 249;
     if (request.member_id.size() > id_bytes_max || request.instance_id.size() > id_bytes_max)
         return Error(ErrorCode::invalid_request, "member_id and instance_id have at most " +
@@ -90,9 +96,13 @@ void GroupCoordinator::on_join(const wire::fb::JoinGroupT& request, Session& ses
                                const Responder& responder) {
     if (const auto checked = check_join(request, core_.config); !checked)
         return responder.error(checked.error());
+    auto wanted = WantedTopics::parse(request.topics);
+    if (!wanted) return responder.error(wanted.error());
     const auto entry_or = find_or_create(request.group);
     if (!entry_or) return responder.error(entry_or.error());
     Entry& entry = **entry_or;
+    if (const auto noted = note_patterns(entry, *wanted); !noted)
+        return responder.error(noted.error());
     Group& group = *entry.group;
 
     Member member;
@@ -120,7 +130,7 @@ void GroupCoordinator::on_join(const wire::fb::JoinGroupT& request, Session& ses
         std::chrono::milliseconds(std::max(request.rebalance_timeout_ms, 1000u));
     member.session = session.number();
     const std::string id = member.id;
-    entry.topics_of_member[id] = {request.topics.begin(), request.topics.end()};
+    entry.topics_of_member.insert_or_assign(id, *std::move(wanted));
     const Member& joined = group.upsert(std::move(member));
     bind(entry, joined);
     resolve_topics(entry);
@@ -157,13 +167,46 @@ void GroupCoordinator::unbind(Entry& entry, const Member& member) {
 }
 
 void GroupCoordinator::resolve_topics(Entry& entry) {
-    for (const auto& [member_id, names] : entry.topics_of_member) {
+    for (const auto& [member_id, wanted] : entry.topics_of_member) {
         Member* member = entry.group->find(member_id);
         if (member == nullptr) continue;
         member->topics.clear();
-        for (const std::string& name : names)
-            if (const Topic* topic = core_.topics.find(name)) member->topics.insert(topic->id);
+        wanted.for_each(core_.topics, [&](const Topic& topic) { member->topics.insert(topic.id); });
     }
+}
+
+Result<void> GroupCoordinator::note_patterns(Entry& entry, const WantedTopics& wanted) {
+    auto& noted = entry.row.patterns;
+    const auto find = [&](const SubjectPattern& pattern) {
+        return std::find_if(noted.begin(), noted.end(),
+                            [&](const auto& one) { return one->pattern == pattern.text(); });
+    };
+    const std::size_t before = noted.size();
+    for (const SubjectPattern& pattern : wanted.patterns()) {
+        if (find(pattern) != noted.end()) continue;
+        auto& added = noted.emplace_back(std::make_unique<wire::fb::GroupPatternT>());
+        added->pattern = pattern.text();
+        added->first_topic = core_.topics.next_id().value();
+    }
+    if (noted.size() == before) return {};
+    const auto written =
+        noted.size() > kGroupPatternsMax
+            ? Result<JournalSequence>(Error(ErrorCode::invalid_request,
+                                            "the members of a group have asked for more than " +
+                                                std::to_string(kGroupPatternsMax) +
+                                                " patterns since it began"))
+            : rows_.update(entry.group->name(), entry.row);
+    if (written) return {};
+    noted.resize(before);
+    return written.error();
+}
+
+bool GroupCoordinator::is_younger(const Entry& entry, const Topic& topic) {
+    return std::any_of(entry.row.patterns.begin(), entry.row.patterns.end(), [&](const auto& one) {
+        if (topic.id < TopicId(one->first_topic)) return false;
+        const auto pattern = SubjectPattern::parse(one->pattern);
+        return pattern && pattern->matches(topic.name);
+    });
 }
 
 void GroupCoordinator::rebalance(Entry& entry) {
@@ -195,7 +238,7 @@ void GroupCoordinator::push(Entry& entry, const AssignmentChange& change, ErrorC
         message.error = static_cast<std::uint16_t>(error);
         std::size_t room = partitions_max;
         for (; assigned < change.assign.size() && room > 0; ++assigned, --room)
-            message.assign.push_back(describe(*entry.group, change.assign[assigned]));
+            message.assign.push_back(describe(entry, change.assign[assigned]));
         for (; revoked < change.revoke.size() && room > 0; ++revoked, --room) {
             auto partition = std::make_unique<wire::fb::TopicPartitionT>();
             partition->topic_id = change.revoke[revoked].topic.value();
@@ -205,6 +248,14 @@ void GroupCoordinator::push(Entry& entry, const AssignmentChange& change, ErrorC
         session->send(wire::FrameKind::push, wire::Api::assignment, 0,
                       core_.encoder.encode(message));
     } while (assigned < change.assign.size() || revoked < change.revoke.size());
+}
+
+std::unique_ptr<wire::fb::AssignedPartitionT> GroupCoordinator::describe(
+    const Entry& entry, const GroupPartition& partition) const {
+    auto assigned = describe(*entry.group, partition);
+    if (const Topic* topic = core_.topics.find(partition.topic))
+        assigned->from_oldest = is_younger(entry, *topic);
+    return assigned;
 }
 
 std::unique_ptr<wire::fb::AssignedPartitionT> GroupCoordinator::describe(
@@ -232,6 +283,7 @@ void GroupCoordinator::remove_member(Entry& entry, const std::string& member_id,
     if (entry.group->members().empty()) {
         entry.empty_since = core_.now;
         with_members_.erase(&entry);
+        with_new_topics_.erase(&entry);
     }
     rebalance(entry);
 }
@@ -269,6 +321,35 @@ void GroupCoordinator::on_closed(Session& session) {
     }
 }
 
+// Only those that asked for it are looked at further: a topic comes without looking at those that
+// are there.
+void GroupCoordinator::on_topic_created(const Topic& topic) {
+    for (Entry* entry : with_members_)
+        for (const auto& [member_id, wanted] : entry->topics_of_member) {
+            Member* member = entry->group->find(member_id);
+            if (member == nullptr || !wanted.has(topic.name)) continue;
+            member->topics.insert(topic.id);
+            with_new_topics_.insert(entry);
+        }
+}
+
+// A rebalance looks at all partitions of a group. When topics come one after the other a large
+// group does that a tenth of the time at most, and takes what has gathered.
+void GroupCoordinator::hand_out_new_topics() {
+    for (auto it = with_new_topics_.begin(); it != with_new_topics_.end();) {
+        Entry& entry = **it;
+        const MonoNanos begin = mono_now();
+        if (begin < entry.next_hand_out) {
+            ++it;
+            continue;
+        }
+        it = with_new_topics_.erase(it);
+        rebalance(entry);
+        const MonoNanos end = mono_now();
+        entry.next_hand_out = end + MonoNanos::distance((end - begin).value() * 9);
+    }
+}
+
 void GroupCoordinator::on_topics_changed() {
     for (Entry* entry : with_members_) {
         resolve_topics(*entry);
@@ -288,6 +369,7 @@ void GroupCoordinator::on_topic_removed(TopicId topic) {
 }
 
 void GroupCoordinator::tick(MonoNanos now) {
+    hand_out_new_topics();
     const std::vector<Entry*> entries(with_members_.begin(), with_members_.end());
     for (Entry* entry : entries) {
         for (const std::string& id : entry->group->expired(now))

@@ -6,6 +6,7 @@
 #include "group.hpp"
 #include "group_rows.hpp"
 #include "row_codec.hpp"
+#include "wanted_topics.hpp"
 
 #include <memory>
 #include <set>
@@ -52,8 +53,11 @@ public:
     void on_reset(const wire::fb::ResetGroupT& request, const Responder& responder);
 
     void on_closed(Session& session);
+    void on_topic_created(const Topic& topic) override;
     void on_topics_changed() override;
     void on_topic_removed(TopicId topic) override;
+    // Hands out partitions of topics that were created since; once per turn.
+    void hand_out_new_topics();
     // Timeouts of sessions and rebalances. Looks only at groups with members.
     void tick(MonoNanos now);
     // Lets go of groups that nobody has used for groups.offsets_retention; now and then.
@@ -66,9 +70,10 @@ public:
 private:
     struct Entry {
         std::unique_ptr<Group> group;
-        // By name: members may name topics that come later.
-        std::map<std::string, std::set<std::string>> topics_of_member;
+        std::map<std::string, WantedTopics> topics_of_member;
+        wire::fb::GroupRowT row;  // as it is stored
         EpochNanos empty_since;
+        MonoNanos next_hand_out;  // of topics that were created
     };
 
     [[nodiscard]] Group* find(const std::string& name);
@@ -76,6 +81,10 @@ private:
     [[nodiscard]] Error missing(const std::string& name) const;
     [[nodiscard]] Result<Entry*> find_or_create(const std::string& name);
     void resolve_topics(Entry& entry);
+    // Remembers which topics are younger than a pattern that nobody has asked for yet. Fails with:
+    // invalid_request (too many), storage errors.
+    [[nodiscard]] Result<void> note_patterns(Entry& entry, const WantedTopics& wanted);
+    [[nodiscard]] static bool is_younger(const Entry& entry, const Topic& topic);
     void rebalance(Entry& entry);
     [[nodiscard]] static Result<void> check_join(const wire::fb::JoinGroupT& request,
                                                  const Config& config);
@@ -84,6 +93,8 @@ private:
     void unbind(Entry& entry, const Member& member);
     void push(Entry& entry, const AssignmentChange& change, ErrorCode error = ErrorCode::ok);
     void remove_member(Entry& entry, const std::string& member_id, ErrorCode tell);
+    [[nodiscard]] std::unique_ptr<wire::fb::AssignedPartitionT> describe(
+        const Entry& entry, const GroupPartition& partition) const;
     [[nodiscard]] std::unique_ptr<wire::fb::AssignedPartitionT> describe(
         const Group& group, const GroupPartition& partition) const;
     [[nodiscard]] static RowWriter offset_key(std::uint32_t group, LogId log);
@@ -98,6 +109,7 @@ private:
     std::function<Session*(std::uint64_t)> find_session_;
     std::map<std::string, Entry, std::less<>> groups_;
     std::set<Entry*> with_members_;
+    std::set<Entry*> with_new_topics_;
     // (group, member id) of each connection that has any.
     std::unordered_map<std::uint64_t, std::set<std::pair<Entry*, std::string>>> members_of_session_;
     std::uint64_t last_member_ = 0;

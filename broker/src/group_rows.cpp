@@ -50,6 +50,10 @@ Result<std::uint32_t> GroupRows::create(const std::string& name, wire::fb::Group
     return next_id_++;
 }
 
+Result<JournalSequence> GroupRows::update(const std::string& name, const wire::fb::GroupRowT& row) {
+    return store_.put(StateTable::group, name, row_text(encoder_.encode(row)));
+}
+
 Result<JournalSequence> GroupRows::erase(const std::string& name) {
     CASC_TRY(const JournalSequence sequence, store_.erase(StateTable::group, name));
     kinds_.erase(name);

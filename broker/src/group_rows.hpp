@@ -26,6 +26,9 @@ public:
     // (its name), wrong_group_kind (there is one), storage errors.
     [[nodiscard]] Result<std::uint32_t> create(const std::string& name, wire::fb::GroupRowT row,
                                                EpochNanos now);
+    // In place of the row that create() has made.
+    [[nodiscard]] Result<JournalSequence> update(const std::string& name,
+                                                 const wire::fb::GroupRowT& row);
     [[nodiscard]] Result<JournalSequence> erase(const std::string& name);
 
     // Fails with: wrong_group_kind, when there is one of that name that is of the other kind.

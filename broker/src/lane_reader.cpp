@@ -89,8 +89,9 @@ void LaneReader::remove(SourceKey key) {
 
 void LaneReader::run() {
     int left = kDeliveriesPerTurn;
+    begin_turn();
     while (may_send()) {
-        if (left-- == 0) return schedule();  // others are waiting, too
+        if (left-- == 0 || !has_time()) return schedule();  // others are waiting, too
         Source* source = pick();
         if (source == nullptr) return;
         if (is_paused(*source) || !wants(*source)) {

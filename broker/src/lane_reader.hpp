@@ -80,6 +80,9 @@ protected:
     };
 
     [[nodiscard]] virtual bool may_send() const noexcept = 0;
+    // Of a turn of run(): it begins, and whether there is time for more in it.
+    virtual void begin_turn() {}
+    [[nodiscard]] virtual bool has_time() const noexcept { return true; }
     // Whether the receiver has a use for this source now; if not, it waits for look_at_all().
     [[nodiscard]] virtual bool wants(const Source&) const noexcept { return true; }
     // Takes at least the first batch of source.fetched, and moves source.next on; in order of

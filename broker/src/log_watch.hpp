@@ -4,7 +4,6 @@
 #include <casc/types/vocabulary.hpp>
 
 #include <boost/unordered/unordered_flat_map.hpp>
-#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <algorithm>
 #include <vector>
@@ -43,16 +42,17 @@ public:
         if (list.empty()) watchers_.erase(found);
     }
 
-    // `watcher` outlives this; there is one, for as many topics as it likes.
-    void watch_topic(TopicId topic, TopicWatcher& watcher) {
-        topic_watcher_ = &watcher;
-        topics_.insert(topic);
+    // Once for each topic, for as many topics as it likes.
+    void watch_topic(TopicId topic, TopicWatcher& watcher) { topics_[topic].push_back(&watcher); }
+    void leave_topic(TopicId topic, TopicWatcher& watcher) {
+        const auto found = topics_.find(topic);
+        if (found == topics_.end()) return;
+        std::erase(found->second, &watcher);
+        if (found->second.empty()) topics_.erase(found);
     }
-    void leave_topic(TopicId topic) { topics_.erase(topic); }
 
     void visible(LogId log, Offset visible_end) {
-        if (!topics_.empty() && topics_.contains(log.topic()))
-            topic_watcher_->on_topic_visible(log, visible_end);
+        if (!topics_.empty()) tell_of_topic(log, visible_end);
         const auto found = watchers_.find(log);
         if (found == watchers_.end()) return;
         for (LogWatcher* watcher : found->second)
@@ -67,9 +67,15 @@ public:
     }
 
 private:
+    void tell_of_topic(LogId log, Offset visible_end) {
+        const auto found = topics_.find(log.topic());
+        if (found == topics_.end()) return;
+        for (TopicWatcher* watcher : found->second)
+            watcher->on_topic_visible(log, visible_end);
+    }
+
     boost::unordered_flat_map<LogId, std::vector<LogWatcher*>, std::hash<LogId>> watchers_;
-    boost::unordered_flat_set<TopicId, std::hash<TopicId>> topics_;
-    TopicWatcher* topic_watcher_ = nullptr;
+    boost::unordered_flat_map<TopicId, std::vector<TopicWatcher*>, std::hash<TopicId>> topics_;
 };
 
 }  // namespace casc::broker

@@ -20,12 +20,11 @@ constexpr const char* kExpired = "its time to live has passed";
 }  // namespace
 
 QueueGroup::QueueGroup(Core& core, ReaderScheduler& scheduler, DeadLetters& dead_letters,
-                       std::uint32_t id, std::string name, std::vector<std::string> topics,
-                       QueueSettings settings)
+                       std::uint32_t id, std::string name, QueueReads reads, QueueSettings settings)
     : LaneReader(core, scheduler, DeliveryOrder::priority, kReadBytes),
       id_(id),
       name_(std::move(name)),
-      topics_(std::move(topics)),
+      reads_what_(std::move(reads)),
       settings_(std::move(settings)),
       dead_letters_(dead_letters) {}
 
@@ -112,31 +111,36 @@ QueueLedger& QueueGroup::ledger_of(LogId log) {
 }
 
 void QueueGroup::skip_backlog() {
-    for (const std::string& name : topics_) {
-        const Topic* topic = core_.topics.find(name);
-        if (topic == nullptr) continue;
-        core_.logs.for_each(topic->id, [&](LogId log, const storage::LogState&) {
+    reads_what_.wanted.for_each(core_.topics, [&](const Topic& topic) {
+        if (topic.name == settings_.dead_letter_topic) return;
+        core_.logs.for_each(topic.id, [&](LogId log, const storage::LogState&) {
             change(log, ledger_of(log), [&](QueueLedger& ledger) {
-                ledger.skip_new(core_.visibility.visible_end(*topic, log));
+                ledger.skip_new(core_.visibility.visible_end(topic, log));
             });
         });
-    }
+    });
 }
 
 void QueueGroup::look_for_logs() {
     if (members_.empty()) return;
-    for (const std::string& name : topics_) {
-        const Topic* topic = core_.topics.find(name);
-        if (topic == nullptr) continue;
-        for (std::uint32_t partition = 0; partition < topic->settings.partitions; ++partition) {
-            for (const Lane lane : kLanes) {
-                const LogId log(topic->id, PartitionId(partition), lane);
-                if (reads(log)) continue;
-                QueueLedger& ledger = ledger_of(log);
-                follow_retention(log, ledger);
-                add_source(*topic, log, ledger.next());
-                plan_again(log, ledger);
-            }
+    reads_what_.wanted.for_each(core_.topics, [&](const Topic& topic) { look_for_logs(topic); });
+}
+
+void QueueGroup::on_topic_created(const Topic& topic) {
+    if (!members_.empty() && reads_what_.wanted.has(topic.name)) look_for_logs(topic);
+}
+
+void QueueGroup::look_for_logs(const Topic& topic) {
+    // A pattern may match the topic of the group's own dead letters.
+    if (topic.name == settings_.dead_letter_topic) return;
+    for (std::uint32_t partition = 0; partition < topic.settings.partitions; ++partition) {
+        for (const Lane lane : kLanes) {
+            const LogId log(topic.id, PartitionId(partition), lane);
+            if (reads(log)) continue;
+            QueueLedger& ledger = ledger_of(log);
+            follow_retention(log, ledger);
+            add_source(topic, log, ledger.next());
+            plan_again(log, ledger);
         }
     }
 }
@@ -236,12 +240,23 @@ void QueueGroup::deliver_new(Source& source, QueueLedger& ledger, QueueMember& m
                 end = life.end;
                 continue;
             }
+            Offset alike = life.end;
+            if (reads_what_.filter) {
+                const MatchRun run = match_at(source.log, batch, end);
+                alike = std::min(alike, run.end);
+                if (!run.matching) {
+                    if (!sending_.empty()) break;  // with the next turn
+                    ledger.skip_new(alike);
+                    end = alike;
+                    continue;
+                }
+            }
             const std::uint64_t room = events_max - (end - ledger.next()).value();
-            const bool whole = life.end == extent.end && (extent.end - end).value() <= room;
+            const bool whole = alike == extent.end && (extent.end - end).value() <= room;
             // Whole batches cost nothing but their sending; what is left of the room waits for more
             // of it.
             if (!sending_.empty() && (!whole || bytes + batch.bytes.size() > read_bytes_)) break;
-            const Offset until = whole ? extent.end : std::min(life.end, end + OffsetDelta(room));
+            const Offset until = whole ? extent.end : std::min(alike, end + OffsetDelta(room));
             sending_.push_back(part_of(core_, batch, end, until, Cut::if_smaller));
             bytes += sending_.back().bytes.size();
             end = until;
@@ -257,6 +272,32 @@ void QueueGroup::deliver_new(Source& source, QueueLedger& ledger, QueueMember& m
     member.in_flight += taken;
     ledger.lease_new(end, bytes, member.number, lease_end());
     send(source, member, first, end, 1, {});
+}
+
+QueueGroup::MatchRun QueueGroup::match_at(LogId log, const storage::BatchRef& ref, Offset offset) {
+    const StoredExtent extent = stored_extent(ref);
+    const bool known = matches_.log == log && matches_.base == extent.base && offset < matches_.end;
+    if (!known) {
+        // What cannot be read is delivered: whoever gets it says what is wrong.
+        const auto batch = wire::BatchView::parse(ref.bytes);
+        if (!batch) return {extent.end, true};
+        const auto first = static_cast<std::uint32_t>((offset - extent.base).value());
+        const std::uint32_t end = FilterScan::scan_end(*reads_what_.filter, *batch, first);
+        scanned_bytes_ += FilterScan::scan_bytes(*reads_what_.filter, *batch, first, end);
+        const auto words = core_.filters.scan(*reads_what_.filter, log, ref, *batch, first, end);
+        matches_.log = log;
+        matches_.base = extent.base;
+        matches_.end = extent.base + OffsetDelta(end);
+        matches_.words.assign(words.begin(), words.end());
+    }
+    const auto bit = [&](Offset at) {
+        const std::uint64_t index = (at - extent.base).value();
+        return (matches_.words[index / 64] >> index % 64 & 1u) != 0;
+    };
+    Offset end = offset + OffsetDelta(1);
+    while (end < matches_.end && bit(end) == bit(offset))
+        end = end + OffsetDelta(1);
+    return {end, bit(offset)};
 }
 
 void QueueGroup::aim_again(Source& source, const QueueLedger& ledger) {

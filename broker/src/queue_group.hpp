@@ -11,6 +11,7 @@
 #include "queue_ledger.hpp"
 #include "queue_settings.hpp"
 #include "row_codec.hpp"
+#include "wanted_topics.hpp"
 
 #include <boost/unordered/unordered_flat_set.hpp>
 
@@ -39,11 +40,25 @@ struct QueueMember {
     }
 };
 
+// What a group reads, decided by the member that creates it.
+struct QueueReads {
+    std::vector<std::string> topics;  // as they were asked for
+    WantedTopics wanted;              // the same
+    std::optional<Filter> filter;     // what does not match is settled without being delivered
+
+    // Fails with: invalid_request, invalid_pattern, invalid_filter, filter_too_expensive.
+    [[nodiscard]] static Result<QueueReads> parse(const std::vector<std::string>& topics,
+                                                  const std::string& filter);
+    [[nodiscard]] std::string filter_text() const {
+        return filter ? filter->text() : std::string();
+    }
+};
+
 // Thread: owning shard.
 class QueueGroup final : public LaneReader {
 public:
     QueueGroup(Core& core, ReaderScheduler& scheduler, DeadLetters& dead_letters, std::uint32_t id,
-               std::string name, std::vector<std::string> topics, QueueSettings settings);
+               std::string name, QueueReads reads, QueueSettings settings);
 
     // ---- members ----
     void join(QueueMember member);
@@ -64,6 +79,7 @@ public:
     void skip_backlog();
     // Topics were created or got partitions: reads what it does not read yet, if it has members.
     void look_for_logs();
+    void on_topic_created(const Topic& topic);
     void on_topic_removed(TopicId topic);
 
     // ---- what members say ----
@@ -94,7 +110,7 @@ public:
 
     [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
-    [[nodiscard]] const std::vector<std::string>& topics() const noexcept { return topics_; }
+    [[nodiscard]] const QueueReads& reads_what() const noexcept { return reads_what_; }
     [[nodiscard]] const QueueSettings& settings() const noexcept { return settings_; }
     [[nodiscard]] const std::map<LogId, QueueLedger>& ledgers() const noexcept { return ledgers_; }
 
@@ -104,6 +120,8 @@ private:
 
     // LaneReader
     [[nodiscard]] bool may_send() const noexcept override;
+    void begin_turn() override { scanned_bytes_ = 0; }
+    [[nodiscard]] bool has_time() const noexcept override { return scanned_bytes_ < kScanBytes; }
     [[nodiscard]] bool wants(const Source& source) const noexcept override;
     void deliver(Source& source, std::uint64_t arrival_bound) override;
     void on_read(LogId log, const std::vector<storage::BatchRef>& batches) override;
@@ -114,6 +132,13 @@ private:
     [[nodiscard]] QueueMember* next_member();
     void deliver_new(Source& source, QueueLedger& ledger, QueueMember& member);
     void deliver_again(Source& source, QueueLedger& ledger, QueueMember& member);
+    void look_for_logs(const Topic& topic);
+    // Neighbours, up to `end`, that all match the filter, or none of which does.
+    struct MatchRun {
+        Offset end;
+        bool matching;
+    };
+    [[nodiscard]] MatchRun match_at(LogId log, const storage::BatchRef& batch, Offset offset);
     // How many new events the member may have, so that the others get theirs.
     [[nodiscard]] std::uint32_t share_of(const QueueMember& member, const Source& source) const;
     // What has expired before it was delivered, up to `end`: settled, or a dead letter.
@@ -154,7 +179,7 @@ private:
 
     const std::uint32_t id_;
     const std::string name_;
-    const std::vector<std::string> topics_;
+    const QueueReads reads_what_;
     const QueueSettings settings_;
     Ledgers ledgers_;
     std::vector<std::unique_ptr<QueueMember>> members_;  // in the order in which they joined
@@ -166,6 +191,15 @@ private:
     DeadLetters& dead_letters_;
     std::vector<storage::BatchRef> sending_;
     std::vector<std::uint64_t> leased_;
+    // What the filter has said of the batch that is being delivered, of its events before `end`.
+    struct Matches {
+        LogId log{};
+        Offset base{};
+        Offset end{};
+        std::vector<std::uint64_t> words;
+    } matches_;
+    static constexpr std::size_t kScanBytes = 1_MiB;  // in one turn
+    std::size_t scanned_bytes_ = 0;
 };
 
 template <class Change>

@@ -12,8 +12,6 @@ using storage::StateTable;
 
 Result<void> check_join(const wire::fb::JoinQueueT& request) {
     if (request.topics.empty()) return Error(ErrorCode::invalid_request, "no topics");
-    for (const std::string& topic : request.topics)
-        CASC_TRY_VOID(check_name("a topic name", topic));
     constexpr std::uint32_t prefetch_max = 1u << 20;
     if (request.prefetch_events == 0 || request.prefetch_events > prefetch_max ||
         request.prefetch_bytes == 0)
@@ -35,14 +33,26 @@ Result<void> check_size(std::span<const std::byte> body) {
 
 }  // namespace
 
+Result<QueueReads> QueueReads::parse(const std::vector<std::string>& topics,
+                                     const std::string& filter) {
+    QueueReads reads;
+    reads.topics = topics;
+    CASC_TRY(reads.wanted, WantedTopics::parse(topics));
+    if (!filter.empty()) {
+        CASC_TRY(reads.filter.emplace(), Filter::parse(filter));
+    }
+    return reads;
+}
+
 // ---- at start -----------------------------------------------------------------------------------
 
 Result<void> QueueGroups::load_group(const std::string& name, const wire::fb::GroupRowT& row) {
     CASC_TRY(auto settings,
              apply_settings({}, row.queue ? *row.queue : wire::fb::QueueSettingsT{}));
+    CASC_TRY(auto reads, QueueReads::parse(row.topics, row.filter));
     Entry entry;
     entry.group = std::make_unique<QueueGroup>(core_, scheduler_, dead_letters_, row.group_id, name,
-                                               row.topics, std::move(settings));
+                                               std::move(reads), std::move(settings));
     entry.empty_since = wall_now();
     groups_.emplace(name, std::move(entry));
     return {};
@@ -89,11 +99,17 @@ Result<void> QueueGroups::load_logs() {
 Result<QueueGroups::Entry*> QueueGroups::find_or_create(const wire::fb::JoinQueueT& request) {
     CASC_TRY_VOID(rows_.check_kind(request.group, GroupKind::queue));
     if (const auto found = groups_.find(request.group); found != groups_.end()) {
-        if (found->second.group->topics() != request.topics)
+        const QueueReads& reads = found->second.group->reads_what();
+        if (reads.topics != request.topics)
             return Error(ErrorCode::invalid_request,
                          "the group '" + request.group + "' reads other topics");
+        if (reads.filter_text() != request.filter)
+            return Error(ErrorCode::invalid_request,
+                         "the group '" + request.group + "' has another filter: " +
+                             (reads.filter ? reads.filter_text() : "none"));
         return &found->second;
     }
+    CASC_TRY(auto reads, QueueReads::parse(request.topics, request.filter));
     QueueSettings defaults;
     defaults.dead_letter_topic = request.group + ".dead";
     CASC_TRY(const auto settings,
@@ -109,10 +125,11 @@ Result<QueueGroups::Entry*> QueueGroups::find_or_create(const wire::fb::JoinQueu
     row.kind = static_cast<std::uint8_t>(GroupKind::queue);
     row.queue = std::make_unique<wire::fb::QueueSettingsT>(settings.to_message());
     row.topics = request.topics;
+    row.filter = request.filter;
     CASC_TRY(const std::uint32_t id, rows_.create(request.group, std::move(row), core_.now));
     Entry entry;
     entry.group = std::make_unique<QueueGroup>(core_, scheduler_, dead_letters_, id, request.group,
-                                               request.topics, settings);
+                                               std::move(reads), settings);
     entry.empty_since = core_.now;
     Entry& kept = groups_.emplace(request.group, std::move(entry)).first->second;
     if (request.start == 1) kept.group->skip_backlog();
@@ -256,6 +273,11 @@ void QueueGroups::tick(MonoNanos now) {
 }
 
 // ---- topics, groups -----------------------------------------------------------------------------
+
+void QueueGroups::on_topic_created(const Topic& topic) {
+    for (Entry* entry : with_members_)
+        entry->group->on_topic_created(topic);
+}
 
 void QueueGroups::on_topics_changed() {
     for (Entry* entry : with_members_)

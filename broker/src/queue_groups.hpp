@@ -58,6 +58,7 @@ public:
 
     void on_closed(Session& session);
     void on_writable(Session& session);
+    void on_topic_created(const Topic& topic) override;
     void on_topics_changed() override;
     void on_topic_removed(TopicId topic) override;
 

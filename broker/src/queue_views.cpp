@@ -85,7 +85,8 @@ void QueueGroups::on_describe(const wire::fb::DescribeQueueT& request, const Res
     if (!found) return responder.error(found.error());
     const QueueGroup& group = *(*found)->group;
     wire::fb::DescribeQueueReplyT reply;
-    reply.topics = group.topics();
+    reply.topics = group.reads_what().topics;
+    reply.filter = group.reads_what().filter_text();
     reply.settings = std::make_unique<wire::fb::QueueSettingsT>(group.settings().to_message());
     for (const auto& member : group.members()) {
         auto& told = reply.members.emplace_back(std::make_unique<wire::fb::QueueMemberT>());
@@ -96,20 +97,19 @@ void QueueGroups::on_describe(const wire::fb::DescribeQueueT& request, const Res
         told->in_flight_bytes = member->in_flight.bytes;
         told->prefetch_events = member->events_max;
     }
-    for (const std::string& name : group.topics()) {
-        const Topic* topic = core_.topics.find(name);
-        if (topic == nullptr) continue;
-        core_.logs.for_each(topic->id, [&](LogId log, const storage::LogState& state) {
+    group.reads_what().wanted.for_each(core_.topics, [&](const Topic& topic) {
+        if (topic.name == group.settings().dead_letter_topic) return;
+        core_.logs.for_each(topic.id, [&](LogId log, const storage::LogState& state) {
             const auto ledger = group.ledgers().find(log);
             // A log that came when the group had no members is not known to it yet.
             auto described = ledger != group.ledgers().end()
                                  ? describe(log, ledger->second)
                                  : describe(log, QueueLedger(state.start, 0));
-            described->topic = topic->name;
-            described->visible_end = core_.visibility.visible_end(*topic, log).value();
+            described->topic = topic.name;
+            described->visible_end = core_.visibility.visible_end(topic, log).value();
             if (described->visible_end != 0) reply.logs.push_back(std::move(described));
         });
-    }
+    });
     responder.reply(reply);
 }
 

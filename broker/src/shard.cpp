@@ -202,6 +202,7 @@ bool Shard::turn() {
     const bool held = seeded_bug("ack_before_submit") && core_.now.value() / 100'000'000 % 4 != 0;
     queues_.store_verdicts();
     const bool fired = !draining() && schedules_.run();
+    groups_.hand_out_new_topics();
     if (!held) store_->submit(kSomebodyWaits);  // first: the device works while the rest is done
     advanced_.clear();
     answers_.clear();
@@ -377,6 +378,8 @@ void Shard::tick() {
     close_idle(now);
     groups_.tick(now);
     queues_.tick(now);
+    delivery_.tick();
+    core_.filters.forget();
     schedules_.arm();
     message_ids_.expire(core_.now);
     taps_.tick(now);

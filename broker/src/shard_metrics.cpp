@@ -23,6 +23,7 @@ MetricFamily by_lane(const std::string& name, std::string help,
 std::vector<MetricFamily> Shard::metrics() const {
     const Counters& count = core_.counters;
     const RequestCounters& called = requests_.counters();
+    const FilterCounters& filtered = core_.filters.counters();
     const storage::Store::Stats stats = store_->stats();
     const auto gauge = [](std::string name, std::string help, auto value) {
         return single_metric(std::move(name), std::move(help), "gauge", static_cast<double>(value));
@@ -96,6 +97,17 @@ std::vector<MetricFamily> Shard::metrics() const {
         gauge("casc_groups", "Consumer groups.", groups_.count()),
         gauge("casc_group_members", "Members of consumer groups.", members),
         gauge("casc_subscriptions", "Subscriptions.", delivery_.count()),
+        counter("casc_filter_events_examined_total",
+                "Events that were held against the filter of a reader.", filtered.events_examined),
+        counter("casc_filter_events_matched_total", "Of those the ones that matched.",
+                filtered.events_matched),
+        counter("casc_filter_batches_skipped_total",
+                "Batches of which nothing matched the filter of a reader.",
+                filtered.batches_skipped),
+        counter("casc_filter_batches_summarised_total",
+                "Of those the ones whose summary was enough to know.", filtered.batches_summarised),
+        counter("casc_filter_batches_opened_total", "Batches decompressed for filters.",
+                filtered.batches_opened),
         gauge("casc_taps", "Taps; those that share one count once.", taps_.count()),
         gauge("casc_tap_events_waiting", "Events that wait for taps.", taps_.events_waiting()),
         counter("casc_tap_events_skipped_total", "Events that taps did not get: they were full.",

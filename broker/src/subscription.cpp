@@ -14,44 +14,104 @@ void Subscription::grant(std::uint64_t bytes, std::uint64_t events) {
     schedule();
 }
 
+void Subscription::move_source(const Topic& topic, LogId log, Offset from) {
+    silent_.erase(log);
+    left_out_.erase(log);
+    if (has_patterns()) followed_[topic.id].told = true;  // whoever names it knows it
+    add_source(topic, log, from);
+}
+
+void Subscription::end_source(LogId log) {
+    silent_.erase(log);
+    if (has_patterns()) left_out_.insert(log);
+    remove_source(log);
+}
+
 bool Subscription::may_send() const noexcept {
     return credit_bytes_ > 0 && credit_events_ > 0 && session_.open() && !session_.congested();
 }
 
+Handed Subscription::take(const Source& source, const storage::BatchRef& batch) {
+    if (!settings_.filter) return add_alive(core_, batch, source.next, sending_);
+    return parts_.add(core_, *settings_.filter, source.log, batch, source.next);
+}
+
 void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
     sending_.clear();
+    parts_.clear();
     std::size_t bytes = 0;
     std::int64_t events = 0;
     for (bool first = true; !source.fetched.empty(); first = false) {
         const storage::BatchRef& batch = source.fetched.front();
         const StoredExtent extent = stored_extent(batch);
         const auto left = credit_bytes_ - static_cast<std::int64_t>(bytes);
-        if (!first && (bytes + batch.bytes.size() > read_bytes_ || left <= 0 ||
-                       events >= credit_events_ || extent.arrival > arrival_bound))
+        // What does not match takes no room, but time.
+        const std::size_t room = bytes == 0 && settings_.filter ? 0 : batch.bytes.size();
+        if (!first && (bytes + room > read_bytes_ || left <= 0 || events >= credit_events_ ||
+                       extent.arrival > arrival_bound ||
+                       scanned_bytes_ + parts_.scanned_bytes() >= kScanBytes))
             break;
-        const Handed handed = add_alive(core_, batch, source.next, sending_);
+        const Handed handed = take(source, batch);
         bytes += handed.bytes;
         events += handed.events;
         source.next = handed.next;
         if (handed.next < extent.end) break;  // the rest of it with the next turn
         source.fetched.pop_front();
     }
-    if (sending_.empty()) return;  // all of it has expired
+    scanned_bytes_ += parts_.scanned_bytes();
+    if (sending_.empty() && parts_.batches().empty()) {  // nothing matched, or all has expired
+        if (settings_.filter) silent_[source.log] = source.next;
+        return;
+    }
+    silent_.erase(source.log);
     credit_bytes_ -= static_cast<std::int64_t>(bytes);
     credit_events_ -= events;
+    send(source, bytes, events);
+}
+
+void Subscription::send(const Source& source, std::size_t bytes, std::int64_t events) {
+    const auto matching = parts_.matches();
     const auto body = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
+        const auto words = matching.empty()
+                               ? flatbuffers::Offset<flatbuffers::Vector<std::uint64_t>>()
+                               : builder.CreateVector(matching.data(), matching.size());
         return wire::fb::CreateDeliver(
             builder, id_, source.log.topic().value(), source.log.partition().value(),
-            static_cast<std::uint8_t>(source.log.lane()), generation_, source.visible_end.value());
+            static_cast<std::uint8_t>(source.log.lane()), generation_, source.visible_end.value(),
+            0, 0, 0, settings_.filter ? source.next.value() : 0, words);
     });
-    session_.send(wire::FrameKind::push, wire::Api::deliver, 0, body, sending_);
+    session_.send(wire::FrameKind::push, wire::Api::deliver, 0, body,
+                  settings_.filter ? parts_.batches() : sending_);
 
     auto& lane = core_.counters.lanes[static_cast<std::size_t>(source.log.lane())];
     lane.events_out += static_cast<std::uint64_t>(events);
     lane.bytes_out += bytes;
 }
 
+// One at most for each log and tick.
+void Subscription::tell_progress() {
+    while (!silent_.empty() && may_send()) {
+        const auto [log, next] = *silent_.begin();
+        silent_.erase(silent_.begin());
+        const Topic* topic = core_.topics.find(log.topic());
+        if (topic == nullptr) continue;
+        credit_bytes_ -= static_cast<std::int64_t>(wire::kProgressCreditBytes);
+        const Offset end = core_.visibility.visible_end(*topic, log);
+        const auto body = core_.encoder.build(
+            [&, log = log, next = next](flatbuffers::FlatBufferBuilder& builder) {
+                return wire::fb::CreateDeliver(builder, id_, log.topic().value(),
+                                               log.partition().value(),
+                                               static_cast<std::uint8_t>(log.lane()), generation_,
+                                               end.value(), 0, 0, 0, next.value());
+            });
+        session_.send(wire::FrameKind::push, wire::Api::deliver, 0, body);
+    }
+}
+
 void Subscription::on_dropped(const Source& source, ErrorCode why) {
+    silent_.erase(source.log);
+    // Of a topic that a pattern brought in, its end is told by on_topic_removed().
+    if (why == ErrorCode::unknown_topic && has_patterns()) return;
     const auto state = core_.logs.state(source.log);
     const auto body = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
         return wire::fb::CreateDeliver(

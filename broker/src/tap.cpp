@@ -1,12 +1,27 @@
 #include "tap.hpp"
 
-#include "batch_parts.hpp"
+#include "filtered_parts.hpp"
 
 #include <casc/wire/batch_slice.hpp>
 
 #include <algorithm>
+#include <bit>
 
 namespace casc::broker {
+namespace {
+
+// Of events that have a destination only those for `peer` stay.
+void leave_out_others(const wire::BatchView& view, std::string_view peer,
+                      std::span<std::uint64_t> words) {
+    if (!view.has(wire::Column::destinations)) return;
+    const FilterMatcher::TextColumn destinations(view, wire::Column::destinations);
+    for (std::uint32_t index = 0; index < view.event_count(); ++index) {
+        const std::string_view to = destinations.at(index);
+        if (!to.empty() && to != peer) words[index / 64] &= ~(std::uint64_t{1} << index % 64);
+    }
+}
+
+}  // namespace
 
 void TapMember::grant(std::uint64_t bytes, std::uint64_t events) noexcept {
     // As for a subscription: the sum cannot overflow.
@@ -20,7 +35,9 @@ Tap::Tap(Core& core, TapSettings settings)
       settings_(std::move(settings)),
       arena_(core.volatile_logs.pools()),
       queue_(core.volatile_logs.pools(), core.opened, settings_.marks, settings_.by_priority),
-      last_taken_(mono_now()) {}
+      last_taken_(mono_now()) {
+    topics_.insert(settings_.topics.begin(), settings_.topics.end());
+}
 
 // ---- members ------------------------------------------------------------------------------------
 
@@ -58,39 +75,49 @@ TapMember* Tap::next_member() {
 
 // ---- in -----------------------------------------------------------------------------------------
 
-// The events that are for this tap's peer name, or for everybody, in runs. Destinations are not
-// compressed, so only batches that have some, and taps that have a name, cost anything.
+// The events that are for this tap's peer name, or for everybody, and match its filter. Taps that
+// have neither cost nothing here.
 template <class Take>
 void Tap::pick_events(LogId log, const storage::BatchRef& batch, Take&& take) {
     const std::uint32_t count = stored_extent(batch).event_count;
-    if (settings_.peer.empty()) return take(TapItem{log, batch, count});
+    if (settings_.peer.empty() && !settings_.filter) return take(TapItem{log, batch, count});
     const auto view = wire::BatchView::parse(batch.bytes);
-    if (!view || !view->has(wire::Column::destinations)) return take(TapItem{log, batch, count});
-    const auto wanted = [&](std::uint32_t index) {
-        const auto to = view->value(wire::Column::destinations, index);
-        return !to || to->empty() ||
-               std::string_view(reinterpret_cast<const char*>(to->data()), to->size()) ==
-                   settings_.peer;
-    };
-    for (std::uint32_t first = 0; first < count;) {
-        if (!wanted(first)) {
-            ++first;
-            continue;
-        }
-        std::uint32_t end = first + 1;
-        while (end < count && wanted(end))
-            ++end;
-        if (first == 0 && end == count) return take(TapItem{log, batch, count});
-        const auto opened = core_.opened.open(batch);
-        if (!opened) return;  // the producer's checksum was right; nobody can read it all the same
-        const wire::SliceRange range{first, end};
-        BatchArena::Room room =
-            arena_.take(wire::slice_bytes(opened->batch, range), queue_.bytes());
-        wire::slice_batch(opened->batch, opened->payloads, range, room.bytes);
-        take(TapItem{log, {std::move(room.block), room.bytes}, end - first});
-        first = end;
+    if (!view) return take(TapItem{log, batch, count});
+    if (settings_.filter) {
+        const auto words = core_.filters.scan(*settings_.filter, log, batch, *view, 0, count);
+        words_.assign(words.begin(), words.end());
+    } else {
+        words_.assign((count + 63) / 64, ~std::uint64_t{0});
+        if (count % 64 != 0) words_.back() >>= 64 - count % 64;
     }
-    core_.opened.forget();
+    if (!settings_.peer.empty()) leave_out_others(*view, settings_.peer, words_);
+    take_matching(log, batch, *view, words_, take);
+}
+
+// As it is, as the parts of it that are meant, or with a bit for each event that is.
+template <class Take>
+void Tap::take_matching(LogId log, const storage::BatchRef& batch, const wire::BatchView& view,
+                        std::span<const std::uint64_t> words, Take&& take) {
+    std::uint32_t events = 0;
+    for (const std::uint64_t word : words)
+        events += static_cast<std::uint32_t>(std::popcount(word));
+    if (events == 0) return;
+    if (events == view.event_count()) return take(TapItem{log, batch, events});
+    if (!worth_cutting(view, words)) {
+        TapItem item{log, batch, events};
+        item.matches =
+            std::make_shared<const std::vector<std::uint64_t>>(words.begin(), words.end());
+        return take(std::move(item));
+    }
+    const auto payloads = core_.filters.payloads(batch, view);
+    // The producer's checksum was right; nobody can read it all the same.
+    if (!payloads || !view.verify_body()) return;
+    MatchRuns runs(words);
+    for (wire::SliceRange run = runs.next(); run.first != run.end; run = runs.next()) {
+        BatchArena::Room room = arena_.take(wire::slice_bytes(view, run), queue_.bytes());
+        wire::slice_batch(view, *payloads, run, room.bytes);
+        take(TapItem{log, {std::move(room.block), room.bytes}, run.end - run.first});
+    }
 }
 
 void Tap::offer(LogId log, const storage::BatchRef& batch, bool stored) {
@@ -109,10 +136,41 @@ void Tap::replay(LogId log, const storage::BatchRef& batch) {
     pick_events(log, batch, [&](TapItem item) { queue_.replay(std::move(item)); });
 }
 
+// ---- topics -------------------------------------------------------------------------------------
+
+bool Tap::matches(std::string_view name) const {
+    return std::any_of(settings_.patterns.begin(), settings_.patterns.end(),
+                       [&](const SubjectPattern& pattern) { return pattern.matches(name); });
+}
+
+bool Tap::names(TopicId topic) const {
+    return std::find(settings_.topics.begin(), settings_.topics.end(), topic) !=
+           settings_.topics.end();
+}
+
+// The end of a topic that a pattern has brought in is no error: the next one may come.
 bool Tap::forget_topic(TopicId topic) {
+    if (names(topic)) {
+        say(topic, ErrorCode::unknown_topic);
+    } else {
+        for (const auto& member : members_)
+            if (member->told.erase(topic) != 0) introduce(*member, topic, true);
+    }
     std::erase(settings_.topics, topic);
+    topics_.erase(topic);
     queue_.forget_topic(topic);
-    return !settings_.topics.empty();
+    return !settings_.topics.empty() || !settings_.patterns.empty();
+}
+
+void Tap::introduce(TapMember& member, TopicId id, bool gone) {
+    wire::fb::TopicsMatchedT message;
+    message.subscription_id = member.subscription_id;
+    auto& matched = message.topics.emplace_back(std::make_unique<wire::fb::MatchedTopicT>());
+    matched->topic_id = id.value();
+    matched->gone = gone;
+    if (const Topic* topic = core_.topics.find(id)) matched->topic = topic->name;
+    member.session->send(wire::FrameKind::push, wire::Api::topics_matched, 0,
+                         core_.encoder.encode(message));
 }
 
 // ---- out ----------------------------------------------------------------------------------------
@@ -141,6 +199,10 @@ void Tap::deliver(TapMember& member) {
         if (!sending_.empty() && (bytes + next->batch.bytes.size() > member.deliver_bytes_max ||
                                   left <= 0 || events >= member.credit_events))
             break;
+        if (next->matches != nullptr) {
+            if (!sending_.empty()) break;  // on its own
+            return deliver_marked(member, queue_.pop(lane));
+        }
         TapItem item = queue_.pop(lane);
         // In as many parts as it takes: what was taken out of the queue is not put back.
         const Offset end = stored_extent(item.batch).end;
@@ -167,15 +229,51 @@ void Tap::deliver(TapMember& member) {
     count.bytes_out += bytes;
 }
 
+// A batch of which only some events are meant. Those that have expired are left out, too.
+void Tap::deliver_marked(TapMember& member, TapItem item) {
+    words_ = *item.matches;
+    const Lifespans lives(item.batch, core_.now);
+    const StoredExtent extent = stored_extent(item.batch);
+    for (Offset at = extent.base; at < extent.end;) {
+        const Lifespans::Run run = lives.at(at);
+        if (!run.expired) {
+            at = run.end;
+            continue;
+        }
+        for (; at < run.end; at = at + OffsetDelta(1)) {
+            const std::uint64_t index = (at - extent.base).value();
+            const std::uint64_t mask = std::uint64_t{1} << index % 64;
+            if ((words_[index / 64] & mask) == 0) continue;
+            words_[index / 64] &= ~mask;
+            --item.events;
+            ++core_.counters.events_expired;
+        }
+    }
+    if (item.events == 0) return;
+    member.credit_bytes -= static_cast<std::int64_t>(item.batch.bytes.size());
+    member.credit_events -= item.events;
+    last_taken_ = mono_now();
+    send(member, item.log, {&item.batch, 1}, ErrorCode::ok, words_);
+    auto& count = core_.counters.lanes[static_cast<std::size_t>(item.log.lane())];
+    count.events_out += item.events;
+    count.bytes_out += item.batch.bytes.size();
+}
+
 void Tap::send(TapMember& member, LogId log, std::span<const storage::BatchRef> batches,
-               ErrorCode why) {
+               ErrorCode why, std::span<const std::uint64_t> matches) {
+    if (!settings_.patterns.empty() && !batches.empty() && !names(log.topic()) &&
+        member.told.insert(log.topic()).second)
+        introduce(member, log.topic(), false);
     const std::uint64_t skipped = queue_.take_skipped();
     core_.counters.tap_events_skipped += skipped;
     const auto body = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
+        const auto words = matches.empty()
+                               ? flatbuffers::Offset<flatbuffers::Vector<std::uint64_t>>()
+                               : builder.CreateVector(matches.data(), matches.size());
         return wire::fb::CreateDeliver(builder, member.subscription_id, log.topic().value(),
                                        log.partition().value(),
                                        static_cast<std::uint8_t>(log.lane()), 0, 0,
-                                       static_cast<std::uint16_t>(why), 0, skipped);
+                                       static_cast<std::uint16_t>(why), 0, skipped, 0, words);
     });
     member.session->send(wire::FrameKind::push, wire::Api::deliver, 0, body, batches);
 }

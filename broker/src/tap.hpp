@@ -6,7 +6,10 @@
 // copied, because its block belongs to a journal entry and may be a thousand times as large.
 
 #include "core.hpp"
+#include "subject_pattern.hpp"
 #include "tap_queue.hpp"
+
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <memory>
 #include <string>
@@ -15,16 +18,22 @@
 namespace casc::broker {
 
 struct TapSettings {
-    std::vector<TopicId> topics;
+    std::vector<TopicId> topics;           // by their names
+    std::vector<SubjectPattern> patterns;  // those whose names match, and those that come
+    std::optional<Filter> filter;
     bool by_priority = true;
     TapMarks marks;
     std::string share;
     std::string peer;
 
     friend bool operator==(const TapSettings& a, const TapSettings& b) {
-        return a.topics == b.topics && a.by_priority == b.by_priority &&
-               a.marks.on_full == b.marks.on_full && a.marks.events_max == b.marks.events_max &&
-               a.marks.bytes_max == b.marks.bytes_max && a.share == b.share && a.peer == b.peer;
+        const auto text = [](const TapSettings& of) {
+            return of.filter ? of.filter->text() : std::string();
+        };
+        return a.topics == b.topics && a.patterns == b.patterns && text(a) == text(b) &&
+               a.by_priority == b.by_priority && a.marks.on_full == b.marks.on_full &&
+               a.marks.events_max == b.marks.events_max && a.marks.bytes_max == b.marks.bytes_max &&
+               a.share == b.share && a.peer == b.peer;
     }
 };
 
@@ -34,6 +43,8 @@ struct TapMember {
     std::size_t deliver_bytes_max;
     std::int64_t credit_bytes = 0;
     std::int64_t credit_events = 0;
+    // Of those that patterns have brought in: it knows their names.
+    boost::unordered_flat_set<TopicId, std::hash<TopicId>> told{};
 
     [[nodiscard]] bool has_room() const noexcept {
         return credit_bytes > 0 && credit_events > 0 && session->open() && !session->congested();
@@ -71,7 +82,14 @@ public:
     [[nodiscard]] bool run();
     // Told to its members, as the last thing they hear of it or of the topic.
     void say(TopicId topic, ErrorCode why);
-    // False: that was its last topic.
+
+    // ---- topics ----
+    using TopicSet = boost::unordered_flat_set<TopicId, std::hash<TopicId>>;
+    [[nodiscard]] const TopicSet& topics() const noexcept { return topics_; }
+    [[nodiscard]] bool matches(std::string_view name) const;
+    // One that a pattern has brought in. Its members are told of it with its first event.
+    void add_topic(TopicId topic) { topics_.insert(topic); }
+    // Its members are told. False: there is no other, and none can come.
     [[nodiscard]] bool forget_topic(TopicId topic);
 
     [[nodiscard]] const TapQueue& queue() const noexcept { return queue_; }
@@ -87,19 +105,27 @@ private:
 
     template <class Take>
     void pick_events(LogId log, const storage::BatchRef& batch, Take&& take);
+    template <class Take>
+    void take_matching(LogId log, const storage::BatchRef& batch, const wire::BatchView& view,
+                       std::span<const std::uint64_t> words, Take&& take);
+    [[nodiscard]] bool names(TopicId topic) const;
+    void introduce(TapMember& member, TopicId topic, bool gone);
     [[nodiscard]] TapMember* next_member();
     void deliver(TapMember& member);
+    void deliver_marked(TapMember& member, TapItem item);
     void send(TapMember& member, LogId log, std::span<const storage::BatchRef> batches,
-              ErrorCode why);
+              ErrorCode why, std::span<const std::uint64_t> matches = {});
 
     Core& core_;
     TapSettings settings_;
+    TopicSet topics_;  // those of the settings, and those that patterns have brought in
     BatchArena arena_;
     TapQueue queue_;
     std::vector<std::unique_ptr<TapMember>> members_;
     std::size_t turn_ = 0;
     MonoNanos last_taken_;
     std::vector<storage::BatchRef> sending_;
+    std::vector<std::uint64_t> words_;
 };
 
 }  // namespace casc::broker

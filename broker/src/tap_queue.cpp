@@ -37,12 +37,12 @@ struct KeptItems {
     std::deque<TapItem> items;
 
     void add_copy(const TapItem& item) {
-        add({item.log, arena.add(item.batch.bytes, bytes), item.events});
+        add({item.log, arena.add(item.batch.bytes, bytes), item.events, item.matches});
     }
     void add_slice(const TapItem& item, const OpenedBatch::View& view, wire::SliceRange range) {
         BatchArena::Room room = arena.take(wire::slice_bytes(view.batch, range), bytes);
         wire::slice_batch(view.batch, view.payloads, range, room.bytes);
-        add({item.log, {std::move(room.block), room.bytes}, range.end - range.first});
+        add({item.log, {std::move(room.block), room.bytes}, range.end - range.first, {}});
     }
     void add(TapItem item) {
         bytes += item.batch.bytes.size();
@@ -56,6 +56,7 @@ void keep_unseen(const TapItem& item, Seen& seen, OpenedBatch& opened, KeptItems
     if (!batch) return kept.add_copy(item);
     std::vector<wire::SliceRange> runs;
     for (std::uint32_t i = batch->event_count(); i-- > 0;) {
+        if (!item.means(i)) continue;
         if (!seen.insert(key_of(item.log.topic(), *batch, i)).second) continue;
         if (!runs.empty() && runs.back().first == i + 1) {
             runs.back().first = i;

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <vector>
 
 namespace casc::broker {
@@ -25,6 +26,12 @@ struct TapItem {
     LogId log;
     storage::BatchRef batch;
     std::uint32_t events = 0;
+    // A bit per event of the batch: those that are meant; null: all.
+    std::shared_ptr<const std::vector<std::uint64_t>> matches{};
+
+    [[nodiscard]] bool means(std::uint32_t index) const {
+        return matches == nullptr || ((*matches)[index / 64] >> index % 64 & 1u) != 0;
+    }
 };
 
 // Keeps of `items`, which are in order, the last event of each key of each topic; events without a

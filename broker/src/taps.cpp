@@ -14,7 +14,7 @@ constexpr std::uint64_t kEventsDefault = 100'000;
 constexpr std::uint64_t kBytesDefault = 8_MiB;
 constexpr std::uint64_t kEventsMax = std::uint64_t{1} << 31;
 constexpr std::size_t kNameBytesMax = 249;
-constexpr std::size_t kReadBytes = 8_MiB;
+constexpr std::size_t kTapReadBytes = 8_MiB;
 
 enum class TapStart : std::uint8_t { now = 0, last_events = 1, last_per_key = 2 };
 
@@ -51,6 +51,10 @@ Result<TapSettings> Taps::settings_of(const wire::fb::TapT& request) const {
     CASC_TRY_VOID(check(request, bytes_max));
     TapSettings settings;
     for (const std::string& name : request.topics) {
+        if (has_wildcard(name)) {
+            CASC_TRY(settings.patterns.emplace_back(), SubjectPattern::parse(name));
+            continue;
+        }
         CASC_TRY(const Topic* topic, core_.topic(name));
         if (std::find(settings.topics.begin(), settings.topics.end(), topic->id) !=
             settings.topics.end())
@@ -67,6 +71,9 @@ Result<TapSettings> Taps::settings_of(const wire::fb::TapT& request) const {
         static_cast<OnFull>(request.on_full),
         request.events_max == 0 ? kEventsDefault : request.events_max,
         request.bytes_max == 0 ? std::min(kBytesDefault, bytes_max) : request.bytes_max};
+    if (!request.filter.empty()) {
+        CASC_TRY(settings.filter.emplace(), Filter::parse(request.filter));
+    }
     settings.share = request.share;
     settings.peer = request.peer;
     return settings;
@@ -76,13 +83,15 @@ Result<Tap*> Taps::find_or_create(const wire::fb::TapT& request, TapSettings set
     if (const auto shared = shares_.find(settings.share);
         !settings.share.empty() && shared != shares_.end()) {
         if (shared->second->settings() == settings) return shared->second;
-        return Error(ErrorCode::invalid_request,
-                     "the share '" + settings.share + "' has other topics, order or marks");
+        return Error(
+            ErrorCode::invalid_request,
+            "the share '" + settings.share + "' has other topics, another filter, order or marks");
     }
     auto made = std::make_unique<Tap>(core_, std::move(settings));
     Tap& tap = *made;
     taps_.emplace(&tap, std::move(made));
     if (!tap.settings().share.empty()) shares_.emplace(tap.settings().share, &tap);
+    find_topics(tap);
     replay(tap, request);
     feed_from_now_on(tap);
     return &tap;
@@ -92,8 +101,10 @@ void Taps::on_tap(const wire::fb::TapT& request, Session& session, const Respond
     auto settings = settings_of(request);
     if (!settings) return responder.error(settings.error());
     wire::fb::TapReplyT reply;
-    for (const TopicId topic : settings->topics)
-        reply.topic_ids.push_back(topic.value());
+    for (const std::string& name : request.topics) {
+        const Topic* topic = core_.topics.find(name);
+        reply.topic_ids.push_back(topic == nullptr ? 0 : topic->id.value());
+    }
     const auto tap = find_or_create(request, *std::move(settings));
     if (!tap) return responder.error(tap.error());
     constexpr std::size_t deliver_bytes_max = 4_MiB;
@@ -170,7 +181,6 @@ void Taps::on_topic_removed(TopicId topic) {
     if (found == feeds_.end()) return;
     const std::vector<Tap*> taps = found->second->taps;
     for (Tap* tap : taps) {
-        tap->say(topic, ErrorCode::unknown_topic);
         if (tap->forget_topic(topic)) {
             schedule(*tap);
         } else {
@@ -181,37 +191,58 @@ void Taps::on_topic_removed(TopicId topic) {
     if (const auto feed = feeds_.find(topic); feed != feeds_.end()) {
         to_resume_.insert(to_resume_.end(), feed->second->held.begin(), feed->second->held.end());
         feeds_.erase(feed);
-        core_.watch.leave_topic(topic);
+        core_.watch.leave_topic(topic, *this);
     }
 }
 
 // ---- what feeds them ----------------------------------------------------------------------------
 
-void Taps::feed_from_now_on(Tap& tap) {
-    for (const TopicId id : tap.settings().topics) {
-        auto& feed = feeds_[id];
-        if (!feed) {
-            const Topic& topic = *core_.topics.find(id);
-            feed = std::make_unique<Feed>();
-            feed->stored = !topic.is_volatile();
-            core_.logs.for_each(id, [&](LogId log, const storage::LogState&) {
-                feed->given[log] = core_.visibility.visible_end(topic, log);
-            });
-            core_.watch.watch_topic(id, *this);
-        }
-        feed->taps.push_back(&tap);
+void Taps::find_topics(Tap& tap) {
+    for (const SubjectPattern& pattern : tap.settings().patterns)
+        core_.topics.for_each(pattern.prefix(), {}, [&](const Topic& topic) {
+            if (pattern.matches(topic.name)) tap.add_topic(topic.id);
+            return true;
+        });
+}
+
+void Taps::on_topic_created(const Topic& topic) {
+    for (Tap* tap : with_patterns_) {
+        if (!tap->matches(topic.name)) continue;
+        tap->add_topic(topic.id);
+        feed_from_now_on(*tap, topic.id);
     }
 }
 
+void Taps::feed_from_now_on(Tap& tap) {
+    if (!tap.settings().patterns.empty()) with_patterns_.push_back(&tap);
+    for (const TopicId id : tap.topics())
+        feed_from_now_on(tap, id);
+}
+
+void Taps::feed_from_now_on(Tap& tap, TopicId id) {
+    auto& feed = feeds_[id];
+    if (!feed) {
+        const Topic& topic = *core_.topics.find(id);
+        feed = std::make_unique<Feed>();
+        feed->stored = !topic.is_volatile();
+        core_.logs.for_each(id, [&](LogId log, const storage::LogState&) {
+            feed->given[log] = core_.visibility.visible_end(topic, log);
+        });
+        core_.watch.watch_topic(id, *this);
+    }
+    feed->taps.push_back(&tap);
+}
+
 void Taps::leave_feeds(Tap& tap) {
-    for (const TopicId id : tap.settings().topics) {
+    std::erase(with_patterns_, &tap);
+    for (const TopicId id : tap.topics()) {
         const auto feed = feeds_.find(id);
         if (feed == feeds_.end()) continue;
         std::erase(feed->second->taps, &tap);
         if (!feed->second->taps.empty()) continue;
         to_resume_.insert(to_resume_.end(), feed->second->held.begin(), feed->second->held.end());
         feeds_.erase(feed);
-        core_.watch.leave_topic(id);
+        core_.watch.leave_topic(id, *this);
     }
 }
 
@@ -225,7 +256,7 @@ void Taps::on_topic_visible(LogId log, Offset visible_end) {
     given->second = std::max(from, visible_end);
     while (from < visible_end) {
         reading_.clear();
-        const bool there = core_.logs.read_tail(log, from, visible_end, kReadBytes, reading_);
+        const bool there = core_.logs.read_tail(log, from, visible_end, kTapReadBytes, reading_);
         if (!there || reading_.empty()) {
             // Gone from memory before it was seen.
             for (Tap* tap : feed.taps)
@@ -256,7 +287,7 @@ void Taps::replay(Tap& tap, const wire::fb::TapT& request) {
     };
     std::vector<Old> old;
     const bool by_key = request.start == static_cast<std::uint8_t>(TapStart::last_per_key);
-    for (const TopicId topic : tap.settings().topics)
+    for (const TopicId topic : tap.topics())
         core_.volatile_logs.for_each(topic, [&](LogId log, const storage::LogState& state) {
             for (const VolatileLog::Kept& kept : core_.volatile_logs.find(log)->kept()) {
                 const StoredExtent extent = stored_extent(kept.batch);
@@ -313,7 +344,7 @@ void Taps::end_holding(Tap& tap) {
     if (!std::exchange(tap.holding, false)) return;
     --holding_;
     // Whoever has to wait for another one is made to by its next batch.
-    for (const TopicId topic : tap.settings().topics)
+    for (const TopicId topic : tap.topics())
         if (const auto feed = feeds_.find(topic); feed != feeds_.end()) {
             auto& held = feed->second->held;
             to_resume_.insert(to_resume_.end(), held.begin(), held.end());
@@ -333,9 +364,10 @@ void Taps::tick(MonoNanos now) {
 }
 
 void Taps::cut_off(Tap& tap) {
-    const TopicId topic = tap.settings().topics.front();
+    const TopicId topic = tap.topics().empty() ? TopicId() : *tap.topics().begin();
+    const Topic* known = core_.topics.find(topic);
     log_event(LogLevel::warn, "tap_cut_off",
-              {{"topic", core_.topics.find(topic)->name},
+              {{"topic", known == nullptr ? std::string() : known->name},
                {"share", tap.settings().share},
                {"events", tap.queue().events()},
                {"why", "it was full, held its producers back and took nothing"}});

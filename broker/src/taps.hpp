@@ -26,6 +26,7 @@ public:
     void on_closed(Session& session);
     void on_writable(const Session& session);
     void on_topic_visible(LogId log, Offset visible_end) override;
+    void on_topic_created(const Topic& topic) override;
     void on_topics_changed() override {}
     void on_topic_removed(TopicId topic) override;
 
@@ -64,7 +65,9 @@ private:
     [[nodiscard]] Result<TapSettings> settings_of(const wire::fb::TapT& request) const;
     [[nodiscard]] Result<Tap*> find_or_create(const wire::fb::TapT& request, TapSettings settings);
     void replay(Tap& tap, const wire::fb::TapT& request);
+    void find_topics(Tap& tap);
     void feed_from_now_on(Tap& tap);
+    void feed_from_now_on(Tap& tap, TopicId id);
     void leave_feeds(Tap& tap);
     void remove(Tap& tap);
     void leave(Tap& tap, const Session& session, std::uint32_t subscription_id);
@@ -82,6 +85,7 @@ private:
     Core& core_;
     std::unordered_map<Tap*, std::unique_ptr<Tap>> taps_;
     std::map<std::string, Tap*> shares_;
+    std::vector<Tap*> with_patterns_;
     std::unordered_map<std::uint64_t, std::map<std::uint32_t, Tap*>> by_session_;
     boost::unordered_flat_map<TopicId, std::unique_ptr<Feed>, std::hash<TopicId>> feeds_;
     std::vector<Tap*> scheduled_, running_;

@@ -39,7 +39,7 @@ void TopicApi::on_create(const wire::fb::CreateTopicT& request, const Responder&
     wire::fb::CreateTopicReplyT reply;
     reply.topic_id = created->topic->id.value();
     responder.reply_when_durable(created->sequence, reply);
-    core_.topic_observers.changed();
+    core_.topic_observers.created(*created->topic);
 }
 
 void TopicApi::on_delete(const wire::fb::DeleteTopicT& request, const Responder& responder) {
@@ -119,7 +119,7 @@ Result<TopicRegistry::Created> TopicApi::find_or_auto_create(const std::string& 
     if (!core_.config.topics.auto_create) return Error(ErrorCode::unknown_topic, "'" + name + "'");
     CASC_TRY(const TopicRegistry::Created created,
              core_.topics.create(name, defaults(), core_.now, core_.config.topics.topics_max));
-    core_.topic_observers.changed();
+    core_.topic_observers.created(*created.topic);
     return created;
 }
 

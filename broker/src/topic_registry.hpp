@@ -38,6 +38,10 @@ public:
     }
     [[nodiscard]] const Topic* find(std::string_view name) const noexcept;
     [[nodiscard]] std::size_t size() const noexcept { return by_name_.size(); }
+    // The number of the next topic to be created.
+    [[nodiscard]] TopicId next_id() const noexcept {
+        return TopicId(static_cast<std::uint32_t>(by_id_.size()));
+    }
 
     // Visits topics in name order from the first name > `after` that starts with `prefix`, until
     // `visit` says false.

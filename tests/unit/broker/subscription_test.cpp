@@ -83,8 +83,9 @@ struct SubscriptionFixture {
             core.watch.visible(advanced.log, core.visibility.visible_end(*topic, advanced.log));
     }
     void subscribe(DeliveryOrder order, std::size_t deliver_bytes = 1) {
-        subscription =
-            std::make_unique<Subscription>(core, *session, scheduler, 7, order, deliver_bytes);
+        subscription = std::make_unique<Subscription>(
+            core, *session, scheduler, 7,
+            SubscriptionSettings{.order = order, .deliver_bytes_max = deliver_bytes});
         for (const Lane lane : kLanes)
             subscription->add_source(*topic, log(lane), Offset(0));
     }
@@ -311,7 +312,7 @@ TEST_CASE(
     f.at.restart();  // nothing in memory: reading has to wait for the disk
     Core after{f.io, f.config, *f.at.store};
     after.topics.load();
-    Subscription subscription(after, *f.session, f.scheduler, 7, DeliveryOrder::priority, 1_MiB);
+    Subscription subscription(after, *f.session, f.scheduler, 7, {});
     const Topic* topic = after.topics.find("t");
     REQUIRE(topic != nullptr);
     const LogId log(topic->id, PartitionId(0), Lane::normal);
@@ -354,8 +355,9 @@ struct ColdFixture : SubscriptionFixture {
     }
     ~ColdFixture() { subscription.reset(); }
     void subscribe_to_all(DeliveryOrder order, std::size_t deliver_bytes = 1) {
-        subscription =
-            std::make_unique<Subscription>(*after, *session, scheduler, 7, order, deliver_bytes);
+        subscription = std::make_unique<Subscription>(
+            *after, *session, scheduler, 7,
+            SubscriptionSettings{.order = order, .deliver_bytes_max = deliver_bytes});
         for (const LogId one : logs)
             subscription->add_source(*many, one, Offset(0));
     }
