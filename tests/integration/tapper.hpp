@@ -60,8 +60,13 @@ public:
         REQUIRE(frame->header.kind == wire::FrameKind::push);
         auto body = must(wire::decode<fb::Deliver>(frame->body));
         skipped += body.skipped;
-        for (auto& text : events_in(frame->attachments))
-            texts_.push_back(std::move(text));
+        std::size_t bit = 0;
+        for (auto& text : events_in(frame->attachments)) {
+            const bool meant =
+                body.matches.empty() || (body.matches.at(bit / 64) >> bit % 64 & 1u) != 0;
+            ++bit;
+            if (meant) texts_.push_back(std::move(text));
+        }
         return body;
     }
     // The next `count` events.
@@ -80,6 +85,8 @@ public:
             taken.push_back(take(1).front());
         return taken;
     }
+    // What has come so far.
+    std::vector<std::string> take_all() { return std::exchange(texts_, {}); }
     RawConnection& raw() { return raw_; }
 
     std::uint64_t skipped = 0;

@@ -1,7 +1,10 @@
 // The part of the consumer that is a member of a group.
 #include "consumer_impl.hpp"
 
+#include <casc/types/subject.hpp>
+
 #include <algorithm>
+#include <map>
 
 namespace casc::client {
 
@@ -124,10 +127,12 @@ void ConsumerImpl::take_over(const std::vector<wire::fb::AssignedPartitionT*>& p
             const auto found = std::find_if(
                 partition->positions.begin(), partition->positions.end(),
                 [&](const auto& p) { return p->lane == static_cast<std::uint8_t>(lane); });
-            if (found == partition->positions.end())
-                unknown.push_back(log);
-            else
+            if (found != partition->positions.end())
                 sources.emplace_back(log, Source{(*found)->offset, (*found)->offset, 0, false});
+            else if (partition->from_oldest)
+                sources.emplace_back(log, Source{.from_oldest = true});
+            else
+                unknown.push_back(log);
         }
     }
     const auto starts = starting_positions(unknown);
@@ -171,7 +176,7 @@ void ConsumerImpl::let_go(const std::vector<Partition>& partitions) {
         for (const auto& [log, offset] : uncommitted())
             if (std::find(logs.begin(), logs.end(), log) != logs.end())
                 positions.emplace_back(log, offset);
-        if (auto committed = commit_now(positions, {}); !committed)
+        if (auto committed = commit_before_letting_go(positions); !committed)
             report(std::move(committed).error());
     }
     subscription_.remove(logs);
@@ -185,6 +190,31 @@ void ConsumerImpl::let_go(const std::vector<Partition>& partitions) {
         row->partition = partition.second.value();
     }
     port_->send(connection_, wire::Api::release_partitions, encoded(release));
+}
+
+// Partitions may be asked back because their topic is gone; that is no reason not to commit the
+// others.
+Result<void> ConsumerImpl::commit_before_letting_go(const Positions& positions) {
+    auto committed = commit_now(positions, {});
+    if (committed || committed.error().code != ErrorCode::unknown_topic) return committed;
+    std::map<TopicId, Positions> by_topic;
+    for (const auto& position : positions)
+        by_topic[position.first.topic()].push_back(position);
+    for (const auto& [topic, some] : by_topic)
+        if (auto alone = commit_now(some, {});
+            !alone && (alone.error().code != ErrorCode::unknown_topic || !came_by_pattern(topic)))
+            return alone;
+    return {};
+}
+
+// It was not asked for by its name, so that its end is no error.
+bool ConsumerImpl::came_by_pattern(TopicId topic) const {
+    const auto found = topics_.find(topic);
+    if (found == topics_.end()) return false;
+    const auto is = [&](const std::string& wanted) { return wanted == found->second; };
+    return std::none_of(wanted_topics_.begin(), wanted_topics_.end(), is) &&
+           std::any_of(wanted_topics_.begin(), wanted_topics_.end(),
+                       [&](const auto& wanted) { return subject_matches(wanted, found->second); });
 }
 
 void ConsumerImpl::lose(const std::vector<Partition>& partitions) {

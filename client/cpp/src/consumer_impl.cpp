@@ -40,17 +40,35 @@ ConsumerImpl::~ConsumerImpl() {
 
 Result<void> ConsumerImpl::subscribe(std::vector<std::string> topics,
                                      RebalanceCallbacks callbacks) {
-    if (options_.group.empty())
-        return Error(ErrorCode::invalid_request, "subscribing needs a group; see assign()");
     if (topics.empty()) return Error(ErrorCode::invalid_request, "no topic is given");
+    if (options_.group.empty()) return follow(std::move(topics));
     wanted_topics_ = std::move(topics);
     callbacks_ = std::move(callbacks);
     if (connection_ != 0) join();
     return {};
 }
 
+Result<void> ConsumerImpl::follow(std::vector<std::string> topics) {
+    if (options_.reset == Reset::error)
+        return Error(ErrorCode::invalid_request,
+                     "without a group there is no position to begin at; reset says earliest or "
+                     "latest");
+    if (!subscription_.sources().empty() || subscription_.follows())
+        return Error(ErrorCode::invalid_request, "something is read already");
+    subscription_.follow(std::move(topics));
+    return {};
+}
+
+void ConsumerImpl::matched(const wire::fb::TopicsMatchedT& news) {
+    for (const auto& topic : news.topics) {
+        const TopicId id(topic->topic_id);
+        if (!topic->gone) topics_[id] = topic->topic;
+    }
+    subscription_.matched(news);
+}
+
 Result<void> ConsumerImpl::assign(const std::vector<Place>& places) {
-    if (!wanted_topics_.empty())
+    if (!wanted_topics_.empty() || subscription_.follows())
         return Error(ErrorCode::invalid_request, "the group assigns the partitions");
     std::vector<std::pair<LogId, Source>> sources;
     for (const Place& place : places) {
@@ -103,7 +121,11 @@ Result<Offset> ConsumerImpl::position(const std::string& topic, PartitionId part
 }
 
 std::vector<TopicPartition> ConsumerImpl::assignment() const {
-    return named({owned_.begin(), owned_.end()});
+    if (!subscription_.follows()) return named({owned_.begin(), owned_.end()});
+    std::set<Partition> read;  // so far
+    for (const auto& [log, source] : subscription_.sources())
+        read.emplace(log.topic(), log.partition());
+    return named({read.begin(), read.end()});
 }
 
 void ConsumerImpl::when_ready(std::function<void()> done) {

@@ -22,6 +22,7 @@ public:
     ~ConsumerImpl();
 
     Result<void> subscribe(std::vector<std::string> topics, RebalanceCallbacks callbacks);
+    Result<void> follow(std::vector<std::string> topics);
     Result<void> assign(const std::vector<Place>& places);
     Result<EventBatch> poll(std::size_t max_events, milliseconds timeout);
     Result<void> commit(std::optional<milliseconds> deadline);
@@ -49,6 +50,8 @@ private:
     using Partition = std::pair<TopicId, PartitionId>;
     using Steady = std::chrono::steady_clock;
 
+    void matched(const wire::fb::TopicsMatchedT& news);
+
     // consumer_poll.cpp
     void take_news();
     void handle(Notice& notice);
@@ -70,6 +73,8 @@ private:
     void removed_from_group(const Error& why);
     void take_over(const std::vector<wire::fb::AssignedPartitionT*>& partitions);
     void let_go(const std::vector<Partition>& partitions);
+    [[nodiscard]] Result<void> commit_before_letting_go(const Positions& positions);
+    [[nodiscard]] bool came_by_pattern(TopicId topic) const;
     void catch_up(const wire::fb::AssignedPartitionT& partition);
     void lose(const std::vector<Partition>& partitions);
     [[nodiscard]] Result<Positions> starting_positions(const std::vector<LogId>& logs);

@@ -80,6 +80,8 @@ void ConsumerImpl::handle(Notice& notice) {
             return join_failed(*notice.why);
         case Notice::Kind::committed:
             return mark_committed(notice.committed);
+        case Notice::Kind::matched:
+            return matched(*notice.matched);
         case Notice::Kind::call_cancelled:  // a responder's
         case Notice::Kind::call_credit:
         case Notice::Kind::settled:  // a queue's
@@ -127,24 +129,29 @@ bool ConsumerImpl::hand_out_from(InboxItem& item, std::size_t max_events, std::s
         const std::uint64_t from = std::max(source.position, base);
         const std::uint32_t first =
             static_cast<std::uint32_t>(std::min<std::uint64_t>(from - base, view->event_count()));
-        const auto room = static_cast<std::uint32_t>(
-            std::min<std::size_t>(max_events - events, view->event_count() - first));
-        if (room != 0) {
+        std::uint32_t end = first;
+        if (first != view->event_count() && events < max_events) {
             const auto payloads = batches_.open(*view);
             if (!payloads) return batch_failed(item, source, payloads.error().code);
-            batches_.hand_out({item.log.topic(), topics_[item.log.topic()], item.log.partition(),
-                               *view, *payloads, first, first + room},
-                              item.buffer);
-            events += room;
-            source.position = base + first + room;
+            const auto handed = batches_.hand_out(
+                {item.log.topic(), topics_[item.log.topic()], item.log.partition(), *view,
+                 *payloads, first, view->event_count()},
+                item, max_events - events);
+            events += handed.events;
+            end = handed.end;
+            source.position = base + end;
         }
-        if (first + room != view->event_count()) return false;
+        if (end != view->event_count()) return false;
         item.batches = item.batches.subspan(view->bytes().size());
         batches_.finish_batch();
-        subscription_.used(view->bytes().size(), view->event_count());
+        subscription_.used(view->bytes().size(), item.meant(view->event_count()));
+        item.first_bit += view->event_count();
         if (events == max_events) break;
     }
     if (!item.batches.empty()) return false;
+    // Behind it there may be more that did not match.
+    source.position = std::max(source.position, item.next);
+    if (item.progress) subscription_.used(wire::kProgressCreditBytes, 0);
     subscription_.delivery_used();
     queue_.pop();
     return true;
@@ -169,11 +176,13 @@ void ConsumerImpl::drop(InboxItem& item) {
     for (auto rest = item.batches; !rest.empty();) {
         const auto bytes = wire::BatchView::peek_bytes(rest);
         if (!bytes) break;
-        if (const auto view = wire::BatchView::parse(rest.first(*bytes)))
-            events += view->event_count();
+        if (const auto view = wire::BatchView::parse(rest.first(*bytes))) {
+            events += item.meant(view->event_count());
+            item.first_bit += view->event_count();
+        }
         rest = rest.subspan(*bytes);
     }
-    subscription_.used(item.batches.size(), events);
+    subscription_.used(item.progress ? wire::kProgressCreditBytes : item.batches.size(), events);
     subscription_.delivery_used();
     batches_.finish_batch();
     queue_.pop();
@@ -185,8 +194,10 @@ void ConsumerImpl::source_failed(const InboxItem& item) {
     const Error why(item.error, place(log) + " at offset " + std::to_string(source.position));
     if (item.error != ErrorCode::offset_out_of_range) {
         subscription_.remove({log});
+        if (item.error == ErrorCode::unknown_topic && came_by_pattern(log.topic())) return;
         return report(why);
     }
+    if (std::exchange(source.from_oldest, false)) return subscription_.move(log, item.start);
     switch (options_.reset) {
         case Reset::earliest:
             return subscription_.move(log, item.start);

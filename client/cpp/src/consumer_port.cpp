@@ -31,7 +31,21 @@ void ConsumerPort::connected() {
 bool ConsumerPort::pushed(const wire::Frame& frame, const BufferRef& buffer) {
     if (frame.header.api == wire::Api::deliver) return delivered(frame, buffer);
     if (frame.header.api == wire::Api::assignment) return assigned(frame);
+    if (frame.header.api == wire::Api::topics_matched) return matched(frame);
     return false;
+}
+
+bool ConsumerPort::matched(const wire::Frame& frame) {
+    auto push = wire::decode<wire::fb::TopicsMatched>(frame.body);
+    if (!push) {
+        core_->give_up_link(push.error());
+        return true;
+    }
+    if (push->subscription_id != subscription_) return false;
+    tell({.kind = Notice::Kind::matched,
+          .connection = connection(),
+          .matched = std::make_unique<wire::fb::TopicsMatchedT>(std::move(*push))});
+    return true;
 }
 
 bool ConsumerPort::delivered(const wire::Frame& frame, const BufferRef& buffer) {
@@ -41,7 +55,8 @@ bool ConsumerPort::delivered(const wire::Frame& frame, const BufferRef& buffer) 
         return true;
     }
     if ((*push)->subscription_id() != subscription_) return false;
-    pushed_bytes_ += frame.attachments.size();
+    const bool progress = frame.attachments.empty() && (*push)->error() == 0;
+    pushed_bytes_ += progress ? wire::kProgressCreditBytes : frame.attachments.size();
     // A broker may overshoot by the delivery that used the credit up; one that does not heed credit
     // would fill memory.
     if (pushed_bytes_ > 2 * credit_bytes_ + wire::kFrameBytesMax) {
@@ -51,7 +66,7 @@ bool ConsumerPort::delivered(const wire::Frame& frame, const BufferRef& buffer) 
     }
     if ((*push)->lane() >= kLaneCount) return true;
     InboxItem item;
-    item.buffer = buffer;
+    if (!frame.attachments.empty()) item.buffer = buffer;  // a buffer is much to keep for a number
     item.batches = frame.attachments;
     item.log = LogId(TopicId((*push)->topic_id()), PartitionId((*push)->partition()),
                      static_cast<Lane>((*push)->lane()));
@@ -59,6 +74,9 @@ bool ConsumerPort::delivered(const wire::Frame& frame, const BufferRef& buffer) 
     item.error = static_cast<ErrorCode>((*push)->error());
     item.start = (*push)->start();
     item.skipped = (*push)->skipped();
+    item.next = (*push)->next();
+    item.progress = progress;
+    if (!frame.attachments.empty()) item.matches = (*push)->matches();
     put(std::move(item));
     return true;
 }

@@ -23,6 +23,7 @@ public:
 private:
     bool delivered(const wire::Frame& frame, const BufferRef& buffer);
     bool assigned(const wire::Frame& frame);
+    bool matched(const wire::Frame& frame);
 
     // Fixed after construction.
     const std::string group_;

@@ -26,6 +26,7 @@ struct Notice {
         call_cancelled,
         call_credit,
         tapped,
+        matched,
         failed,
         closed
     } kind;
@@ -36,6 +37,7 @@ struct Notice {
     std::vector<std::pair<LogId, std::uint64_t>> committed{};
     std::unique_ptr<wire::fb::SettleReplyT> settled{};
     std::unique_ptr<wire::fb::TapReplyT> tapped{};
+    std::unique_ptr<wire::fb::TopicsMatchedT> matched{};
     std::uint32_t membership = 0;  // which one of the connection's, counted
     std::uint64_t call = 0;
     std::uint64_t bytes = 0;  // of credit for parts
@@ -51,6 +53,28 @@ struct InboxItem {
     ErrorCode error = ErrorCode::ok;
     std::uint64_t start = 0;
     std::uint64_t skipped = 0;  // of a tap
+    // With a filter: the position behind it, which of the events are meant (in the same buffer;
+    // null: all), and which bit is that of the first one of `batches`.
+    std::uint64_t next = 0;
+    const flatbuffers::Vector<std::uint64_t>* matches = nullptr;
+    std::size_t first_bit = 0;
+    bool progress = false;  // it has no batches, only `next`
+
+    [[nodiscard]] bool means(std::uint32_t index) const {
+        const std::size_t bit = first_bit + index;
+        return matches == nullptr ||
+               (bit / 64 < matches->size() &&
+                (matches->Get(static_cast<flatbuffers::uoffset_t>(bit / 64)) >> bit % 64 & 1u) !=
+                    0);
+    }
+    // Of the first batch, which has `count` events.
+    [[nodiscard]] std::uint32_t meant(std::uint32_t count) const {
+        if (matches == nullptr) return count;
+        std::uint32_t sum = 0;
+        for (std::uint32_t index = 0; index < count; ++index)
+            sum += means(index) ? 1 : 0;
+        return sum;
+    }
     // Of a queue group: which of the events are the member's, in the same buffer; `start` is then
     // the first one that was not handed out.
     const wire::fb::Lease* lease = nullptr;

@@ -1,5 +1,7 @@
 #include "open_batches.hpp"
 
+#include <algorithm>
+
 namespace casc::client {
 
 Result<wire::BatchView> OpenBatches::check(std::span<const std::byte> rest) const {
@@ -27,6 +29,28 @@ Result<std::span<const std::byte>> OpenBatches::open(const wire::BatchView& view
 void OpenBatches::hand_out(const ReceivedBatch& batch, const BufferRef& buffer) {
     handed_out_.push_back(batch);
     held_.push_back(buffer);
+}
+
+OpenBatches::HandedOut OpenBatches::hand_out(const ReceivedBatch& batch, const InboxItem& item,
+                                             std::size_t events_max) {
+    HandedOut handed{0, batch.first};
+    const auto run_end = [&](std::uint32_t from, bool meant) {
+        if (item.matches == nullptr) return meant ? batch.end : from;
+        while (from < batch.end && item.means(from) == meant)
+            ++from;
+        return from;
+    };
+    for (;;) {
+        ReceivedBatch run = batch;
+        run.first = handed.end = run_end(handed.end, false);
+        const std::size_t room = events_max - handed.events;
+        if (run.first == batch.end || room == 0) return handed;
+        run.end = static_cast<std::uint32_t>(
+            std::min<std::size_t>(run_end(run.first, true), run.first + room));
+        hand_out(run, item.buffer);
+        handed.events += run.end - run.first;
+        handed.end = run.end;
+    }
 }
 
 void OpenBatches::finish_batch() noexcept {

@@ -2,7 +2,7 @@
 // client/src/open_batches.hpp: the batches that a poll hands out: checked, opened, and kept where
 // they are until the next poll.
 
-#include "receive_buffer.hpp"
+#include "inbox.hpp"
 
 #include <casc/client/event_batch.hpp>
 #include <casc/types/result.hpp>
@@ -25,6 +25,12 @@ public:
     [[nodiscard]] Result<std::span<const std::byte>> open(const wire::BatchView& view);
     // Hands out events of it, which lie in `buffer`.
     void hand_out(const ReceivedBatch& batch, const BufferRef& buffer);
+    struct HandedOut {
+        std::size_t events;
+        std::uint32_t end;  // where to go on
+    };
+    // Of `batch`, the first one of `item`, the events that are meant, `events_max` at most.
+    HandedOut hand_out(const ReceivedBatch& batch, const InboxItem& item, std::size_t events_max);
     // Nothing more of the batch that was opened last will be handed out.
     void finish_batch() noexcept;
 

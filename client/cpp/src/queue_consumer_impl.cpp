@@ -105,6 +105,7 @@ wire::fb::JoinQueueT QueueConsumerImpl::join_request() const {
     request.group = options_.group;
     request.subscription_id = subscription_;
     request.topics = options_.topics;
+    request.filter = options_.filter;
     request.settings = std::move(settings);
     request.start = options_.start == Reset::latest ? 1 : 0;
     request.prefetch_events = options_.prefetch_events;
@@ -199,7 +200,8 @@ void QueueConsumerImpl::handle(Notice& notice) {
             return report(std::move(*notice.why));
         case Notice::Kind::call_cancelled:  // a responder's
         case Notice::Kind::call_credit:
-        case Notice::Kind::tapped:      // a tap's
+        case Notice::Kind::tapped:  // a tap's
+        case Notice::Kind::matched:
         case Notice::Kind::assignment:  // a stream group's
         case Notice::Kind::committed:
             return;

@@ -164,6 +164,7 @@ void ResponderImpl::handle(Notice& notice) {
         case Notice::Kind::failed:
             return errors_.push_back(std::move(*notice.why));
         case Notice::Kind::tapped:
+        case Notice::Kind::matched:
         case Notice::Kind::assignment:  // others'
         case Notice::Kind::committed:
         case Notice::Kind::settled:

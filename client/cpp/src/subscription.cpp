@@ -24,7 +24,31 @@ void Subscription::begin(std::uint32_t connection) {
     returns_.begin(0);
     for (auto& [log, source] : sources_)
         source.since = 0;
-    if (!sources_.empty()) subscribe();
+    if (!sources_.empty() || !patterns_.empty()) subscribe();
+}
+
+void Subscription::follow(std::vector<std::string> patterns) {
+    patterns_ = std::move(patterns);
+    if (connection_ != 0) subscribe();
+}
+
+void Subscription::matched(const wire::fb::TopicsMatchedT& news) {
+    if (news.topics.empty()) following_ = true;
+    for (const auto& topic : news.topics) {
+        const TopicId id(topic->topic_id);
+        if (topic->gone) {
+            matched_.erase(id);
+            std::erase_if(sources_, [&](const auto& s) { return s.first.topic() == id; });
+            continue;
+        }
+        matched_.insert(id);
+        for (const auto& position : topic->positions) {
+            if (position->lane >= kLaneCount) continue;
+            const LogId log(id, PartitionId(position->partition),
+                            static_cast<Lane>(position->lane));
+            sources_.try_emplace(log, Source{position->offset, position->offset, 0, false});
+        }
+    }
 }
 
 void Subscription::subscribe() {
@@ -36,9 +60,29 @@ void Subscription::subscribe() {
     request.credit_bytes = options_.credit_bytes;
     request.credit_events = CreditReturns::kEvents;
     request.deliver_bytes_max = static_cast<std::uint32_t>(options_.deliver_bytes_max);
-    port_.send(connection_, wire::Api::subscribe, encoded(request));
+    request.filter = options_.filter;
+    request.patterns = patterns_;
+    // Only the first time: what has come since is read from its beginning.
+    request.start = options_.reset == Reset::latest && !following_ ? 1 : 0;
+    port_.send(
+        connection_, wire::Api::subscribe, encoded(request),
+        [connection = connection_, follows = !patterns_.empty()](InboxPort& port,
+                                                                 Result<Reply> reply) {
+            if (!reply)
+                return port.tell(
+                    {.kind = Notice::Kind::failed, .connection = connection, .why = reply.error()});
+            if (follows)
+                port.tell({.kind = Notice::Kind::matched,
+                           .connection = connection,
+                           .matched = std::make_unique<wire::fb::TopicsMatchedT>()});
+        });
     subscribed_ = true;
     returns_.begin(connection_);
+    // Those that a pattern has brought in again.
+    Sources paused;
+    for (const auto& [log, source] : sources_)
+        if (source.paused && matched_.contains(log.topic())) paused.push_back(source_of(log, 0));
+    update({}, std::move(paused));
 }
 
 void Subscription::update(Sources add, Sources remove) {
@@ -125,6 +169,8 @@ Source* Subscription::find(LogId log) noexcept {
 
 bool Subscription::wants(const InboxItem& item) noexcept {
     const Source* source = find(item.log);
+    if (source == nullptr && matched_.contains(item.log.topic()))
+        source = &sources_.emplace(item.log, Source{}).first->second;  // its first event
     return source != nullptr && !source->paused && item.generation >= source->since;
 }
 

@@ -7,6 +7,8 @@
 #include <casc/types/vocabulary.hpp>
 
 #include <map>
+#include <set>
+#include <string>
 #include <vector>
 
 namespace casc::client {
@@ -17,6 +19,7 @@ struct Source {
     std::uint64_t committed = 0;  // what the group knows, as far as we know
     std::uint32_t since = 0;      // deliveries made under an older generation are not from here
     bool paused = false;          // still ours, but the broker does not push it
+    bool from_oldest = false;     // wherever that turns out to be, whatever the policy is
 };
 
 // Keeps the broker's idea of the subscription in step with ours, over reconnects.
@@ -33,6 +36,12 @@ public:
         connection_ = 0;
         returns_.begin(0);
     }
+
+    // Reads all of the topics that match, also of those that come later; once.
+    void follow(std::vector<std::string> patterns);
+    [[nodiscard]] bool follows() const noexcept { return !patterns_.empty(); }
+    // What the broker says of topics that match; nothing: it has begun to follow them.
+    void matched(const wire::fb::TopicsMatchedT& news);
 
     void add(const std::vector<std::pair<LogId, Source>>& sources);
     void remove(const std::vector<LogId>& logs);
@@ -69,6 +78,9 @@ private:
     const std::uint32_t id_;
     const ConsumerOptions& options_;
 
+    std::vector<std::string> patterns_;
+    bool following_ = false;     // where logs begin is known: only new ones are not in sources_
+    std::set<TopicId> matched_;  // by patterns_
     std::map<LogId, Source> sources_;
     std::uint32_t connection_ = 0;  // 0: none
     bool subscribed_ = false;       // on that connection

@@ -64,6 +64,7 @@ wire::fb::TapT TapImpl::request() const {
     request.bytes_max = options_.bytes_max;
     request.share = options_.share;
     request.peer = options_.peer;
+    request.filter = options_.filter;
     request.credit_bytes = options_.credit_bytes;
     request.credit_events = CreditReturns::kEvents;
     request.deliver_bytes_max = static_cast<std::uint32_t>(options_.deliver_bytes_max);
@@ -122,6 +123,10 @@ void TapImpl::handle(Notice& notice) {
             tapped_ = true;
             ++begun_;
             return backoff_.reset();
+        case Notice::Kind::matched:
+            for (const auto& topic : notice.matched->topics)
+                if (!topic->gone) matched_[TopicId(topic->topic_id)] = topic->topic;
+            return;
         case Notice::Kind::failed:
             return report(std::move(*notice.why));
         case Notice::Kind::closed:
@@ -220,18 +225,18 @@ bool TapImpl::hand_out_from(InboxItem& item, std::size_t max_events, std::size_t
             batches_.finish_batch();
             break;
         }
-        const auto room = static_cast<std::uint32_t>(
-            std::min<std::size_t>(max_events - events, view->event_count() - handed_out_));
-        batches_.hand_out({item.log.topic(), name_of(item.log.topic()), item.log.partition(), *view,
-                           *payloads, handed_out_, handed_out_ + room},
-                          item.buffer);
-        events += room;
-        handed_out_ += room;
+        const auto handed =
+            batches_.hand_out({item.log.topic(), name_of(item.log.topic()), item.log.partition(),
+                               *view, *payloads, handed_out_, view->event_count()},
+                              item, max_events - events);
+        events += handed.events;
+        handed_out_ = handed.end;
         if (handed_out_ != view->event_count()) return false;
         handed_out_ = 0;
         item.batches = item.batches.subspan(view->bytes().size());
         batches_.finish_batch();
-        returns_.used(view->bytes().size(), view->event_count());
+        returns_.used(view->bytes().size(), item.meant(view->event_count()));
+        item.first_bit += view->event_count();
     }
     if (!item.batches.empty()) return false;
     returns_.delivery_used();
@@ -247,6 +252,7 @@ void TapImpl::ended(const InboxItem& item) {
 std::string_view TapImpl::name_of(TopicId topic) const noexcept {
     for (std::size_t i = 0; i < topic_ids_.size() && i < options_.topics.size(); ++i)
         if (topic_ids_[i] == topic.value()) return options_.topics[i];
+    if (const auto found = matched_.find(topic); found != matched_.end()) return found->second;
     return {};
 }
 

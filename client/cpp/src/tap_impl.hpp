@@ -8,6 +8,9 @@
 
 #include <casc/client/tap.hpp>
 
+#include <map>
+#include <string>
+
 namespace casc::client {
 
 // Thread:   the tap's, one at a time; when_ready() too.
@@ -58,10 +61,11 @@ private:
     DeliveryQueue queue_;
     OpenBatches batches_;
     CreditReturns returns_;
-    std::vector<std::uint32_t> topic_ids_;  // of options_.topics
-    std::uint32_t handed_out_ = 0;          // events of the batch in front
-    std::uint32_t connection_ = 0;          // 0: none
-    std::uint64_t begun_ = 0;               // times
+    std::vector<std::uint32_t> topic_ids_;    // of options_.topics; 0: a pattern
+    std::map<TopicId, std::string> matched_;  // names of those that patterns have brought in
+    std::uint32_t handed_out_ = 0;            // events of the batch in front
+    std::uint32_t connection_ = 0;            // 0: none
+    std::uint64_t begun_ = 0;                 // times
     bool tapped_ = false;
     bool closed_ = false;
     Steady::time_point begin_at_ = Steady::time_point::max();

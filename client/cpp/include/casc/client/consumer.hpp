@@ -67,7 +67,13 @@ public:
     Consumer(Consumer&&) noexcept = default;
     Consumer& operator=(Consumer&&) noexcept;
 
-    // Joins options.group for these topics; partitions come and go with the rebalances. Fails with:
+    // Joins options.group for these topics; partitions come and go with the rebalances. Without a
+    // group everything in these topics is read, from where options.reset says.
+    //
+    // Topics are names or patterns: in "orders.*.eu" '*' stands for one token between dots, in
+    // "orders.>" '>', at the end, for one or more. Topics that come later are read from their
+    // oldest event, and the end of one that a pattern has brought in is no error. poll() tells of a
+    // bad pattern (invalid_pattern) or filter (invalid_filter, filter_too_expensive). Fails with:
     // invalid_request.
     [[nodiscard]] Result<void> subscribe(std::vector<std::string> topics,
                                          RebalanceCallbacks callbacks = {});

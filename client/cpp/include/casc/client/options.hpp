@@ -90,6 +90,10 @@ struct ConsumerOptions {
     milliseconds rebalance_timeout{60000};
     std::size_t credit_bytes = 8_MiB;  // how much the broker may push ahead of poll()
     std::size_t deliver_bytes_max = 1_MiB;
+    // Only events that match are handed out; the broker leaves out the others, and the position
+    // moves on over them. Empty: all. The language is in docs/protocol.md, "Filters":
+    //   type == "order.created" && header.region in ("eu", "us") && json.amount >= 100
+    std::string filter{};
 };
 
 enum class TapStart : std::uint8_t {
@@ -107,7 +111,10 @@ enum class OnFull : std::uint8_t {
 };
 
 struct TapOptions {
-    std::vector<std::string> topics{};  // all their partitions and lanes
+    // All their partitions and lanes. Names, or patterns ("orders.*", "orders.>"), which follow
+    // topics that come later.
+    std::vector<std::string> topics{};
+    std::string filter{};  // as in ConsumerOptions
     Order order = Order::arrival;
     TapStart start = TapStart::now;
     std::uint32_t last_events = 0;
@@ -141,8 +148,10 @@ struct QueueSettings {
 
 struct QueueOptions {
     std::string group;
-    std::vector<std::string> topics;
-    QueueSettings settings;         // if this member creates the group
+    std::vector<std::string> topics;  // names, or patterns, which follow topics that come later
+    std::string filter{};    // as in ConsumerOptions, of the whole group: what does not match is
+                             // settled without being delivered
+    QueueSettings settings;  // if this member creates the group
     Reset start = Reset::earliest;  // and where the group begins then; `error` is not for queues
     // Leased to this member and not settled, in its hands or on their way to them.
     std::uint32_t prefetch_events = 1000;
