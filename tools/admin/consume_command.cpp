@@ -4,6 +4,11 @@
 #include "event_printer.hpp"
 #include "interrupt.hpp"
 #include "read_end.hpp"
+#include "topic_patterns.hpp"
+
+#include <casc/types/subject.hpp>
+
+#include <algorithm>
 
 namespace casc::admin {
 
@@ -22,10 +27,17 @@ struct ConsumeOptions {
     std::optional<Lane> lane;
     std::string group;
     std::string instance;
+    std::string filter;
     std::optional<EventFormat> format;
     bool follow = false;
     std::optional<std::uint64_t> count;
     client::Order order = client::Order::arrival;
+
+    // Topics that come later are read, too: by a group, or for ever.
+    [[nodiscard]] bool follows_patterns() const {
+        return (follow || !group.empty()) &&
+               std::any_of(topics.begin(), topics.end(), has_wildcard);
+    }
 };
 
 Result<client::Order> parse_order(const std::string& text) {
@@ -43,10 +55,12 @@ public:
           consumer_(std::move(consumer)) {}
 
     Result<ExitCode> run() {
-        if (options_.group.empty())
-            CASC_TRY_VOID(assign());
-        else
+        if (!options_.group.empty())
             CASC_TRY_VOID(join());
+        else if (options_.follows_patterns())
+            CASC_TRY_VOID(consumer_.subscribe(options_.topics));
+        else
+            CASC_TRY_VOID(assign());
         const Result<void> read = options_.count == 0u ? Result<void>() : read_on();
         const Result<void> closed = consumer_.close();
         if (!read) return read.error();
@@ -59,7 +73,8 @@ private:
     // Without a group: every lane of every partition, from where the flags say.
     Result<void> assign() {
         std::vector<client::Place> places;
-        for (const std::string& topic : options_.topics) {
+        CASC_TRY(const auto topics, matching_topics(session_, options_.topics));
+        for (const std::string& topic : topics) {
             CASC_TRY(const TopicFacts facts, topic_facts(session_, topic));
             CASC_TRY(const auto partitions, chosen_partitions(topic, facts));
             CASC_TRY(auto logs, log_ends(session_, topic, partitions));
@@ -190,6 +205,9 @@ Result<client::Reset> reset_of(const ConsumeOptions& options) {
     if (!options.from || options.from->kind == StartPoint::Kind::earliest)
         return client::Reset::earliest;
     if (options.from->kind == StartPoint::Kind::latest) return client::Reset::latest;
+    if (options.group.empty())
+        return Error(ErrorCode::invalid_request,
+                     "where topics are followed by a pattern, --from can only be beginning or end");
     return Error(
         ErrorCode::invalid_request,
         "with --group, --from can only be beginning or end; casc-admin group reset moves a "
@@ -200,18 +218,24 @@ Result<ExitCode> consume(Session& session, const ConsumeOptions& options) {
     if (!options.group.empty() && (options.partition || options.lane))
         return Error(ErrorCode::invalid_request,
                      "a group reads all partitions and lanes; leave out --partition and --lane");
+    if (options.group.empty() && options.follows_patterns() && (options.partition || options.lane))
+        return Error(ErrorCode::invalid_request,
+                     "a pattern that is followed brings all partitions and lanes; leave out "
+                     "--partition and --lane");
     client::ConsumerOptions consumer_options;
+    consumer_options.filter = options.filter;
     consumer_options.group = options.group;
     consumer_options.instance_id = options.instance;
     consumer_options.order = options.order;
-    if (!options.group.empty()) {
+    if (!options.group.empty() || options.follows_patterns()) {
         CASC_TRY(consumer_options.reset, reset_of(options));
     }
     CASC_TRY(client::Client* const client, session.client());
     // A group does not complain about topics that are not there (they may come); a person wants to
     // know.
+    if (!options.follow) CASC_TRY_VOID(matching_topics(session, options.topics));
     for (const std::string& topic : options.topics)
-        CASC_TRY_VOID(topic_facts(session, topic));
+        if (!has_wildcard(topic)) CASC_TRY_VOID(topic_facts(session, topic));
     CASC_TRY(auto consumer, client->make_consumer(consumer_options));
     watch_for_interrupt();
     return Consumption(session, options, std::move(consumer)).run();
@@ -223,7 +247,12 @@ void add_consume_command(Commands& commands) {
     auto options = std::make_shared<ConsumeOptions>();
     CLI::App* verb =
         commands.root().add_subcommand("consume", "Print events, up to the end or for ever");
-    verb->add_option("TOPIC", options->topics, "From where")->required();
+    verb->add_option("TOPIC", options->topics,
+                     "From where; 'orders.*' or 'orders.>' for all that match")
+        ->required();
+    verb->add_option("--filter", options->filter,
+                     "Only what matches, such as 'type == \"order\" && json.amount >= 100'")
+        ->type_name("EXPRESSION");
     add_parsed(verb, "--from", options->from, parse_start_point_now, "POSITION",
                "beginning (default), end, an offset, a time, or -1h");
     add_parsed(verb, "--partition", options->partition, parse_number, "NUMBER",

@@ -18,6 +18,7 @@ struct TapFlags {
     client::OnFull on_full = client::OnFull::drop_oldest;
     std::string share;
     std::string peer;
+    std::string filter;
     std::optional<EventFormat> format;
     std::optional<std::uint64_t> count;
 };
@@ -37,6 +38,7 @@ client::TapOptions tap_options(const TapFlags& flags) {
     options.on_full = flags.on_full;
     options.share = flags.share;
     options.peer = flags.peer;
+    options.filter = flags.filter;
     if (flags.last_per_key) options.start = client::TapStart::last_per_key;
     if (flags.last && *flags.last != 0) {
         options.start = client::TapStart::last_events;
@@ -73,7 +75,12 @@ void add_tap_command(Commands& commands) {
     auto flags = std::make_shared<TapFlags>();
     CLI::App* verb =
         commands.root().add_subcommand("tap", "Print what comes from now on, until Ctrl-C");
-    verb->add_option("TOPIC", flags->topics, "Of which topics")->required();
+    verb->add_option("TOPIC", flags->topics,
+                     "Of which topics; 'orders.*' or 'orders.>' for all that match")
+        ->required();
+    verb->add_option("--filter", flags->filter,
+                     "Only what matches, such as 'type == \"order\" && json.amount >= 100'")
+        ->type_name("EXPRESSION");
     CLI::Option* last = add_parsed(verb, "--last", flags->last, parse_number, "COUNT",
                                    "Begin with the last events, of volatile topics");
     verb->add_flag("--last-per-key", flags->last_per_key,

@@ -5,6 +5,8 @@
 #include <doctest/doctest.h>
 
 #include <fstream>
+#include <set>
+#include <sstream>
 
 using namespace casc::test;
 
@@ -188,4 +190,38 @@ TEST_CASE_FIXTURE(AdminFixture, "admin/tap: what comes from now on, and the last
     CHECK(run({"tap", "nowhere"}).code != 0);
     CHECK(run({"tap", "ticks", "--on-full", "explode"}).code == 2);
     CHECK(run({"tap", "ticks", "--last", "2", "--last-per-key"}).code == 2);
+}
+
+TEST_CASE_FIXTURE(OneTopic,
+                  "admin/consume: a pattern is all topics that match, a filter what matches") {
+    for (const char* topic : {"orders.eu", "orders.us", "orders.eu.paid"})
+        REQUIRE(run({"topic", "create", topic}).code == 0);
+    produce("orders.eu", "{\"n\":1}\n{\"n\":2}\n");
+    produce("orders.us", "{\"n\":3}\n");
+    produce("orders.eu.paid", "{\"n\":4}\n");
+    const auto lines = [&](std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), "consume");
+        const AdminRun read = run(arguments);
+        CHECK_MESSAGE(read.code == 0, read.err);
+        std::multiset<std::string> texts;
+        std::istringstream in(read.out);
+        for (std::string line; std::getline(in, line);)
+            texts.insert(line);
+        return texts;
+    };
+    using Lines = std::multiset<std::string>;
+    CHECK(lines({"orders.*"}) == Lines{R"({"n":1})", R"({"n":2})", R"({"n":3})"});
+    CHECK(lines({"orders.>", "--filter", "json.n >= 2 && json.n != 3"}) ==
+          Lines{R"({"n":2})", R"({"n":4})"});
+    CHECK(lines({"orders.>", "--filter", "json.n == 9"}).empty());
+    CHECK(lines({"orders.*", "--follow", "-n", "3"}).size() == 3);
+    CHECK(lines({"orders.*", "-g", "g", "--filter", "json.n == 2"}) == Lines{R"({"n":2})"});
+    CHECK(lines({"orders.*", "-g", "g"}).empty());  // it has passed over the others
+
+    const AdminRun bad = run({"consume", "orders.eu", "--filter", "json.n =< 2"});
+    CHECK(bad.code != 0);
+    CHECK(bad.err.find("at 8") != bad.err.npos);
+    CHECK(run({"consume", "nothing.*"}).code != 0);
+    CHECK(run({"consume", "orders.*", "--follow", "--lane", "low"}).code == 2);
+    CHECK(run({"consume", "orders.>.x", "--follow"}).code != 0);
 }
