@@ -92,6 +92,12 @@ enum class Api : std::uint16_t {
     part_credit = 78,
     call_credit = 79,
     list_services = 80,
+
+    kv_put = 100,
+    kv_get = 101,
+    kv_list = 102,
+    kv_history = 103,
+    delete_event = 104,
 };
 
 struct FrameHeader {
