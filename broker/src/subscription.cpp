@@ -29,7 +29,7 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
         if (!first && (bytes + batch.bytes.size() > read_bytes_ || left <= 0 ||
                        events >= credit_events_ || extent.arrival > arrival_bound))
             break;
-        const Handed handed = add_alive(core_, batch, source.next, sending_);
+        const Handed handed = add_alive(core_, source.log, batch, source.next, sending_);
         bytes += handed.bytes;
         events += handed.events;
         source.next = handed.next;

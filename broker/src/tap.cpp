@@ -145,7 +145,7 @@ void Tap::deliver(TapMember& member) {
         // In as many parts as it takes: what was taken out of the queue is not put back.
         const Offset end = stored_extent(item.batch).end;
         for (Offset at = stored_extent(item.batch).base; at < end;) {
-            const Handed handed = add_alive(core_, item.batch, at, sending_);
+            const Handed handed = add_alive(core_, log, item.batch, at, sending_);
             bytes += handed.bytes;
             events += handed.events;
             at = handed.next;
