@@ -410,9 +410,9 @@ void QueueGroup::on_dropped(const Source& source, ErrorCode why) {
     const bool is_missing = source.again && run != ledger->second.runs().end() &&
                             ledger->second.first_open(run) == source.next;
     if (is_missing) {
-        report_missing(source.log, source.next, source.visible_end);
-        change(source.log, ledger->second,
-               [&](QueueLedger& of) { of.skip_ready(source.visible_end); });
+        const Offset end = std::min(source.visible_end, Offset(run->second.end));
+        report_missing(source.log, source.next, end);
+        change(source.log, ledger->second, [&](QueueLedger& of) { of.skip_ready(end); });
     }
     if (!source.again) add_source(*topic, source.log, ledger->second.next());
     plan_again(source.log, ledger->second);

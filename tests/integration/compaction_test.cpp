@@ -2,6 +2,7 @@
 
 #include "key_value_fixture.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -130,6 +131,37 @@ TEST_CASE_FIXTURE(CompactionFixture, "broker/compaction: a queue group passes ov
         }
     }
     CHECK(last == "1499");
+}
+
+TEST_CASE_FIXTURE(CompactionFixture,
+                  "broker/compaction: what was to be delivered again and is gone is settled") {
+    auto kv = open("kv", compact_at_once);
+    must(kv.put("k", "first"));
+    {
+        auto consumer = join_queue("g", "kv");
+        const auto events = must(consumer.poll(1, kPatience));
+        REQUIRE(events.size() == 1);
+        must(consumer.refuse((*events.begin()).id(), "not now", 200ms));
+        must(consumer.close());
+    }
+    for (int i = 0; i < 1500; ++i)
+        must(kv.put("k", std::to_string(i)));
+    CHECK(eventually([&] { return figure("casc_compaction_events_total") >= 1000; }));
+    broker.restart();  // nothing is cached
+    auto consumer = join_queue("g", "kv");
+    const auto is_settled = [&] {
+        for (const auto event : must(consumer.poll(100, 50ms)))
+            must(consumer.done(event.id()));
+        fb::ListPendingT ask;
+        ask.group = "g";
+        fb::DescribeQueueT describe;
+        describe.group = "g";
+        const auto queue = must(client->call(describe));
+        const bool has_all = std::any_of(queue.logs.begin(), queue.logs.end(),
+                                         [](const auto& log) { return log->floor == 1501; });
+        return has_all && must(client->call(ask)).runs.empty();
+    };
+    CHECK(eventually(is_settled));
 }
 
 TEST_CASE_FIXTURE(CompactionFixture, "broker/delete: nobody gets a deleted event any more, ever") {

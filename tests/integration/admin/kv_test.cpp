@@ -57,6 +57,11 @@ TEST_CASE_FIXTURE(AdminFixture, "admin/topic: one event is deleted, after a ques
     CHECK(run({"topic", "delete-event", "t", "--offset", "9", "--yes"}).code == 1);
     CHECK(run({"topic", "delete-event", "no", "--offset", "1", "--yes"}).code == 5);
     CHECK(run({"consume", "t", "-f", "%v "}).out == "a c ");
+    // Nobody waits for what is not there any more.
+    REQUIRE(run({"topic", "delete-event", "t", "--offset", "2", "--yes"}).code == 0);
+    const AdminRun rest = run({"consume", "t", "-f", "%v "});
+    CHECK(rest.out == "a ");
+    CHECK(rest.err.find("nothing for a while") == std::string::npos);
 }
 
 TEST_CASE_FIXTURE(AdminFixture, "admin/topic: retention by use is set, shown and taken back") {
