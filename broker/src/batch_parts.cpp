@@ -57,32 +57,46 @@ storage::BatchRef part_of(Core& core, const storage::BatchRef& batch, Offset fir
     return {std::move(block), into};
 }
 
-Lifespans::Lifespans(const storage::BatchRef& ref, EpochNanos now)
-    : extent_(stored_extent(ref)), now_(now) {
+Lifespans::Lifespans(const Core& core, LogId log, const storage::BatchRef& ref)
+    : extent_(stored_extent(ref)), now_(core.now), deleted_(core.deleted), log_(log) {
     if (!has_time_to_live(ref)) return;
     if (const auto batch = wire::BatchView::parse(ref.bytes)) batch_ = *batch;
 }
 
 Lifespans::Run Lifespans::at(Offset offset) const {
-    if (!batch_) return {extent_.end, false};
+    const auto deleted = deleted_.next(log_, offset, extent_.end);
+    if (deleted != offset) {
+        Run run = run_of_times(offset);
+        if (deleted) run.end = std::min(run.end, *deleted);
+        return run;
+    }
+    Offset end = offset;
+    while (end < extent_.end && deleted_.contains(log_, end))
+        end = end + OffsetDelta(1);
+    return {end, Life::deleted};
+}
+
+Lifespans::Run Lifespans::run_of_times(Offset offset) const {
+    if (!batch_) return {extent_.end, Life::alive};
     const auto first = static_cast<std::uint32_t>((offset - extent_.base).value());
     const bool expired = is_expired(*batch_, first, now_);
     std::uint32_t end = first + 1;
     while (end < extent_.event_count && is_expired(*batch_, end, now_) == expired)
         ++end;
-    return {extent_.base + OffsetDelta(end), expired};
+    return {extent_.base + OffsetDelta(end), expired ? Life::expired : Life::alive};
 }
 
-Handed add_alive(Core& core, const storage::BatchRef& batch, Offset from,
+Handed add_alive(Core& core, LogId log, const storage::BatchRef& batch, Offset from,
                  std::vector<storage::BatchRef>& into) {
     const StoredExtent extent = stored_extent(batch);
-    const Lifespans lives(batch, core.now);
+    const Lifespans lives(core, log, batch);
     const auto whole = [&] {
         into.push_back(batch);
         return Handed{batch.bytes.size(), static_cast<std::int64_t>(extent.event_count),
                       extent.end};
     };
-    if (const auto all = lives.at(extent.base); all.end == extent.end && !all.expired)
+    if (const auto all = lives.at(extent.base);
+        all.end == extent.end && all.life == Lifespans::Life::alive)
         return whole();
     // What cannot be opened cannot be cut: the receiver, who checks it too, says what is wrong.
     const auto opened = core.opened.open(batch);
@@ -90,8 +104,9 @@ Handed add_alive(Core& core, const storage::BatchRef& batch, Offset from,
     Handed handed{0, 0, std::max(from, extent.base)};
     for (int parts = 0; handed.next < extent.end && parts < kAlivePartsMax;) {
         const Lifespans::Run run = lives.at(handed.next);
-        if (run.expired) {
-            core.counters.events_expired += (run.end - handed.next).value();
+        if (run.life != Lifespans::Life::alive) {
+            if (run.life == Lifespans::Life::expired)
+                core.counters.events_expired += (run.end - handed.next).value();
             handed.next = run.end;
             continue;
         }
@@ -104,6 +119,23 @@ Handed add_alive(Core& core, const storage::BatchRef& batch, Offset from,
         if (handed.bytes >= kAliveBytesMax) break;
     }
     return handed;
+}
+
+void add_not_deleted(Core& core, LogId log, const storage::BatchRef& batch,
+                     std::vector<storage::BatchRef>& into) {
+    const StoredExtent extent = stored_extent(batch);
+    const auto opened = core.opened.open(batch);
+    if (!opened) return into.push_back(batch);  // as add_alive()
+    for (Offset from = extent.base; from < extent.end;) {
+        const auto deleted = core.deleted.next(log, from, extent.end);
+        if (deleted == from) {
+            from = from + OffsetDelta(1);
+            continue;
+        }
+        const Offset end = fitting_end(*opened, extent.base, from, deleted.value_or(extent.end));
+        into.push_back(part_of(core, batch, from, end, Cut::always));
+        from = end;
+    }
 }
 
 }  // namespace casc::broker

@@ -18,24 +18,28 @@ enum class Cut : std::uint8_t { always, if_smaller };
 [[nodiscard]] storage::BatchRef part_of(Core& core, const storage::BatchRef& batch, Offset first,
                                         Offset end, Cut cut);
 
-// Which events of one batch have outlived their time to live. Opened once for all questions about
-// it; of a batch without times to live that costs no more than a look at its header.
-// Thread: one at a time. Lifetime: borrows the batch. `now`: as the clock that stamps append times
-// says.
+// Which events of one batch have outlived their time to live, or were deleted. Opened once for all
+// questions about it; of a batch without times to live that costs no more than a look at its
+// header. Thread: one at a time. Lifetime: borrows the batch.
 class Lifespans {
 public:
-    Lifespans(const storage::BatchRef& batch, EpochNanos now);
+    Lifespans(const Core& core, LogId log, const storage::BatchRef& batch);
 
-    // Neighbours, up to `end`, that are all alive, or all expired.
+    enum class Life : std::uint8_t { alive, expired, deleted };
+    // Neighbours, up to `end`, of which the same is true.
     struct Run {
         Offset end;
-        bool expired;
+        Life life;
     };
     [[nodiscard]] Run at(Offset offset) const;
 
 private:
+    [[nodiscard]] Run run_of_times(Offset offset) const;
+
     StoredExtent extent_;
-    EpochNanos now_;
+    EpochNanos now_;  // as the clock that stamps append times says
+    const DeletedEvents& deleted_;
+    LogId log_;
     std::optional<wire::BatchView> batch_{};  // nothing: all are alive
 };
 
@@ -47,7 +51,11 @@ struct Handed {
 };
 // Adds what is alive of a batch, from `from` on, to `into`, and counts the rest.
 // Thread: owning shard.
-Handed add_alive(Core& core, const storage::BatchRef& batch, Offset from,
+Handed add_alive(Core& core, LogId log, const storage::BatchRef& batch, Offset from,
                  std::vector<storage::BatchRef>& into);
+// Adds what of a batch was not deleted to `into`; where times to live are not looked at.
+// Thread: owning shard.
+void add_not_deleted(Core& core, LogId log, const storage::BatchRef& batch,
+                     std::vector<storage::BatchRef>& into);
 
 }  // namespace casc::broker

@@ -179,6 +179,14 @@ constexpr std::array kKeys{
               Reload::yes,
               CASC_MEMBER(topics.topics_max),
               "Topics of this broker; creating one more is refused."},
+    ConfigKey{"topics.keys_memory_bytes",
+              KeyKind::bytes,
+              {0, 64 * kTiB},
+              Reload::yes,
+              CASC_MEMBER(topics.keys_memory_bytes),
+              "Memory for the keys of compacted topics (about 128 bytes each, and the key); new "
+              "ones are\n"
+              "refused when it is used up."},
 
     ConfigKey{"storage.disk",
               KeyKind::text,

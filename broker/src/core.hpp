@@ -1,8 +1,11 @@
 #pragma once
 // What the request paths of one shard share. Plain data with an owner: the Shard.
 
+#include "consumed_topics.hpp"
+#include "deleted_events.hpp"
 #include "durable_waits.hpp"
 #include "filter_scan.hpp"
+#include "key_index.hpp"
 #include "log_watch.hpp"
 #include "logs.hpp"
 #include "opened_batch.hpp"
@@ -83,6 +86,8 @@ struct Core {
           config(shard_config),
           store(shard_store),
           topics(shard_store),
+          deleted(shard_store, topics),
+          keys(shard_store, topics, deleted),
           producers(shard_store),
           volatile_logs(wall_now()),
           logs(shard_store, topics, volatile_logs),
@@ -93,6 +98,9 @@ struct Core {
     Config& config;
     storage::Store& store;
     TopicRegistry topics;
+    DeletedEvents deleted;
+    KeyIndex keys;  // of compacted topics
+    ConsumedTopics consumed;
     TopicObservers topic_observers;
     ProducerTable producers;
     VolatileLogs volatile_logs;
@@ -150,6 +158,13 @@ public:
     template <class Build>
     void reply_built(Build&& build) const {
         if (const auto session = session_.lock()) send(*session, core_->encoder.build(build));
+    }
+    // The same with batches behind it.
+    template <class Build>
+    void reply_with(Build&& build, std::span<const storage::BatchRef> attachments) const {
+        if (const auto session = session_.lock())
+            session->send(wire::FrameKind::response, api_, correlation_id_,
+                          core_->encoder.build(build), attachments);
     }
     void error(const Error& error) const {
         ++core_->counters.errors;

@@ -17,6 +17,9 @@ Result<const Topic*> DeadLetters::find_or_create(const std::string& topic) {
 Result<void> DeadLetters::append(const std::string& topic_name, const DeadLetter& letter,
                                  const wire::EventView& event, std::size_t rows_bytes) {
     CASC_TRY(const Topic* topic, find_or_create(topic_name));
+    if (topic->is_compacted())
+        return Error(ErrorCode::not_supported, "dead letters: the topic " + topic_name +
+                                                   " is compacted, and would lose them");
     const Topic* origin = core_.topics.find(letter.origin.topic());
     const std::string partition = std::to_string(letter.origin.partition().value());
     const std::string offset = std::to_string(event.offset.value());

@@ -40,6 +40,10 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
             return on_produce(session, frame);
         case Api::atomic_write:
             return on_atomic_write(session, frame);
+        case Api::kv_put:
+            return on_kv_put(session, frame);
+        case Api::kv_get:
+            return decode<fb::KvGet>(frame, to, [&](auto& m) { kv_.on_get(m, to); });
         case Api::credit:
             return on_credit(session, frame);
         case Api::request:
@@ -73,6 +77,14 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
                                              [&](auto& m) { topics_.on_describe(m, to); });
         case Api::purge_topic:
             return decode<fb::PurgeTopic>(frame, to, [&](auto& m) { topics_.on_purge(m, to); });
+
+        case Api::delete_event:
+            return decode<fb::DeleteEvent>(frame, to,
+                                           [&](auto& m) { topics_.on_delete_event(m, to); });
+        case Api::kv_list:
+            return decode<fb::KvList>(frame, to, [&](auto& m) { kv_.on_list(m, to); });
+        case Api::kv_history:
+            return decode<fb::KvHistory>(frame, to, [&](auto& m) { kv_.on_history(m, to); });
 
         case Api::init_producer:
             return decode<fb::InitProducer>(frame, to,
@@ -209,6 +221,18 @@ void Shard::on_atomic_write(Session& session, const wire::Frame& frame) {
     if (refused) return Responder(core_, session, frame.header).error(ErrorCode::tap_full);
     atomic_.on_atomic_write(session, frame);
     if (taps_.holding()) for_each_topic([&](TopicId topic) { taps_.hold_if_full(session, topic); });
+}
+
+void Shard::on_kv_put(Session& session, const wire::Frame& frame) {
+    connections_.find(session.number())->second.produces = true;
+    const auto topic = [&] {
+        const auto request = wire::view<fb::KvPut>(frame.body);
+        return TopicId(request ? (*request)->topic_id() : 0);
+    };
+    if (taps_.holding() && taps_.refuses(session, topic()))
+        return Responder(core_, session, frame.header).error(ErrorCode::tap_full);
+    kv_.on_put(session, frame);
+    if (taps_.holding()) taps_.hold_if_full(session, topic());
 }
 
 void Shard::on_credit(Session& session, const wire::Frame& frame) {

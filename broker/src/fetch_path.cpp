@@ -1,5 +1,6 @@
 #include "fetch_path.hpp"
 
+#include "batch_parts.hpp"
 #include "stored_batch.hpp"
 
 #include <algorithm>
@@ -82,8 +83,13 @@ void FetchOperation::read(std::size_t index) {
     }
     if (source.next == visible_end) return;
     std::vector<storage::BatchRef> batches;
-    if (core_.logs.read_tail(source.log, source.next, visible_end, bytes_max_ - bytes_, batches))
-        return take(source, std::move(batches));
+    if (core_.logs.read_tail(source.log, source.next, visible_end, bytes_max_ - bytes_, batches)) {
+        const Offset before = source.next;
+        take(source, std::move(batches));
+        // All of them had been deleted: nothing would wake this up for what follows.
+        if (source.bytes == 0 && source.next > before) read(index);
+        return;
+    }
 
     if (bytes_ != 0 && bytes_ >= bytes_min_)
         return;  // enough already; the disk would only keep the client waiting
@@ -120,9 +126,16 @@ void FetchOperation::take(Source& source, std::vector<storage::BatchRef> batches
         if (full_) return;
         const auto extent = stored_extent(batch);
         source.next = extent.end;
-        bytes_ += batch.bytes.size();
-        source.bytes += batch.bytes.size();
-        source.batches.push_back(std::move(batch));
+        const std::size_t before = source.batches.size();
+        if (core_.deleted.next(source.log, extent.base, extent.end)) {
+            add_not_deleted(core_, source.log, batch, source.batches);
+        } else {
+            source.batches.push_back(std::move(batch));
+        }
+        for (std::size_t i = before; i < source.batches.size(); ++i) {
+            bytes_ += source.batches[i].bytes.size();
+            source.bytes += source.batches[i].bytes.size();
+        }
     }
     full_ = bytes_ >= bytes_max_;
 }

@@ -61,17 +61,17 @@ std::span<const std::uint64_t> matching_events(Core& core, const Filter& filter,
                                                const wire::BatchView& batch, std::uint32_t first,
                                                std::uint32_t end) {
     const auto words = core.filters.scan(filter, log, ref, batch, first, end);
-    const Lifespans lives(ref, core.now);
+    const Lifespans lives(core, log, ref);
     const Offset base = batch.base_offset();
-    if (const auto all = lives.at(base); all.end == batch.end_offset() && !all.expired)
+    if (const auto all = lives.at(base); all.end == batch.end_offset() && all.life == Lifespans::Life::alive)
         return words;
     for (std::uint32_t index = first; index < end;) {
         const Lifespans::Run run = lives.at(base + OffsetDelta(index));
         const auto until = std::min(end, static_cast<std::uint32_t>((run.end - base).value()));
         for (; index < until; ++index)
-            if (run.expired && (words[index / 64] >> index % 64 & 1u) != 0) {
+            if (run.life != Lifespans::Life::alive && (words[index / 64] >> index % 64 & 1u) != 0) {
                 core.filters.drop(index);
-                ++core.counters.events_expired;
+                core.counters.events_expired += run.life == Lifespans::Life::expired;
             }
     }
     return words;
@@ -138,7 +138,9 @@ Handed FilteredParts::add(Core& core, const Filter& filter, LogId log, const sto
         handed.bytes = ref.bytes.size();
         return handed;
     }
-    const bool whole = end == extent.event_count;
+    // What was deleted does not leave the broker, not even unmarked.
+    const bool whole =
+        end == extent.event_count && !core.deleted.next(log, extent.base, extent.end);
     if ((!whole || worth_cutting(*batch, words)) && cut(core, ref, *batch, words, handed))
         return handed;
     put(ref, extent.event_count, words);

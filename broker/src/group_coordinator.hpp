@@ -64,6 +64,8 @@ public:
     void forget_unused();
 
     [[nodiscard]] std::size_t count() const noexcept { return groups_.size(); }
+    // Every group that reads the topic, or has read it, unless it has been absent for too long.
+    void for_each_reader(const Topic& topic, const std::function<void(DoneWith)>& visit) const;
     // For /metrics.
     void for_each(const std::function<void(const Group&)>& visit) const;
 

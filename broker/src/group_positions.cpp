@@ -17,7 +17,28 @@ Result<JournalSequence> GroupCoordinator::write_offset(Group& group, LogId log, 
              core_.store.put(StateTable::group_offset, offset_key(group.id(), log).view(),
                              RowWriter{}.put(offset.value()).put(core_.now.value()).view()));
     group.committed[log] = {offset, core_.now};
+    core_.consumed.touch(log.topic());
     return sequence;
+}
+
+void GroupCoordinator::for_each_reader(const Topic& topic,
+                                       const std::function<void(DoneWith)>& visit) const {
+    const LogId first(topic.id, PartitionId(0), Lane::critical);
+    for (const auto& [name, entry] : groups_) {
+        const Group& group = *entry.group;
+        const auto at = group.committed.lower_bound(first);
+        const bool has_read = at != group.committed.end() && at->first.topic() == topic.id;
+        const bool reads =
+            std::any_of(entry.topics_of_member.begin(), entry.topics_of_member.end(),
+                        [&](const auto& member) { return member.second.contains(topic.name); });
+        if (!has_read && !reads) continue;
+        if (group.members().empty() && topic.is_absent(entry.empty_since, core_.now)) continue;
+        visit([&group](LogId log) -> std::optional<Offset> {
+            const auto committed = group.committed.find(log);
+            if (committed == group.committed.end()) return std::nullopt;
+            return committed->second.offset;
+        });
+    }
 }
 
 Result<JournalSequence> GroupCoordinator::erase_offsets(Group& group) {

@@ -57,6 +57,9 @@ Result<IncomingBatch> BatchAdmission::admit(std::uint32_t topic_id, std::uint32_
         return Error(ErrorCode::event_too_large, "the limit of topic " + place.topic->name +
                                                      " is " + std::to_string(event_bytes_max) +
                                                      " bytes");
+    if (place.topic->is_compacted())
+        CASC_TRY_VOID(core_.keys.check(*place.topic, place.log.partition(), batch,
+                                       core_.config.topics.keys_memory_bytes));
     IncomingBatch incoming{.place = place, .batch = batch};
     // Without a memory of what was there before a restart, duplicates cannot be told from the rest.
     if (batch.header().producer_id != 0 && !place.topic->is_volatile()) {

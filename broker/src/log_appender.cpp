@@ -1,5 +1,7 @@
 #include "log_appender.hpp"
 
+#include <casc/types/assert.hpp>
+
 #include <cstring>
 
 namespace casc::broker {
@@ -42,6 +44,14 @@ storage::AppendTicket LogAppender::append_volatile(const Core::Place& place,
     return {appended.base, kNeverDurable, 0};
 }
 
+void LogAppender::note_keys(const Core::Place& place, std::span<const std::byte> bytes,
+                            const storage::AppendTicket& ticket) {
+    const auto batch = wire::BatchView::parse(bytes);
+    CASC_ASSERT(batch, place.log.value());  // it was checked on its way in
+    core_.keys.apply(*place.topic, place.log, *batch, core_.now, ticket);
+    compaction_.on_append(*place.topic, place.log);
+}
+
 Result<storage::AppendTicket> LogAppender::append(const Core::Place& place,
                                                   std::span<const std::byte> batch) {
     if (place.topic->is_volatile()) return append_volatile(place, batch);
@@ -52,6 +62,7 @@ Result<storage::AppendTicket> LogAppender::append(const Core::Place& place,
                            at_once ? storage::Urgency::soon : storage::Urgency::now));
     count(place.log.lane(), batch);
     retention_.on_append(*place.topic, place.log);
+    if (place.topic->is_compacted()) note_keys(place, batch, ticket);
     if (at_once)
         core_.watch.visible(place.log, core_.visibility.visible_end(*place.topic, place.log));
     return ticket;

@@ -2,6 +2,7 @@
 // The one way in which events get into a log: a checked batch is appended, and what hangs on that
 // is seen to: counters, retention, who reads what is visible at once.
 
+#include "compaction.hpp"
 #include "core.hpp"
 #include "retention.hpp"
 
@@ -13,7 +14,8 @@ inline constexpr JournalSequence kNeverDurable(~std::uint64_t{0});
 // Thread: owning shard.
 class LogAppender {
 public:
-    LogAppender(Core& core, Retention& retention) : core_(core), retention_(retention) {}
+    LogAppender(Core& core, Retention& retention, Compaction& compaction)
+        : core_(core), retention_(retention), compaction_(compaction) {}
 
     // What a batch takes of the room that Store::keep_together() is asked for.
     [[nodiscard]] static std::size_t entry_bytes(std::size_t batch_bytes) noexcept {
@@ -28,12 +30,15 @@ public:
                                                        std::span<const std::byte> batch);
 
 private:
+    void note_keys(const Core::Place& place, std::span<const std::byte> batch,
+                   const storage::AppendTicket& ticket);
     void count(Lane of, std::span<const std::byte> batch);
     [[nodiscard]] storage::AppendTicket append_volatile(const Core::Place& place,
                                                         std::span<const std::byte> batch);
 
     Core& core_;
     Retention& retention_;
+    Compaction& compaction_;
 };
 
 }  // namespace casc::broker

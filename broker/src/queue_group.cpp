@@ -233,10 +233,14 @@ void QueueGroup::deliver_new(Source& source, QueueLedger& ledger, QueueMember& m
                 ledger.skip_new(extent.base);
                 end = extent.base;
             }
-            const Lifespans::Run life = Lifespans(batch, core_.now).at(end);
-            if (life.expired) {
+            const Lifespans::Run life = Lifespans(core_, source.log, batch).at(end);
+            if (life.life != Lifespans::Life::alive) {
                 if (!sending_.empty()) break;  // with the next turn
-                pass_over_new(ledger, life.end);
+                if (life.life == Lifespans::Life::expired) {
+                    pass_over_new(ledger, life.end);
+                } else {
+                    ledger.skip_new(life.end);
+                }
                 end = life.end;
                 continue;
             }
@@ -300,6 +304,16 @@ QueueGroup::MatchRun QueueGroup::match_at(LogId log, const storage::BatchRef& re
     return {end, bit(offset)};
 }
 
+// Of a compacted topic that is nothing to speak of: newer events have replaced them.
+void QueueGroup::report_missing(LogId log, Offset first, Offset end) const {
+    const Topic* topic = core_.topics.find(log.topic());
+    const bool replaced = topic != nullptr && topic->is_compacted();
+    if (replaced || core_.deleted.next(log, first, end)) return;
+    log_event(
+        LogLevel::error, "events_missing",
+        {{"group", name_}, {"log", log.value()}, {"first", first.value()}, {"end", end.value()}});
+}
+
 void QueueGroup::aim_again(Source& source, const QueueLedger& ledger) {
     const auto run = ledger.first_ready();
     if (run == ledger.runs().end()) {
@@ -323,11 +337,7 @@ void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember&
         // Read for what has been settled meanwhile, or it is not there: then nobody can have it.
         const Offset base = stored_extent(front).base;
         if (source.next == aimed && aimed != source.visible_end && base > aimed) {
-            log_event(LogLevel::error, "events_missing",
-                      {{"group", name_},
-                       {"log", source.log.value()},
-                       {"first", aimed.value()},
-                       {"end", base.value()}});
+            report_missing(source.log, aimed, base);
             ledger.skip_ready(base);
             changed_.insert(source.log);
             aim_again(source, ledger);
@@ -336,10 +346,14 @@ void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember&
     }
     const auto run = ledger.first_ready();
     const Offset first = source.next;
-    const Lifespans::Run life = Lifespans(source.fetched.front(), core_.now).at(first);
+    const Lifespans::Run life = Lifespans(core_, source.log, source.fetched.front()).at(first);
     Offset end = std::min(Offset(run->second.end), life.end);
-    if (life.expired) {
-        pass_over_ready(ledger, end);
+    if (life.life != Lifespans::Life::alive) {
+        if (life.life == Lifespans::Life::expired) {
+            pass_over_ready(ledger, end);
+        } else {
+            ledger.skip_ready(end);
+        }
         changed_.insert(source.log);
         return aim_again(source, ledger);
     }
@@ -431,8 +445,16 @@ void QueueGroup::on_dropped(const Source& source, ErrorCode why) {
                    {"why", to_string(why)}});
         return;
     }
-    // Retention has taken what it was to read.
+    // Retention has taken what it was to read; or, of what was to be read again, compaction has.
     follow_retention(source.log, ledger->second);
+    const auto run = ledger->second.first_ready();
+    const bool is_missing = source.again && run != ledger->second.runs().end() &&
+                            ledger->second.first_open(run) == source.next;
+    if (is_missing) {
+        const Offset end = std::min(source.visible_end, Offset(run->second.end));
+        report_missing(source.log, source.next, end);
+        change(source.log, ledger->second, [&](QueueLedger& of) { of.skip_ready(end); });
+    }
     if (!source.again) add_source(*topic, source.log, ledger->second.next());
     plan_again(source.log, ledger->second);
 }

@@ -144,6 +144,7 @@ private:
     // What has expired before it was delivered, up to `end`: settled, or a dead letter.
     void pass_over_new(QueueLedger& ledger, Offset end);
     void pass_over_ready(QueueLedger& ledger, Offset end);
+    void report_missing(LogId log, Offset first, Offset end) const;
     void send(const Source& source, QueueMember& member, Offset first, Offset end,
               std::uint32_t attempts, std::span<const std::uint64_t> leased);
 

@@ -187,6 +187,7 @@ Result<JournalSequence> QueueGroup::write_rows(MonoNanos now) {
         const LogId log = *changed_.begin();
         QueueLedger& ledger = ledgers_.at(log);
         CASC_TRY(last, write_row(log, ledger));
+        core_.consumed.touch(log.topic());
         while (const auto first = ledger.last_touched()) {
             CASC_TRY(last, write_run(log, ledger, *first, now));
             ledger.was_written(*first);
@@ -248,8 +249,7 @@ void QueueGroup::read_to_bury(LogId log, Offset offset) {
 void QueueGroup::bury_missing(LogId log, QueueLedger& ledger, Offset offset) {
     // Retention may have taken it meanwhile, and then another one is first.
     if (ledger.first_given_up() != offset) return;
-    log_event(LogLevel::error, "events_missing",
-              {{"group", name_}, {"log", log.value()}, {"first", offset.value()}});
+    report_missing(log, offset, offset + OffsetDelta(1));
     change(log, ledger, [&](QueueLedger& of) { of.bury(offset); });
 }
 
@@ -266,6 +266,10 @@ bool QueueGroup::bury_from(LogId log, QueueLedger& ledger, const storage::BatchR
                    {"why", error.message()}});
         return false;
     };
+    if (core_.deleted.contains(log, *offset)) {  // the dead letters do not get it either
+        change(log, ledger, [&](QueueLedger& of) { of.bury(*offset); });
+        return true;
+    }
     const auto opened = core_.opened.open(ref);
     if (!opened) return report(opened.error());
     const auto event = opened->batch.event(

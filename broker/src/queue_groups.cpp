@@ -323,6 +323,20 @@ void QueueGroups::on_delete(const std::string& name, const Responder& responder)
     responder.reply_when_durable(*sequence, wire::fb::DoneT{});
 }
 
+void QueueGroups::for_each_reader(const Topic& topic,
+                                  const std::function<void(DoneWith)>& visit) const {
+    for (const auto& [name, entry] : groups_) {
+        const QueueGroup& group = *entry.group;
+        if (!group.reads_what().wanted.has(topic.name)) continue;
+        if (group.members().empty() && topic.is_absent(entry.empty_since, core_.now)) continue;
+        visit([&group](LogId log) -> std::optional<Offset> {
+            const auto ledger = group.ledgers().find(log);
+            if (ledger == group.ledgers().end()) return std::nullopt;
+            return ledger->second.floor();
+        });
+    }
+}
+
 void QueueGroups::list(std::string_view prefix,
                        std::vector<std::unique_ptr<wire::fb::GroupSummaryT>>& into) const {
     for (auto it = groups_.lower_bound(prefix);

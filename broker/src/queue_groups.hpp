@@ -52,6 +52,8 @@ public:
     void on_describe(const wire::fb::DescribeQueueT& request, const Responder& responder);
     void on_list_pending(const wire::fb::ListPendingT& request, const Responder& responder);
     void on_delete(const std::string& name, const Responder& responder);
+    // As GroupCoordinator::for_each_reader().
+    void for_each_reader(const Topic& topic, const std::function<void(DoneWith)>& visit) const;
     // Those whose names start with `prefix`.
     void list(std::string_view prefix,
               std::vector<std::unique_ptr<wire::fb::GroupSummaryT>>& into) const;

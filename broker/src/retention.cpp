@@ -88,6 +88,7 @@ Result<bool> Retention::trim_by_size(const Topic& topic, LogId log) {
     start = std::min(start, visible_end);
     if (start <= state->start) return false;
     CASC_TRY_VOID(core_.store.trim(log, start));
+    core_.deleted.on_trimmed(log);
     return true;
 }
 
@@ -99,7 +100,10 @@ Result<bool> Retention::trim_by_age(const Topic& topic, LogId log, EpochNanos no
     CASC_TRY(const storage::TimeLookup found, core_.store.find_time(log, oldest_kept));
     const Offset start = std::min(found.offset, core_.visibility.visible_end(topic, log));
     const bool moves = start > state->start;
-    if (moves) CASC_TRY_VOID(core_.store.trim(log, start));
+    if (moves) {
+        CASC_TRY_VOID(core_.store.trim(log, start));
+        core_.deleted.on_trimmed(log);
+    }
     // Something is left: look again when it is due. Finding what is due may read from the disk, so
     // not more often than a hundred times per retention time, nor than once a second.
     const std::int64_t pause_ms = std::max<std::int64_t>(1000, topic.settings.retention_ms / 100);

@@ -276,6 +276,9 @@ Result<Schedules::Schedule> Schedules::read_request(const wire::Frame& frame) {
         return Error(ErrorCode::not_supported,
                      "nothing of a volatile topic is stored, not even "
                      "what is to come");
+    if (place.topic->is_compacted())
+        CASC_TRY_VOID(core_.keys.check(*place.topic, place.log.partition(), batch,
+                                       core_.config.topics.keys_memory_bytes));
     if (batch.header().producer_id != 0 || batch.has(wire::Column::deliver_at))
         return Error(ErrorCode::invalid_request,
                      "the batch of a schedule has no producer and no times of its own");

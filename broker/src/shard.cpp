@@ -39,12 +39,14 @@ Shard::Shard(const LoadedConfig& loaded, storage::Disk& disk, std::unique_ptr<st
       store_(std::move(store)),
       core_(io_, config_, *store_),
       retention_(core_),
+      compaction_(core_),
       delivery_(core_),
       fetches_(core_),
-      appender_(core_, retention_),
+      appender_(core_, retention_, compaction_),
       message_ids_(*store_, core_.topics, core_.topic_observers),
       schedules_(core_, appender_, message_ids_),
       produce_(core_, appender_, message_ids_, schedules_),
+      kv_(core_, produce_),
       group_rows_(*store_),
       groups_(core_, group_rows_,
               [this](std::uint64_t number) -> Session* {
@@ -53,10 +55,11 @@ Shard::Shard(const LoadedConfig& loaded, storage::Disk& disk, std::unique_ptr<st
               }),
       dead_letters_(core_, appender_),
       queues_(core_, group_rows_, delivery_, dead_letters_),
+      consumed_(core_, groups_, queues_),
       atomic_(core_, produce_, groups_, queues_),
       requests_(core_),
       taps_(core_),
-      topics_(core_, retention_),
+      topics_(core_, retention_, compaction_),
       node_(core_, settings_, facts_) {
     facts_.disk = disk.name();
     facts_.started = mono_now();
@@ -73,7 +76,11 @@ Result<void> Shard::prepare() {
     CASC_TRY_VOID(core_.topics.erase_orphans());
     CASC_TRY_VOID(schedules_.erase_orphans());
     CASC_TRY_VOID(message_ids_.load(core_.now, config_.producers.message_ids_max));
+    CASC_TRY_VOID(core_.deleted.load());
+    core_.keys.load();
     retention_.load();
+    compaction_.load();
+    consumed_.load();
     for (const std::string& endpoint : config_.listen.endpoints) {
         CASC_TRY(auto listener,
                  Listener::bind(io_, endpoint, [this](Session::Socket socket, std::string address) {
@@ -383,8 +390,11 @@ void Shard::tick() {
     schedules_.arm();
     message_ids_.expire(core_.now);
     taps_.tick(now);
+    compaction_.tick(now);
+    core_.deleted.tick();
     if (passed(now, next_retention_, config_.storage.retention_interval)) {
         core_.volatile_logs.expire([this](TopicId id) { return core_.topics.find(id); }, core_.now);
+        consumed_.tick();
         if (retention_.tick(core_.now))
             next_retention_ = now;  // there is more to do: at the next tick
     }
@@ -407,6 +417,8 @@ void Shard::begin_drain() {
         listener->close();
     fetches_.expire_all();  // who waits for events gets what there is
     requests_.fail_all(ErrorCode::shutting_down);
+    compaction_.stop();
+    core_.deleted.stop();
 }
 
 void Shard::continue_drain() {

@@ -7,11 +7,14 @@
 
 #include "atomic_path.hpp"
 #include "brief_wait.hpp"
+#include "compaction.hpp"
+#include "consumed_retention.hpp"
 #include "core.hpp"
 #include "delivery.hpp"
 #include "fetch_path.hpp"
 #include "group_coordinator.hpp"
 #include "idle_timeouts.hpp"
+#include "kv_path.hpp"
 #include "listener.hpp"
 #include "node_api.hpp"
 #include "produce_path.hpp"
@@ -87,6 +90,7 @@ private:
     void dispatch(Session& session, const wire::Frame& frame);
     void on_produce(Session& session, const wire::Frame& frame);
     void on_atomic_write(Session& session, const wire::Frame& frame);
+    void on_kv_put(Session& session, const wire::Frame& frame);
     void on_credit(Session& session, const wire::Frame& frame);
     template <class Table, class Handler>
     void decode(const wire::Frame& frame, const Responder& responder, Handler&& handler);
@@ -121,16 +125,19 @@ private:
     std::unique_ptr<storage::Store> store_;
     Core core_;
     Retention retention_;
+    Compaction compaction_;
     Delivery delivery_;
     FetchPath fetches_;
     LogAppender appender_;
     MessageIds message_ids_;
     Schedules schedules_;
     ProducePath produce_;
+    KvPath kv_;
     GroupRows group_rows_;
     GroupCoordinator groups_;
     DeadLetters dead_letters_;
     QueueGroups queues_;
+    ConsumedRetention consumed_;
     AtomicPath atomic_;
     RequestRouter requests_;
     Taps taps_;

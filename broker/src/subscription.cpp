@@ -32,7 +32,7 @@ bool Subscription::may_send() const noexcept {
 }
 
 Handed Subscription::take(const Source& source, const storage::BatchRef& batch) {
-    if (!settings_.filter) return add_alive(core_, batch, source.next, sending_);
+    if (!settings_.filter) return add_alive(core_, source.log, batch, source.next, sending_);
     return parts_.add(core_, *settings_.filter, source.log, batch, source.next);
 }
 

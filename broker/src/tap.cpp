@@ -207,7 +207,7 @@ void Tap::deliver(TapMember& member) {
         // In as many parts as it takes: what was taken out of the queue is not put back.
         const Offset end = stored_extent(item.batch).end;
         for (Offset at = stored_extent(item.batch).base; at < end;) {
-            const Handed handed = add_alive(core_, item.batch, at, sending_);
+            const Handed handed = add_alive(core_, log, item.batch, at, sending_);
             bytes += handed.bytes;
             events += handed.events;
             at = handed.next;
@@ -229,14 +229,15 @@ void Tap::deliver(TapMember& member) {
     count.bytes_out += bytes;
 }
 
-// A batch of which only some events are meant. Those that have expired are left out, too.
+// A batch of which only some events are meant. Those that have expired, or were deleted, are left
+// out, too.
 void Tap::deliver_marked(TapMember& member, TapItem item) {
     words_ = *item.matches;
-    const Lifespans lives(item.batch, core_.now);
+    const Lifespans lives(core_, item.log, item.batch);
     const StoredExtent extent = stored_extent(item.batch);
     for (Offset at = extent.base; at < extent.end;) {
         const Lifespans::Run run = lives.at(at);
-        if (!run.expired) {
+        if (run.life == Lifespans::Life::alive) {
             at = run.end;
             continue;
         }
@@ -246,7 +247,7 @@ void Tap::deliver_marked(TapMember& member, TapItem item) {
             if ((words_[index / 64] & mask) == 0) continue;
             words_[index / 64] &= ~mask;
             --item.events;
-            ++core_.counters.events_expired;
+            core_.counters.events_expired += run.life == Lifespans::Life::expired;
         }
     }
     if (item.events == 0) return;

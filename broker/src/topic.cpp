@@ -16,10 +16,39 @@ bool is_bound(std::int64_t value) {
     return value == -1 || value > 0;
 }
 
+// Those of which events are deleted, and which are not.
+Result<void> apply_cleanup(TopicSettings& base, const wire::fb::TopicSettingsT& change) {
+    if (change.cleanup) {
+        if (*change.cleanup > static_cast<std::uint8_t>(Cleanup::compact))
+            return bad_setting("cleanup", "must be delete or compact");
+        base.cleanup = static_cast<Cleanup>(*change.cleanup);
+    }
+    if (change.compaction_lag_ms) base.compaction_lag_ms = *change.compaction_lag_ms;
+    if (change.tombstones_ms) base.tombstones_ms = *change.tombstones_ms;
+    if (change.delete_consumed) base.delete_consumed = *change.delete_consumed;
+    if (change.absent_group_ms) base.absent_group_ms = *change.absent_group_ms;
+    const bool is_volatile = base.durability == Durability::volatile_;
+    if (base.delete_consumed && is_volatile)
+        return Error(ErrorCode::not_supported,
+                     "delete_consumed: nothing of a volatile topic is stored");
+    if (base.cleanup != Cleanup::compact) return {};
+    if (is_volatile)
+        return Error(ErrorCode::not_supported,
+                     "cleanup compact: nothing of a volatile topic is stored");
+    if (base.delete_consumed)
+        return bad_setting("delete_consumed", "is not for compacted topics, which keep their keys");
+    if (base.retention_ms >= 0 || base.retention_bytes >= 0 || base.retention_events >= 0)
+        return bad_setting("cleanup",
+                           "compact keeps the last event of each key: there is no retention_ms, "
+                           "retention_bytes or retention_events beside it");
+    return {};
+}
+
 }  // namespace
 
 storage::RetentionClass TopicSettings::retention_class() const noexcept {
     using storage::RetentionClass;
+    if (cleanup == Cleanup::compact) return RetentionClass::compacted;
     if (retention_ms < 0) return RetentionClass::unlimited;
     if (retention_ms <= kHourMs) return RetentionClass::hour;
     if (retention_ms <= 24 * kHourMs) return RetentionClass::day;
@@ -38,6 +67,11 @@ wire::fb::TopicSettingsT TopicSettings::to_message() const {
     message.event_bytes_max = event_bytes_max;
     message.dedup_window_ms = dedup_window_ms;
     message.paused_lanes = paused_lanes;
+    message.cleanup = static_cast<std::uint8_t>(cleanup);
+    message.compaction_lag_ms = compaction_lag_ms;
+    message.tombstones_ms = tombstones_ms;
+    message.delete_consumed = delete_consumed;
+    message.absent_group_ms = absent_group_ms;
     return message;
 }
 
@@ -56,6 +90,9 @@ Result<TopicSettings> apply_settings(TopicSettings base, const wire::fb::TopicSe
     if (base.durability == Durability::replicated)
         return Error(ErrorCode::not_supported,
                      "durability replicated; this version has volatile, memory and durable");
+    // What new topics get by default is not for those that are compacted.
+    if (change.cleanup == static_cast<std::uint8_t>(Cleanup::compact))
+        base.retention_ms = base.retention_bytes = base.retention_events = -1;
     const auto bound = [&](std::string_view name, const auto& from,
                            std::int64_t& into) -> Result<void> {
         if (!from) return {};
@@ -84,6 +121,7 @@ Result<TopicSettings> apply_settings(TopicSettings base, const wire::fb::TopicSe
             return bad_setting("paused_lanes", "has a bit for each of the four lanes");
         base.paused_lanes = *change.paused_lanes;
     }
+    CASC_TRY_VOID(apply_cleanup(base, change));
     return base;
 }
 

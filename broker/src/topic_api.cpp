@@ -39,6 +39,7 @@ void TopicApi::on_create(const wire::fb::CreateTopicT& request, const Responder&
     wire::fb::CreateTopicReplyT reply;
     reply.topic_id = created->topic->id.value();
     responder.reply_when_durable(created->sequence, reply);
+    core_.consumed.put(*created->topic);
     core_.topic_observers.created(*created->topic);
 }
 
@@ -51,6 +52,10 @@ void TopicApi::on_delete(const wire::fb::DeleteTopicT& request, const Responder&
     core_.producers.forget_topic(id);
     core_.visibility.forget_topic(id);
     core_.volatile_logs.forget_topic(id);
+    core_.keys.forget_topic(id);
+    core_.consumed.forget(id);
+    core_.deleted.forget_topic(id);
+    compaction_.forget_topic(id);
     core_.watch.topic_removed(id);
     core_.topic_observers.removed(id);
     core_.store.post_reclaim();
@@ -71,12 +76,20 @@ void TopicApi::on_alter(const wire::fb::AlterTopicT& request, const Responder& r
     if (settings->durability != old.settings.durability)
         return responder.error(
             Error(ErrorCode::invalid_config, "durability is fixed when a topic is created"));
+    if (settings->cleanup != old.settings.cleanup)
+        return responder.error(
+            Error(ErrorCode::invalid_config, "cleanup is fixed when a topic is created"));
+    if (old.is_compacted() && settings->partitions != old.settings.partitions)
+        return responder.error(Error(ErrorCode::invalid_config,
+                                     "a compacted topic keeps its partitions: with another number "
+                                     "its keys would belong elsewhere"));
     if (request.validate_only) return responder.reply(wire::fb::DoneT{});
     const bool more_partitions = settings->partitions > old.settings.partitions;
     const bool lanes_changed = settings->paused_lanes != old.settings.paused_lanes;
     const auto sequence = core_.topics.alter(old.id, *settings);
     if (!sequence) return responder.error(sequence.error());
     responder.reply_when_durable(*sequence, wire::fb::DoneT{});
+    core_.consumed.put(old);
     core_.logs.for_each(
         old.id, [&](LogId log, const storage::LogState&) { retention_.on_bounds_changed(log); });
     if (more_partitions) core_.topic_observers.changed();
@@ -96,6 +109,7 @@ std::unique_ptr<wire::fb::TopicSummaryT> TopicApi::summarise(const Topic& topic)
         summary->bytes += state.bytes;
         summary->events += (state.end - state.start).value();
     });
+    if (topic.is_compacted()) summary->keys = core_.keys.keys(topic.id);
     return summary;
 }
 
@@ -139,6 +153,7 @@ void TopicApi::on_describe(const wire::fb::DescribeTopicT& request, const Respon
         info->bytes = state.bytes;
         info->last_append_ns = state.last_append.value();
         info->epoch = state.epoch;
+        info->complete_from = core_.keys.log_keys(log).complete_from.value();
         reply.logs.push_back(std::move(info));
     });
     // A number that a client has been told must not come to mean another topic after a crash.
@@ -167,9 +182,30 @@ void TopicApi::on_purge(const wire::fb::PurgeTopicT& request, const Responder& r
         const auto trimmed = core_.logs.trim(log, before);
         if (!trimmed) return responder.error(trimmed.error());
         sequence = *trimmed;
+        core_.deleted.on_trimmed(log);
+        if ((*topic)->is_compacted()) core_.keys.on_trimmed(log);
     }
     core_.store.post_reclaim();
     responder.reply_when_durable(sequence, wire::fb::DoneT{});
+}
+
+void TopicApi::on_delete_event(const wire::fb::DeleteEventT& request, const Responder& responder) {
+    const auto topic = core_.topic(request.topic);
+    if (!topic) return responder.error(topic.error());
+    const auto place = core_.place((*topic)->id.value(), request.partition, request.lane);
+    if (!place) return responder.error(place.error());
+    if ((*topic)->is_volatile())
+        return responder.error(
+            Error(ErrorCode::not_supported, "nothing of the volatile topic " + request.topic +
+                                                " is stored: its events go by themselves"));
+    const Offset offset(request.offset);
+    if (offset >= core_.visibility.visible_end(**topic, place->log))
+        return responder.error(
+            Error(ErrorCode::offset_out_of_range, std::to_string(request.offset)));
+    if (offset < core_.logs.state(place->log)->start) return responder.reply(wire::fb::DoneT{});
+    const auto sequence = core_.deleted.add(place->log, offset);
+    if (!sequence) return responder.error(sequence.error());
+    responder.reply_when_durable(*sequence, wire::fb::DoneT{});
 }
 
 }  // namespace casc::broker

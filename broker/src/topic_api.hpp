@@ -1,6 +1,7 @@
 #pragma once
 // The requests about topics.
 
+#include "compaction.hpp"
 #include "core.hpp"
 #include "retention.hpp"
 
@@ -9,7 +10,8 @@ namespace casc::broker {
 // Thread: owning shard.
 class TopicApi {
 public:
-    TopicApi(Core& core, Retention& retention) : core_(core), retention_(retention) {}
+    TopicApi(Core& core, Retention& retention, Compaction& compaction)
+        : core_(core), retention_(retention), compaction_(compaction) {}
 
     void on_create(const wire::fb::CreateTopicT& request, const Responder& responder);
     void on_delete(const wire::fb::DeleteTopicT& request, const Responder& responder);
@@ -17,6 +19,7 @@ public:
     void on_list(const wire::fb::ListTopicsT& request, const Responder& responder);
     void on_describe(const wire::fb::DescribeTopicT& request, const Responder& responder);
     void on_purge(const wire::fb::PurgeTopicT& request, const Responder& responder);
+    void on_delete_event(const wire::fb::DeleteEventT& request, const Responder& responder);
 
 private:
     [[nodiscard]] TopicSettings defaults() const;
@@ -26,6 +29,7 @@ private:
 
     Core& core_;
     Retention& retention_;
+    Compaction& compaction_;
 };
 
 }  // namespace casc::broker

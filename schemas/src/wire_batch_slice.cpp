@@ -2,8 +2,10 @@
 
 #include <casc/types/assert.hpp>
 #include <casc/wire/batch_slice.hpp>
+#include <casc/wire/compression.hpp>
 #include <casc/wire/crc32c.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 namespace casc::wire {
@@ -127,6 +129,31 @@ void slice_batch(const BatchView& batch, std::span<const std::byte> payloads, Sl
     std::memcpy(into.data(), &stamp, sizeof stamp);
     stamp_batch(into, batch.base_offset() + OffsetDelta(range.first), EpochNanos(stamp.append_time),
                 stamp.arrival, stamp.epoch);
+}
+
+void compress_batch(std::vector<std::byte>& bytes) {
+    const auto batch = BatchView::parse(bytes);
+    CASC_ASSERT(batch && batch->header().codec == Codec::none, bytes.size());
+    std::vector<std::byte> packed;
+    if (compress_lz4(batch->stored_payloads(), packed) == 0) return;
+    BatchStamp stamp = batch->stamp();
+    BatchHeader header = batch->header();
+    const std::size_t payloads_at = kBatchOverheadBytes + header.columns_bytes;
+    const std::size_t whole = padded(payloads_at + packed.size());
+    if (whole >= bytes.size()) return;
+
+    header.stored_payload_bytes = static_cast<std::uint32_t>(packed.size());
+    header.codec = Codec::lz4;
+    std::memcpy(bytes.data() + sizeof stamp, &header, sizeof header);
+    std::memcpy(bytes.data() + payloads_at, packed.data(), packed.size());
+    bytes.resize(whole);
+    std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(payloads_at + packed.size()), bytes.end(),
+              std::byte{0});
+    stamp.batch_bytes = static_cast<std::uint32_t>(whole);
+    stamp.body_crc = crc32c(std::span<const std::byte>(bytes).subspan(sizeof stamp));
+    std::memcpy(bytes.data(), &stamp, sizeof stamp);
+    stamp_batch(bytes, Offset(stamp.base_offset), EpochNanos(stamp.append_time), stamp.arrival,
+                stamp.epoch);
 }
 
 }  // namespace casc::wire

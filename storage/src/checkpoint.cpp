@@ -2,6 +2,7 @@
 
 #include <casc/types/assert.hpp>
 #include <casc/types/fail_point.hpp>
+#include <casc/wire/tombstone.hpp>
 
 #include <rocksdb/sst_file_writer.h>
 
@@ -51,6 +52,9 @@ void Checkpointer::add_records(const Entry& entry) {
         switch (record.header.kind) {
             case RecordKind::batch: {
                 const std::size_t retention = record.header.table;
+                // The rows of its keys are written with the state, whether or not it is in a slice.
+                if (static_cast<RetentionClass>(retention) == RetentionClass::compacted)
+                    note_keys(record.log(), record.value);
                 // Already in a slice: the crash came after the ingestion and before the state was
                 // written.
                 if (entry.sequence <= applied_by_class_[retention]) break;
@@ -72,6 +76,43 @@ void Checkpointer::add_records(const Entry& entry) {
         }
     }
     CASC_ASSERT(cursor.ok(), entry.sequence.value());
+}
+
+void Checkpointer::note_keys(LogId log, std::span<const std::byte> bytes) {
+    const auto batch = wire::BatchView::parse(bytes);
+    CASC_ASSERT(batch, log.value());  // the broker has checked it, and the journal its checksum
+    keyed_logs_.insert(log);
+    for (std::uint32_t i = 0; i < batch->event_count(); ++i) {
+        const auto key = batch->value(wire::Column::keys, i);
+        if (!key) continue;  // the broker refuses such
+        const KeyRow row{.offset = batch->stamp().base_offset + i,
+                         .append_time = batch->stamp().append_time,
+                         .value_bytes = wire::payload_bytes(*batch, i),
+                         .is_tombstone = wire::is_tombstone(*batch, i)};
+        state_rows_[key_row_key(log, {reinterpret_cast<const char*>(key->data()), key->size()})] =
+            row_bytes(row);
+    }
+}
+
+Result<void> Checkpointer::erase_keys(LogId log, rocksdb::WriteBatch& state) {
+    const std::string first = key_row_prefix(log);
+    const std::string end = key_row_prefix(LogId(log.value() + 1));
+    const rocksdb::Slice upper(end);
+    auto options = Rocks::read_options();
+    options.iterate_upper_bound = &upper;
+    const std::unique_ptr<rocksdb::Iterator> rows(rocks_.db().NewIterator(options, rocks_.state()));
+    rows->Seek(first);
+    CASC_TRY_ROCKS(rows->status(), "looking for keys");
+    // Not for every log: a deleted range makes reading slower.
+    if (!rows->Valid() && !keyed_logs_.contains(log)) return {};
+    state.DeleteRange(rocks_.state(), first, end);
+    state.Delete(rocks_.state(), compacted_key(log));
+    return {};
+}
+
+void Checkpointer::forget_directory(SliceId slice) {
+    DirectoryCache& cache = directories_[static_cast<std::size_t>(slice.retention)];
+    if (cache.slice == slice) cache.rows.clear();
 }
 
 Result<void> Checkpointer::checkpoint(EpochNanos now) {
@@ -214,6 +255,7 @@ Result<void> Checkpointer::write_state(rocksdb::WriteBatch& state) {
             state.Put(rocks_.state(), log_key(LogId(log)), rocks_slice(row_bytes(*row)));
         } else {
             state.Delete(rocks_.state(), log_key(LogId(log)));
+            CASC_TRY_VOID(erase_keys(LogId(log), state));
         }
     }
     const std::uint64_t applied = last_.value() + (seeded_bug("applied_too_high") ? 1 : 0);
@@ -237,6 +279,7 @@ void Checkpointer::forget_pending() {
     for (auto& batches : batches_)
         batches.clear();
     state_rows_.clear();
+    keyed_logs_.clear();
     logs_.clear();
     pending_bytes_ = 0;
 }

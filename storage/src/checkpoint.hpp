@@ -42,6 +42,9 @@ public:
     // checkpoint.
     [[nodiscard]] Result<void> mark_clean(bool clean);
 
+    // The directory row of a log was changed by somebody else.
+    void forget_directory(SliceId slice);
+
     // Memory held by entries that are not stored yet.
     [[nodiscard]] std::size_t pending_bytes() const { return pending_bytes_; }
     // Everything up to here is in RocksDB for good.
@@ -66,6 +69,10 @@ private:
     using LogRows = std::vector<std::pair<LogId, DirectoryRow>>;
 
     void add_records(const Entry& entry);
+    // Of a batch of a compacted log: where its keys' last events are now.
+    void note_keys(LogId log, std::span<const std::byte> batch);
+    // The rows of the keys of a log that is gone.
+    [[nodiscard]] Result<void> erase_keys(LogId log, rocksdb::WriteBatch& state);
     [[nodiscard]] Result<SliceRef> slice_for(RetentionClass retention, EpochNanos now);
     // The directory rows that the pending batches lead to. Nothing when a log would not continue in
     // `slice` where it ended there: a crash has left a gap in its offsets, or it has changed its
@@ -89,6 +96,7 @@ private:
     std::vector<BlockRef> blocks_;
     std::array<std::vector<PendingBatch>, kRetentionClassCount> batches_;
     boost::unordered_flat_map<std::string, std::optional<std::string>> state_rows_;
+    boost::unordered_flat_set<LogId, std::hash<LogId>> keyed_logs_;  // whose keys are among them
     boost::unordered_flat_map<std::uint64_t, std::optional<LogRow>> logs_;
     std::size_t pending_bytes_ = 0;
     JournalSequence last_;  // newest entry added

@@ -10,11 +10,12 @@
 namespace casc::storage {
 
 CheckpointThread::CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, Reclaimer& reclaimer,
-                                   SizedPools& entry_pools, std::size_t checkpoint_bytes,
-                                   std::shared_ptr<ring::Waker> shard)
+                                   LogRewriter& rewriter, SizedPools& entry_pools,
+                                   std::size_t checkpoint_bytes, std::shared_ptr<ring::Waker> shard)
     : checkpointer_(checkpointer),
       rocks_(rocks),
       reclaimer_(reclaimer),
+      rewriter_(rewriter),
       entry_pools_(entry_pools),
       checkpoint_bytes_(checkpoint_bytes),
       waker_(std::make_shared<ring::Waker>()),
@@ -65,9 +66,11 @@ void CheckpointThread::carry_out(CheckpointOrder&& order) {
         if (checkpointer_.pending_bytes() >= checkpoint_bytes_) checkpoint();
         return;
     }
+    if (order.kind == CheckpointOrder::Kind::rewrite) return rewrite(order.rewrite);
     auto result = failure_ ? Result<std::uint64_t>(*failure_) : answer(order);
     switch (order.kind) {
         case CheckpointOrder::Kind::entry:
+        case CheckpointOrder::Kind::rewrite:
             break;
         case CheckpointOrder::Kind::checkpoint:
             return tell(CheckpointNews::Kind::checkpointed, std::move(result));
@@ -96,9 +99,18 @@ Result<std::uint64_t> CheckpointThread::answer(CheckpointOrder& order) {
             return std::uint64_t{0};
         case CheckpointOrder::Kind::entry:
         case CheckpointOrder::Kind::checkpoint:
+        case CheckpointOrder::Kind::rewrite:
             break;
     }
     return std::uint64_t{0};
+}
+
+void CheckpointThread::rewrite(const RewriteRequest& request) {
+    checkpoint();
+    if (failure_) return tell(CheckpointNews::Kind::rewritten, *failure_);
+    const auto done = rewriter_.run(request);
+    if (!done) return tell(CheckpointNews::Kind::rewritten, done.error());
+    tell(CheckpointNews::Kind::rewritten, 0, *done);
 }
 
 void CheckpointThread::checkpoint() {
@@ -114,14 +126,16 @@ void CheckpointThread::checkpoint() {
          failure_ ? Result<std::uint64_t>(*failure_) : Result<std::uint64_t>(0));
 }
 
-void CheckpointThread::tell(CheckpointNews::Kind kind, Result<std::uint64_t> result) {
+void CheckpointThread::tell(CheckpointNews::Kind kind, Result<std::uint64_t> result,
+                            const Rewritten& rewritten) {
     note_work();
     const bool told =
         news_.producer.try_push(CheckpointNews{.kind = kind,
                                                .flushed_through = checkpointer_.applied(),
                                                .result = std::move(result),
                                                .took = std::exchange(worked_, {}),
-                                               .reclaim_due = reclaimer_.due()});
+                                               .reclaim_due = reclaimer_.due(),
+                                               .rewritten = rewritten});
     // Closed: the store is being destroyed and listens no more.
     CASC_ASSERT(told || news_.producer.state() == ring::RingState::closed, static_cast<int>(kind));
 }

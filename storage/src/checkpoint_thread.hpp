@@ -3,6 +3,7 @@
 // to it.
 
 #include "checkpoint.hpp"
+#include "log_rewriter.hpp"
 #include "retention.hpp"
 #include "store_pools.hpp"
 
@@ -18,22 +19,24 @@ namespace casc::storage {
 
 // What the shard sends.
 struct CheckpointOrder {
-    enum class Kind { entry, checkpoint, reclaim, backup, close };
+    enum class Kind { entry, checkpoint, reclaim, rewrite, backup, close };
     Kind kind = Kind::checkpoint;
     Entry entry{};                   // of entry
     std::filesystem::path target{};  // of backup
     bool space_short = false;        // of reclaim
+    RewriteRequest rewrite{};        // of rewrite
 };
 
 // What it hears. Every order but `entry` is answered once; `flushed` comes with every checkpoint as
 // well.
 struct CheckpointNews {
-    enum class Kind { flushed, checkpointed, reclaimed, backed_up, closed };
+    enum class Kind { flushed, checkpointed, reclaimed, rewritten, backed_up, closed };
     Kind kind = Kind::flushed;
     JournalSequence flushed_through{};
     Result<std::uint64_t> result{0};         // bytes of a backup; the failure of anything
     std::chrono::nanoseconds took{};         // the work since the last news, waiting left out
-    std::optional<MonoNanos> reclaim_due{};  // of reclaimed: when there is more to be had
+    std::optional<MonoNanos> reclaim_due{};  // when there is more to be had
+    Rewritten rewritten{};                   // of rewritten
 };
 
 // The only writer of RocksDB while the store runs.
@@ -48,7 +51,7 @@ public:
 
     // `entry_pools` are what the shard fills entries from: the thread restocks them by the way.
     CheckpointThread(Checkpointer& checkpointer, Rocks& rocks, Reclaimer& reclaimer,
-                     SizedPools& entry_pools, std::size_t checkpoint_bytes,
+                     LogRewriter& rewriter, SizedPools& entry_pools, std::size_t checkpoint_bytes,
                      std::shared_ptr<ring::Waker> shard);
     ~CheckpointThread();
     CheckpointThread(const CheckpointThread&) = delete;
@@ -76,12 +79,15 @@ private:
     void carry_out(CheckpointOrder&& order);
     void note_work();
     void checkpoint();
-    void tell(CheckpointNews::Kind kind, Result<std::uint64_t> result = 0);
+    void tell(CheckpointNews::Kind kind, Result<std::uint64_t> result = 0,
+              const Rewritten& rewritten = {});
+    void rewrite(const RewriteRequest& request);
     [[nodiscard]] Result<std::uint64_t> answer(CheckpointOrder& order);
 
     Checkpointer& checkpointer_;
     Rocks& rocks_;
     Reclaimer& reclaimer_;
+    LogRewriter& rewriter_;
     SizedPools& entry_pools_;
     const std::size_t checkpoint_bytes_;
     std::shared_ptr<ring::Waker> waker_;

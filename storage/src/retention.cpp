@@ -96,6 +96,31 @@ bool Reclaimer::is_sparse(const History& seen, std::uint64_t live_bytes, std::ui
     return live_bytes < file_bytes / 4 && live_bytes < seen.live_when_rewritten / 2;
 }
 
+bool Reclaimer::is_half_empty(const History& seen, std::uint64_t live_bytes,
+                              std::uint64_t file_bytes) {
+    // Files have an index and directory rows, too.
+    constexpr std::uint64_t worth_it = 256_KiB;
+    if (file_bytes < 2 * live_bytes + worth_it) return false;
+    return live_bytes < seen.live_when_rewritten / 2 || file_bytes / 2 > seen.file_when_rewritten;
+}
+
+std::optional<MonoNanos> Reclaimer::ripe_at(const Slice& slice, History& seen,
+                                            std::uint64_t live_bytes, MonoNanos now,
+                                            bool space_short) const {
+    const auto wait = MonoNanos::distance(rewrite_after_.count());
+    const std::uint64_t file_bytes = slice.file_bytes();
+    if (slice.id.retention == RetentionClass::compacted &&
+        is_half_empty(seen, live_bytes, file_bytes))
+        return now;
+    const bool sparse = slice.id != slices_.current(slice.id.retention)->id &&
+                        is_sparse(seen, live_bytes, file_bytes);
+    if (!sparse) seen.sparse_since.reset();
+    if (sparse && !seen.sparse_since) seen.sparse_since = now;
+    const auto since = seen.sparse_since ? seen.sparse_since : seen.wanted_since;
+    if (!since) return std::nullopt;
+    return space_short ? now : *since + wait;
+}
+
 Result<void> Reclaimer::run(MonoNanos now, bool space_short) {
     due_.reset();
     bool rewritten = false;
@@ -110,22 +135,19 @@ Result<void> Reclaimer::run(MonoNanos now, bool space_short) {
             continue;
         }
         History& seen = histories[slice->id] = histories_[slice->id];
-        if (slice == slices_.current(slice->id.retention) ||
-            !is_sparse(seen, census.live_bytes, slice->file_bytes())) {
-            seen.sparse_since.reset();
-            continue;
-        }
-        if (!seen.sparse_since) seen.sparse_since = now;
-        const MonoNanos ripe =
-            space_short ? now : *seen.sparse_since + MonoNanos::distance(rewrite_after_.count());
-        if (rewritten || now < ripe) {
-            due_ = std::min(due_.value_or(ripe), ripe);
+        const auto ripe = ripe_at(*slice, seen, census.live_bytes, now, space_short);
+        if (!ripe) continue;
+        if (rewritten || now < *ripe) {
+            due_ = std::min(due_.value_or(*ripe), *ripe);
             continue;
         }
         CASC_TRY_VOID(forget_in_directory(rocks_, slice->id, census.dead_logs));
         CASC_FAIL_POINT("retention.rewrite");
         CASC_TRY_VOID(rocks_.rewrite(slice->handle, dead_rows(std::move(census.starts))));
-        seen = {.sparse_since = {}, .live_when_rewritten = census.live_bytes};
+        seen = {.sparse_since = {},
+                .live_when_rewritten = census.live_bytes,
+                .file_when_rewritten = slice->file_bytes(),
+                .wanted_since = {}};
         rewritten = true;
     }
     histories_ = std::move(histories);

@@ -29,6 +29,12 @@ public:
     // Rewrites one slice at most, since nothing is checkpointed meanwhile. With `space_short` every
     // sparse slice is old enough.
     [[nodiscard]] Result<void> run(MonoNanos now, bool space_short);
+    // Events were taken out of the slice on purpose: it is rewritten after `rewrite_after`, however
+    // much of it is alive. Forgotten when the process ends: then the next rewriting does it.
+    void want(SliceId slice, MonoNanos now) {
+        histories_[slice].wanted_since = now;
+        due_ = std::min(due_.value_or(now), now);
+    }
     // When run() will have something to do even if nothing else expires.
     [[nodiscard]] std::optional<MonoNanos> due() const noexcept { return due_; }
 
@@ -39,10 +45,20 @@ private:
         // How much is alive is an estimate: by it alone, a slice whose last events are its largest
         // would be rewritten for ever.
         std::uint64_t live_when_rewritten = std::numeric_limits<std::uint64_t>::max();
+        std::uint64_t file_when_rewritten = 0;
+        std::optional<MonoNanos> wanted_since;
     };
 
     [[nodiscard]] static bool is_sparse(const History& seen, std::uint64_t live_bytes,
                                         std::uint64_t file_bytes);
+    // The same of a slice of compacted logs, of which all is alive that compaction has left: half
+    // of it is worth a rewriting, also while it grows.
+    [[nodiscard]] static bool is_half_empty(const History& seen, std::uint64_t live_bytes,
+                                            std::uint64_t file_bytes);
+    // When the slice is to be rewritten; nothing: not as it is.
+    [[nodiscard]] std::optional<MonoNanos> ripe_at(const Slice& slice, History& seen,
+                                                   std::uint64_t live_bytes, MonoNanos now,
+                                                   bool space_short) const;
 
     Rocks& rocks_;
     SliceSet& slices_;

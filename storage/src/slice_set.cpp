@@ -45,6 +45,7 @@ std::int64_t slice_span_ns(RetentionClass retention) {
         case RetentionClass::month:
             return 24 * 60 * kMinuteNs;
         case RetentionClass::unlimited:
+        case RetentionClass::compacted:
             return 0;
     }
     return 0;

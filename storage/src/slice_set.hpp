@@ -74,7 +74,7 @@ private:
     mutable std::mutex mutex_;
     std::array<Numbered, kRetentionClassCount> slices_;
     // Never given out again while the store is open, even if the newest slice is dropped.
-    std::array<std::uint32_t, kRetentionClassCount> next_number_{1, 1, 1, 1, 1};
+    std::array<std::uint32_t, kRetentionClassCount> next_number_{1, 1, 1, 1, 1, 1};
 };
 
 }  // namespace casc::storage

@@ -96,6 +96,15 @@ Result<Offset> Store::start_for_bytes(LogId log, std::uint64_t bytes) {
 void Store::post_reclaim() {
     impl_->post_reclaim();
 }
+void Store::scan_keys(const std::function<void(LogId, std::string_view, const KeyState&)>& visit) {
+    impl_->scan_keys(visit);
+}
+void Store::scan_compacted(const std::function<void(LogId, const CompactedState&)>& visit) {
+    impl_->scan_compacted(visit);
+}
+void Store::post_rewrite(RewriteRequest request, std::function<void(Result<Rewritten>)> done) {
+    impl_->post_rewrite(std::move(request), std::move(done));
+}
 void Store::post_backup(const std::filesystem::path& target,
                         std::function<void(Result<std::uint64_t> bytes)> done) {
     impl_->post_backup(target, std::move(done));

@@ -66,9 +66,14 @@ public:
     void post_reclaim();
     void post_backup(const std::filesystem::path& target,
                      std::function<void(Result<std::uint64_t>)> done);
+    void post_rewrite(RewriteRequest request, std::function<void(Result<Rewritten>)> done);
 
     // store_lookup.cpp
     void scan(StateTable table, const std::function<void(std::string_view, std::string_view)>& row);
+    void scan_keys(const std::function<void(LogId, std::string_view, const KeyState&)>& visit);
+    void scan_compacted(const std::function<void(LogId, const CompactedState&)>& visit);
+    void scan_own(OwnTable table,
+                  const std::function<void(std::string_view, std::string_view)>& row);
     [[nodiscard]] std::optional<LogState> log_state(LogId log) const;
     void for_each_log(LogId first, LogId last,
                       const std::function<void(LogId, const LogState&)>& visit) const;
@@ -150,6 +155,7 @@ private:
     void forget_flushed(const CheckpointNews& news);
     void take_answers();
     void answer_empty(PendingRead read);
+    void end_rewrite(const CheckpointNews& news);
     [[nodiscard]] MonoNanos due() const noexcept;
     [[nodiscard]] bool checkpoints_awaited() const;
     void unhurry_checkpoints();
@@ -180,6 +186,7 @@ private:
     std::unique_ptr<SliceSet> slices_;
     std::unique_ptr<Checkpointer> checkpointer_;
     std::unique_ptr<Reclaimer> reclaimer_;
+    std::unique_ptr<LogRewriter> rewriter_;
     std::unique_ptr<Journal> journal_;
     std::shared_ptr<ring::Waker> waker_ = std::make_shared<ring::Waker>();
     bool waker_armed_ = false;
@@ -215,6 +222,11 @@ private:
     bool closing_ = false;
     bool closed_ = false;
     std::deque<std::function<void(Result<std::uint64_t>)>> backups_;
+    struct PendingRewrite {
+        LogId log;
+        std::function<void(Result<Rewritten>)> done;
+    };
+    std::deque<PendingRewrite> rewrites_;
 
     // Reads, by our own number.
     boost::unordered_flat_map<std::uint64_t, PendingRead> reads_;

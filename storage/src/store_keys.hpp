@@ -13,7 +13,7 @@ namespace casc::storage {
 static_assert(std::endian::native == std::endian::little, "rows are written as they lie in memory");
 
 // The store's own tables in the state column family; StateTable numbers start at 16.
-enum class OwnTable : std::uint8_t { meta = 0, log = 1, directory = 2 };
+enum class OwnTable : std::uint8_t { meta = 0, log = 1, directory = 2, key = 3, compacted = 4 };
 
 // Rows of OwnTable::meta.
 inline constexpr std::string_view kAppliedKey =
@@ -69,6 +69,38 @@ struct DirectoryRow {
     std::int64_t last_time = 0;   // append time of the last batch
 };
 static_assert(sizeof(DirectoryRow) == 48);
+
+// The last event of a key of a compacted log.
+struct KeyRow {
+    std::uint64_t offset = 0;
+    std::int64_t append_time = 0;
+    std::uint32_t value_bytes = 0;
+    std::uint8_t is_tombstone = 0;
+    std::uint8_t unused[3] = {};
+};
+static_assert(sizeof(KeyRow) == 24);
+
+[[nodiscard]] inline std::string key_row_prefix(LogId log) {
+    std::string key(1, static_cast<char>(OwnTable::key));
+    append_big_endian(key, log.value());
+    return key;
+}
+[[nodiscard]] inline std::string key_row_key(LogId log, std::string_view key) {
+    return key_row_prefix(log).append(key);
+}
+
+// What compaction has done to a log.
+struct CompactedRow {
+    std::uint64_t complete_from = 0;  // tombstones below may be gone
+    std::uint64_t events = 0;         // that were taken out
+};
+static_assert(sizeof(CompactedRow) == 16);
+
+[[nodiscard]] inline std::string compacted_key(LogId log) {
+    std::string key(1, static_cast<char>(OwnTable::compacted));
+    append_big_endian(key, log.value());
+    return key;
+}
 
 struct SliceId {
     RetentionClass retention = RetentionClass::unlimited;

@@ -18,6 +18,33 @@ void Store::Impl::scan(StateTable table,
     if (!rows->status().ok()) fail(rocks_error(rows->status(), "reading state rows"));
 }
 
+void Store::Impl::scan_own(OwnTable table,
+                           const std::function<void(std::string_view, std::string_view)>& row) {
+    scan(static_cast<StateTable>(table), row);
+}
+
+void Store::Impl::scan_keys(
+    const std::function<void(LogId, std::string_view, const KeyState&)>& visit) {
+    scan_own(OwnTable::key, [&](std::string_view key, std::string_view value) {
+        const auto row = row_from<KeyRow>(value);
+        if (!row || key.size() < 8) return fail(Error(ErrorCode::data_corrupt, "the row of a key"));
+        visit(LogId(read_big_endian(key, 0)), key.substr(8),
+              {.offset = Offset(row->offset),
+               .append_time = EpochNanos(row->append_time),
+               .value_bytes = row->value_bytes,
+               .is_tombstone = row->is_tombstone != 0});
+    });
+}
+
+void Store::Impl::scan_compacted(const std::function<void(LogId, const CompactedState&)>& visit) {
+    scan_own(OwnTable::compacted, [&](std::string_view key, std::string_view value) {
+        const auto row = row_from<CompactedRow>(value);
+        if (!row || key.size() != 8)
+            return fail(Error(ErrorCode::data_corrupt, "the compaction row of a log"));
+        visit(LogId(read_big_endian(key, 0)), {Offset(row->complete_from), row->events});
+    });
+}
+
 // --- logs ----------------------------------------------------------------------------------------
 
 namespace {

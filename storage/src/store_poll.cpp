@@ -152,6 +152,10 @@ void Store::Impl::take_news() {
                 reclaim_due_ = news->reclaim_due;
                 waiting_reads_.push_back({.kind = ReadOrder::Kind::forget});
                 break;
+            case CheckpointNews::Kind::rewritten:
+                if (news->reclaim_due) reclaim_due_ = news->reclaim_due;
+                end_rewrite(*news);
+                break;
             case CheckpointNews::Kind::backed_up: {
                 // A backup that fails (its disk is full, its folder is not empty) does not harm the
                 // store.
@@ -182,6 +186,26 @@ void Store::Impl::forget_flushed(const CheckpointNews& news) {
     if (stored == 0) return;
     unflushed_bytes_ -= stored;
     pace_.flushed(stored, news.took, unflushed_bytes_);
+}
+
+void Store::Impl::end_rewrite(const CheckpointNews& news) {
+    const PendingRewrite pending = std::move(rewrites_.front());
+    rewrites_.pop_front();
+    if (!news.result) return pending.done(news.result.error());
+    // Stored with the next change of the log; until then a crash would leave an estimate, which is
+    // what it is as soon as something is trimmed.
+    if (logs_.find(pending.log) != nullptr) {
+        LogRow row = logs_.row(pending.log);
+        row.bytes -= std::min(row.bytes, news.rewritten.bytes);
+        logs_.set(pending.log, row);
+    }
+    pending.done(news.rewritten);
+}
+
+void Store::Impl::post_rewrite(RewriteRequest request,
+                               std::function<void(Result<Rewritten>)> done) {
+    rewrites_.push_back({request.log, std::move(done)});
+    order({.kind = CheckpointOrder::Kind::rewrite, .rewrite = std::move(request)});
 }
 
 // The journal can be short of segments, or memory of room, before enough is durable for a
@@ -290,7 +314,7 @@ Result<void> Store::Impl::drain() {
         submit(mono_now());
         collect();
         if (failure_) return *failure_;
-        if (all_stored() && !reclaim_asked_ && backups_.empty()) break;
+        if (all_stored() && !reclaim_asked_ && backups_.empty() && rewrites_.empty()) break;
         const bool journaled = !builder_.started() && sealed_.empty() && in_flight_.empty();
         if (journaled && !unflushed_.empty() && !checkpoint_asked_) {
             checkpoint_asked_ = true;
@@ -315,7 +339,8 @@ Result<void> Store::Impl::drain() {
 // A store that is destroyed with everything drained was shut down in order; otherwise the next
 // start treats it like one that was killed.
 void Store::Impl::close() {
-    if (failure_ || !all_stored() || reclaim_asked_ || !backups_.empty()) return;
+    if (failure_ || !all_stored() || reclaim_asked_ || !backups_.empty() || !rewrites_.empty())
+        return;
     closing_ = true;
     order({.kind = CheckpointOrder::Kind::close});
     while (!closed_ && !failure_) {

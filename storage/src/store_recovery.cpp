@@ -313,8 +313,11 @@ Result<void> Store::Impl::continue_logs() {
 
 void Store::Impl::start_threads() {
     reclaimer_ = std::make_unique<Reclaimer>(*rocks_, *slices_, options_.rewrite_after);
-    checkpoint_thread_ = std::make_unique<CheckpointThread>(
-        *checkpointer_, *rocks_, *reclaimer_, entry_pools_, options_.checkpoint_bytes, waker_);
+    rewriter_ = std::make_unique<LogRewriter>(*rocks_, *slices_, *checkpointer_, *reclaimer_,
+                                              paths_.ingest);
+    checkpoint_thread_ =
+        std::make_unique<CheckpointThread>(*checkpointer_, *rocks_, *reclaimer_, *rewriter_,
+                                           entry_pools_, options_.checkpoint_bytes, waker_);
     reader_thread_ = std::make_unique<ReaderThread>(*rocks_, *slices_, answer_pools_, waker_);
 }
 

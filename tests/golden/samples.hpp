@@ -25,6 +25,7 @@ struct Sample {
 [[nodiscard]] std::vector<Sample> request_samples();
 [[nodiscard]] std::vector<Sample> tap_samples();
 [[nodiscard]] std::vector<Sample> filter_samples();  // patterns, filters
+[[nodiscard]] std::vector<Sample> key_samples();  // compacted topics, one event
 [[nodiscard]] std::vector<Sample> all_samples();
 
 }  // namespace casc::golden

@@ -136,3 +136,21 @@ TEST_CASE("examples/exactly_once: each order has one invoice, however often it r
         invoices += log->visible_end - log->start;
     CHECK(invoices == 3);
 }
+
+TEST_CASE("examples/shared_state: several that add lose nothing, and a watch sees every step") {
+    TestBroker broker;
+    RawConnection raw(broker.endpoint());
+    raw.hello();
+    create_topic(raw, "state", [](auto& settings) { settings.cleanup = 1; });
+    Example watching(broker, "shared-state", {"state", "watch", "counter"});
+    Example first(broker, "shared-state", {"state", "add", "counter", "20"});
+    Example second(broker, "shared-state", {"state", "add", "counter", "20"});
+    CHECK(first.exit_code() == 0);
+    CHECK(second.exit_code() == 0);
+    const auto client = connect(broker);
+    const auto state = must(client->open_key_value("state"));
+    const auto counter = must(state.get("counter"));
+    REQUIRE(counter);
+    CHECK(counter->value == "40");
+    watching.wait_for("40");
+}

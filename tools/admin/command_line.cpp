@@ -177,6 +177,7 @@ CommandLine::CommandLine()
     add_group_commands(commands_);
     add_dlq_commands(commands_);
     add_schedule_commands(commands_);
+    add_kv_commands(commands_);
     add_why_command(commands_);
     add_service_commands(commands_);
     add_node_commands(commands_);

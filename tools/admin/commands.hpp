@@ -79,6 +79,7 @@ void add_tap_command(Commands& commands);
 void add_group_commands(Commands& commands);
 void add_dlq_commands(Commands& commands);
 void add_schedule_commands(Commands& commands);
+void add_kv_commands(Commands& commands);
 void add_why_command(Commands& commands);
 void add_service_commands(Commands& commands);
 void add_node_commands(Commands& commands);

@@ -176,6 +176,7 @@ private:
             if (!events.empty()) last_news = std::chrono::steady_clock::now();
             if (options_.follow) continue;
             if (options_.group.empty() || joined_) {
+                if (events.empty()) CASC_TRY_VOID(end_.pass_gaps(session_, consumer_));
                 if (end_.reached(consumer_)) return {};
                 if (std::chrono::steady_clock::now() - last_news > kQuiet) {
                     session_.out().note("nothing for a while; stopped before the end of some log");

@@ -83,7 +83,11 @@ Result<void> read_dead_letters(
             consumer.poll(static_cast<std::size_t>(std::min<std::uint64_t>(count, kLettersAtATime)),
                           kLetterWait));
         count -= events.size();
-        if (!events.empty()) CASC_TRY_VOID(visit(events));
+        if (events.empty()) {
+            CASC_TRY_VOID(end.pass_gaps(session, consumer));
+        } else {
+            CASC_TRY_VOID(visit(events));
+        }
     }
     return consumer.close();
 }

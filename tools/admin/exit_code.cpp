@@ -36,6 +36,8 @@ ExitCode exit_code_for(ErrorCode code) noexcept {
         case ErrorCode::member_in_use:
         case ErrorCode::stale_group_epoch:
         case ErrorCode::producer_fenced:
+        case ErrorCode::revision_conflict:
+        case ErrorCode::revision_compacted:
         case ErrorCode::data_locked:
             return ExitCode::conflict;
         default:
@@ -80,6 +82,12 @@ std::string hint_for(const Error& error) {
             return "topic info shows the largest event, topic alter --event-bytes-max changes it";
         case ErrorCode::offset_out_of_range:
             return "topic info shows the offsets that each log holds";
+        case ErrorCode::not_compacted:
+            return "topic create --cleanup compact makes one that is";
+        case ErrorCode::key_required:
+            return "produce with --key, or to a topic that is not compacted";
+        case ErrorCode::revision_conflict:
+            return "kv get shows the value as it is now";
         case ErrorCode::disk_full:
             return "free some space on the broker's disk, or shorten the retention of a topic";
         case ErrorCode::storage_failed:

@@ -18,6 +18,7 @@ struct LogEnd {
     Lane lane;
     Offset start;
     Offset end;
+    TopicId topic_id{};
 };
 
 // All four lanes of the given partitions of a topic, also those that never had an event.
@@ -35,10 +36,15 @@ public:
     void expect(std::vector<LogEnd> logs);
     // Partitions that somebody else reads now.
     void forget(const std::string& topic, PartitionId partition);
+    // Nothing has come for a moment: takes out the logs of which nothing is stored between the
+    // consumer and their end, because it was deleted or compacted away.
+    [[nodiscard]] Result<void> pass_gaps(Session& session, const client::Consumer& consumer);
     // Whether `consumer` has passed all ends.
     [[nodiscard]] bool reached(const client::Consumer& consumer) const;
 
 private:
+    [[nodiscard]] static bool is_at_end(const client::Consumer& consumer, const LogEnd& log);
+
     std::vector<LogEnd> logs_;
 };
 

@@ -100,6 +100,46 @@ Result<ExitCode> purge(Session& session, const PurgeOptions& options) {
     return ExitCode::ok;
 }
 
+struct DeleteEventOptions {
+    std::string name;
+    std::uint64_t offset = 0;
+    std::uint64_t partition = 0;
+    Lane lane = Lane::normal;
+};
+
+Result<ExitCode> delete_event(Session& session, const DeleteEventOptions& options) {
+    const std::string which = "the event at offset " + std::to_string(options.offset) +
+                              " of partition " + std::to_string(options.partition) + ", lane " +
+                              std::string(to_string(options.lane)) + ", of topic '" + options.name +
+                              "'";
+    CASC_TRY_VOID(session.confirm("deletes " + which + " for good", options.name));
+    fb::DeleteEventT request;
+    request.topic = options.name;
+    request.partition = static_cast<std::uint32_t>(options.partition);
+    request.lane = static_cast<std::uint8_t>(options.lane);
+    request.offset = options.offset;
+    CASC_TRY_VOID(session.call(request));
+    Document document;
+    document.add("topic", "TOPIC", json::value(options.name));
+    document.add("partition", "PARTITION", options.partition, Style::count);
+    document.add("lane", "LANE", json::value(to_string(options.lane)));
+    document.add("offset", "OFFSET", options.offset, Style::count);
+    session.out().done(document, "deleted " + which);
+    return ExitCode::ok;
+}
+
+void add_delete_event(Commands& commands, CLI::App* topic) {
+    auto options = std::make_shared<DeleteEventOptions>();
+    CLI::App* verb =
+        topic->add_subcommand("delete-event", "Delete one event: no reader gets it any more");
+    verb->add_option("NAME", options->name, "The topic")->required();
+    add_parsed(verb, "--offset", options->offset, parse_number, "OFFSET", "Its offset")->required();
+    add_parsed(verb, "--partition", options->partition, parse_number, "NUMBER",
+               "Its partition (default 0)");
+    add_parsed(verb, "--lane", options->lane, parse_lane, "LANE", "Its lane (default normal)");
+    commands.on(verb, [options](Session& session) { return delete_event(session, *options); });
+}
+
 }  // namespace
 
 void add_topic_removal(Commands& commands, CLI::App* topic) {
@@ -118,6 +158,7 @@ void add_topic_removal(Commands& commands, CLI::App* topic) {
     add_parsed(verb, "--lane", options->lane, parse_lane, "LANE", "Only this lane");
     verb->add_flag("--dry-run", options->dry_run, "Show what would go, remove nothing");
     commands.on(verb, [options](Session& session) { return purge(session, *options); });
+    add_delete_event(commands, topic);
 }
 
 }  // namespace casc::admin

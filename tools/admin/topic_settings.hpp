@@ -19,6 +19,11 @@ struct TopicSettingsFlags {
     std::optional<std::uint64_t> event_bytes_max;
     std::optional<std::int64_t> dedup_window_ms;
     std::optional<std::uint8_t> paused_lanes;  // a bit for each
+    std::optional<std::uint8_t> cleanup;       // 0 delete, 1 compact
+    std::optional<std::int64_t> compaction_lag_ms;
+    std::optional<std::int64_t> tombstones_ms;
+    std::optional<bool> delete_consumed;
+    std::optional<std::int64_t> absent_group_ms;  // 0: never too long
 
     [[nodiscard]] bool empty() const noexcept;
     [[nodiscard]] std::unique_ptr<fb::TopicSettingsT> message() const;

@@ -52,6 +52,7 @@ struct Config {
         std::int64_t retention_bytes = -1;
         std::int64_t retention_events = -1;
         std::uint32_t topics_max = 200'000;
+        std::uint64_t keys_memory_bytes = 256_MiB;  // of compacted topics
     } topics;
     struct Storage {
         std::string disk = "auto";  // auto, io_uring, pwritev2

@@ -96,6 +96,15 @@ namespace casc {
       "the filter is longer, deeper or costlier than the broker allows")                          \
     X(invalid_pattern, 4042, "INVALID_PATTERN", false,                                            \
       "the subject has a wildcard where none can be")                                             \
+    X(key_required, 4050, "KEY_REQUIRED", false, "every event of a compacted topic has a key")    \
+    X(revision_conflict, 4051, "REVISION_CONFLICT", false,                                        \
+      "the key is not at the expected revision")                                                  \
+    X(not_compacted, 4052, "NOT_COMPACTED", false,                                                \
+      "the topic is not compacted, so its keys have no values to look up")                        \
+    X(wrong_partition, 4053, "WRONG_PARTITION", false,                                            \
+      "a compacted topic keeps a key in the partition that its hash names")                       \
+    X(revision_compacted, 4054, "REVISION_COMPACTED", false,                                      \
+      "deletions behind that revision have been compacted away")                                  \
     X(internal_error, 5001, "INTERNAL_ERROR", true,                                               \
       "the broker failed in a way it does not explain")                                           \
     X(storage_failed, 5002, "STORAGE_FAILED", false,                                              \

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace casc::wire {
 
@@ -25,5 +26,8 @@ struct SliceRange {
 // payloads of `batch` (see Decompressor). Thread: any.
 void slice_batch(const BatchView& batch, std::span<const std::byte> payloads, SliceRange range,
                  std::span<std::byte> into) noexcept;
+
+// Compresses the payloads of a stamped batch that has them uncompressed, if that makes it smaller.
+void compress_batch(std::vector<std::byte>& batch);
 
 }  // namespace casc::wire

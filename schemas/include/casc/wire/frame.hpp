@@ -98,6 +98,11 @@ enum class Api : std::uint16_t {
     list_services = 80,
 
     topics_matched = 90,
+    kv_put = 100,
+    kv_get = 101,
+    kv_list = 102,
+    kv_history = 103,
+    delete_event = 104,
 };
 
 struct FrameHeader {

@@ -62,6 +62,11 @@ CASC_RPC(Serve, serve, ServeReply);
 CASC_RPC(StopServing, stop_serving, Done);
 CASC_RPC(Request, request, RequestReply);
 CASC_RPC(ListServices, list_services, ListServicesReply);
+CASC_RPC(KvPut, kv_put, KvPutReply);
+CASC_RPC(KvGet, kv_get, KvGetReply);
+CASC_RPC(KvList, kv_list, KvListReply);
+CASC_RPC(KvHistory, kv_history, KvHistoryReply);
+CASC_RPC(DeleteEvent, delete_event, Done);
 
 #undef CASC_RPC
 

@@ -54,9 +54,17 @@ struct StoreOptions {
 };
 
 // How long the events of a log are kept at most; decides which slices they share. The exact bounds
-// of a topic are applied on top by trim().
-enum class RetentionClass : std::uint8_t { hour = 0, day = 1, week = 2, month = 3, unlimited = 4 };
-inline constexpr std::size_t kRetentionClassCount = 5;
+// of a topic are applied on top by trim(). `compacted`: of every key the last event; the store
+// keeps a row for each key, and every event has one.
+enum class RetentionClass : std::uint8_t {
+    hour = 0,
+    day = 1,
+    week = 2,
+    month = 3,
+    unlimited = 4,
+    compacted = 5,
+};
+inline constexpr std::size_t kRetentionClassCount = 6;
 
 // Kinds of state rows. The store keeps the rows; the broker gives them meaning. 0..15 are the
 // store's own.
@@ -69,6 +77,7 @@ enum class StateTable : std::uint8_t {
     queue = 21,
     queue_run = 22,
     schedule = 23,
+    deleted_event = 24,
 };
 
 // What the store knows of a log. Loaded for every log at start (64 bytes each), so an idle log
@@ -115,6 +124,36 @@ struct ReadAnswer {
     Result<std::vector<BatchRef>> batches;
 };
 
+// What is known of a key of a compacted log: its last event.
+struct KeyState {
+    Offset offset;
+    EpochNanos append_time;
+    std::uint32_t value_bytes = 0;
+    bool is_tombstone = false;
+};
+// What compaction has done to a log so far.
+struct CompactedState {
+    Offset complete_from;      // tombstones below may be gone
+    std::uint64_t events = 0;  // that were taken out
+};
+
+// Events to be taken out of a log where it is stored.
+struct RewriteRequest {
+    LogId log;
+    Offset from;
+    Offset until;                    // exclusive
+    std::vector<Offset> erased{};    // in order: these in any case
+    bool compacts = false;           // and those that a newer event of their key has replaced ...
+    EpochNanos replaced_before{};    // ... which were appended before then;
+    EpochNanos tombstones_before{};  // and tombstones, which were appended before both
+};
+struct Rewritten {
+    Offset next;               // where to go on; `until`, when it is done
+    std::uint64_t events = 0;  // taken out
+    std::uint64_t bytes = 0;   // by so much the log has become shorter
+    Offset complete_from{};    // tombstones below are gone; 0: none was taken out
+};
+
 struct TimeLookup {
     Offset offset;  // of the first batch appended at or after the asked time; the log's end when
                     // there is none
@@ -134,6 +173,11 @@ public:
     // Calls `row` for every row of `table` in key order. Only before the first append or put.
     void scan(StateTable table,
               const std::function<void(std::string_view key, std::string_view value)>& row);
+
+    // Calls `visit` for every key that a compacted log has ever had and that is not forgotten, and
+    // for every compacted log. Only before the first append or put.
+    void scan_keys(const std::function<void(LogId, std::string_view key, const KeyState&)>& visit);
+    void scan_compacted(const std::function<void(LogId, const CompactedState&)>& visit);
 
     // --- writing: everything below goes into the entry being filled ------------------------------
 
@@ -227,6 +271,12 @@ public:
     // has been under a quarter for `rewrite_after`, when their time has come, unasked. Runs on the
     // checkpoint thread; cheap to call often.
     void post_reclaim();
+
+    // Takes events out of a log, as far as it is stored: a bounded part of it, on the checkpoint
+    // thread. What is left has its offsets; each batch that loses something is replaced by one for
+    // each run of events that stay. In one step of RocksDB's manifest: a crash leaves all of them
+    // or none. The bytes leave the disk when the slice is rewritten. `done` is called from poll().
+    void post_rewrite(RewriteRequest request, std::function<void(Result<Rewritten>)> done);
 
     // A consistent copy (RocksDB checkpoint plus the journal from there on) into an empty `target`;
     // runs on the checkpoint thread, `done` is called from poll().

@@ -6,6 +6,7 @@
 
 #include <casc/client/answer.hpp>
 #include <casc/client/consumer.hpp>
+#include <casc/client/key_value.hpp>
 #include <casc/client/options.hpp>
 #include <casc/client/producer.hpp>
 #include <casc/client/queue_consumer.hpp>
@@ -80,6 +81,10 @@ public:
 
     // For writing several things at once. Fails with: invalid_config, and as call() does.
     [[nodiscard]] Result<Transactor> make_transactor(TransactorOptions options = {});
+    // A compacted topic as keys and values. Fails with: unknown_topic, not_compacted, and as call()
+    // does.
+    [[nodiscard]] Result<KeyValue> open_key_value(std::string_view topic);
+
     // ---- request and reply ----
     // Asks a responder of the subject, the one with the least to do, and waits for its answer;
     // `event` is the request, its lane says how urgent it is. While there is no connection it waits

@@ -1,8 +1,8 @@
-#include <casc/client/partitioner.hpp>
+#include <casc/types/key_partition.hpp>
 
 #include <cstring>
 
-namespace casc::client {
+namespace casc {
 
 std::uint32_t murmur2(std::span<const std::byte> data) noexcept {
     constexpr std::uint32_t kSeed = 0x9747b28c;
@@ -31,4 +31,4 @@ std::uint32_t murmur2(std::span<const std::byte> data) noexcept {
     return hash;
 }
 
-}  // namespace casc::client
+}  // namespace casc
