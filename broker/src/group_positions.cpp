@@ -30,7 +30,7 @@ void GroupCoordinator::for_each_reader(const Topic& topic,
         const bool has_read = at != group.committed.end() && at->first.topic() == topic.id;
         const bool reads =
             std::any_of(entry.topics_of_member.begin(), entry.topics_of_member.end(),
-                        [&](const auto& member) { return member.second.contains(topic.name); });
+                        [&](const auto& member) { return member.second.has(topic.name); });
         if (!has_read && !reads) continue;
         if (group.members().empty() && topic.is_absent(entry.empty_since, core_.now)) continue;
         visit([&group](LogId log) -> std::optional<Offset> {
