@@ -452,8 +452,9 @@ TEST_CASE_FIXTURE(FilterFixture,
     QueueOptions other = options;
     other.filter = "has key";
     CHECK(code_of(client->make_queue_consumer(other)) == ErrorCode::invalid_request);
-    // And it is known after a restart.
+    // And it is known after a crash.
     client.reset();
+    broker.kill_hard();
     broker.restart();
     client = connect(broker);
     auto again = must(client->make_queue_consumer(options));

@@ -29,9 +29,10 @@ struct PatternFixture {
         request.name = topic;
         must(writing->call(request));
     }
-    // Clients find their way back.
+    // It is killed; clients find their way back.
     void restart() {
         broker.keep_endpoints();
+        broker.kill_hard();
         broker.restart();
     }
     Consumer consumer(const std::string& group, Reset reset = Reset::earliest) {
