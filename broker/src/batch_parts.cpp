@@ -121,12 +121,12 @@ Handed add_alive(Core& core, LogId log, const storage::BatchRef& batch, Offset f
     return handed;
 }
 
-void add_not_deleted(Core& core, LogId log, const storage::BatchRef& batch,
+void add_not_deleted(Core& core, LogId log, const storage::BatchRef& batch, Offset first,
                      std::vector<storage::BatchRef>& into) {
     const StoredExtent extent = stored_extent(batch);
     const auto opened = core.opened.open(batch);
     if (!opened) return into.push_back(batch);  // as add_alive()
-    for (Offset from = extent.base; from < extent.end;) {
+    for (Offset from = std::max(first, extent.base); from < extent.end;) {
         const auto deleted = core.deleted.next(log, from, extent.end);
         if (deleted == from) {
             from = from + OffsetDelta(1);

@@ -53,9 +53,9 @@ struct Handed {
 // Thread: owning shard.
 Handed add_alive(Core& core, LogId log, const storage::BatchRef& batch, Offset from,
                  std::vector<storage::BatchRef>& into);
-// Adds what of a batch was not deleted to `into`; where times to live are not looked at.
-// Thread: owning shard.
-void add_not_deleted(Core& core, LogId log, const storage::BatchRef& batch,
+// Adds what of a batch, from `first` on, was not deleted to `into`; where times to live are not
+// looked at. Thread: owning shard.
+void add_not_deleted(Core& core, LogId log, const storage::BatchRef& batch, Offset first,
                      std::vector<storage::BatchRef>& into);
 
 }  // namespace casc::broker

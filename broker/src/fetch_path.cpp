@@ -4,6 +4,7 @@
 #include "stored_batch.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace casc::broker {
 
@@ -125,10 +126,10 @@ void FetchOperation::take(Source& source, std::vector<storage::BatchRef> batches
         full_ = bytes_ != 0 && bytes_ + batch.bytes.size() > bytes_max_;
         if (full_) return;
         const auto extent = stored_extent(batch);
-        source.next = extent.end;
+        const Offset from = std::exchange(source.next, extent.end);
         const std::size_t before = source.batches.size();
         if (core_.deleted.next(source.log, extent.base, extent.end)) {
-            add_not_deleted(core_, source.log, batch, source.batches);
+            add_not_deleted(core_, source.log, batch, from, source.batches);
         } else {
             source.batches.push_back(std::move(batch));
         }

@@ -29,6 +29,12 @@ std::span<const std::byte> bytes_of(std::string_view text) {
     return std::as_bytes(std::span(text.data(), text.size()));
 }
 
+// By its sequence or its message id.
+bool was_here(const IncomingBatch& incoming) {
+    return incoming.repeated || (incoming.parts.size() == 1 &&
+                                 incoming.parts.front().fate == BatchPart::Fate::duplicate);
+}
+
 }  // namespace
 
 Result<const Topic*> KvPath::compacted_topic(std::uint32_t id) const {
@@ -51,9 +57,10 @@ void KvPath::on_put(Session& session, const wire::Frame& frame) {
     reply.partition = put->incoming.place.log.partition().value();
     const KeyIndex::Entry* entry = core_.keys.find(topic, put->key);
     reply.revision = entry == nullptr ? 0 : entry->revision();
-    const bool conflict =
-        !put->incoming.repeated && request->expected && *request->expected != reply.revision;
-    const bool nothing_to_delete = !put->incoming.repeated && put->is_delete && entry == nullptr;
+    // What comes again is answered as it was the first time, whatever has become of the key.
+    const bool is_new = !was_here(put->incoming);
+    const bool conflict = is_new && request->expected && *request->expected != reply.revision;
+    const bool nothing_to_delete = is_new && put->is_delete && entry == nullptr;
     if (conflict || nothing_to_delete) {
         if (conflict) {
             ++conflicts_;

@@ -89,6 +89,31 @@ TEST_CASE_FIXTURE(KeyValueFixture, "broker/kv: a removed key has no value and ca
 }
 
 TEST_CASE_FIXTURE(KeyValueFixture,
+                  "broker/kv: a put that comes again is answered as it was the first time") {
+    auto kv = open("kv", [](auto& s) { s.dedup_window_ms = 60'000; });
+    RawConnection raw(broker.endpoint());
+    raw.hello();
+    wire::BatchBuilder builder;
+    std::array<std::byte, 16> id{};
+    id[3] = std::byte{7};
+    builder.add({.payload = std::as_bytes(std::span("v", 1)),
+                 .key = std::as_bytes(std::span("k", 1)),
+                 .message_id = id},
+                EpochNanos(1));
+    std::vector<std::byte> batch;
+    builder.finish({}, batch);
+    fb::KvPutT put;
+    put.topic_id = describe_topic(*client, "kv").topic->topic_id;
+    put.expected = 0;
+    const auto first = must(raw.call(put, batch));
+    const auto again = must(raw.call(put, batch));
+    CHECK(first.error == 0);
+    CHECK(again.error == 0);
+    CHECK(again.revision == first.revision);
+    CHECK(must(kv.history("k")).size() == 1);
+}
+
+TEST_CASE_FIXTURE(KeyValueFixture,
                   "broker/kv: keys are listed in order, by prefix, range and page") {
     auto kv = open("kv", [](auto& s) { s.partitions = 3; });
     for (const char* key : {"b/2", "a", "b/1", "c", "b/3"})
