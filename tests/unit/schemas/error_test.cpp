@@ -69,6 +69,7 @@ constexpr std::array kPublished{
     Published{4034, "CIRCUIT_OPEN", true},
     Published{4035, "TAP_FULL", true},
     Published{4036, "TAP_CUT_OFF", false},
+    Published{4060, "RING_CORRUPT", false},
     Published{5001, "INTERNAL_ERROR", true},
     Published{5002, "STORAGE_FAILED", false},
     Published{5003, "DISK_FULL", true},

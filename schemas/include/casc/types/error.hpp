@@ -91,6 +91,8 @@ namespace casc {
       "a tap of this very connection is full and holds its producers back")                       \
     X(tap_cut_off, 4036, "TAP_CUT_OFF", false,                                                    \
       "the tap was full, held its producers back and took nothing for too long")                  \
+    X(ring_corrupt, 4060, "RING_CORRUPT", false,                                                  \
+      "the shared memory of the connection holds nonsense")                                       \
     X(internal_error, 5001, "INTERNAL_ERROR", true,                                               \
       "the broker failed in a way it does not explain")                                           \
     X(storage_failed, 5002, "STORAGE_FAILED", false,                                              \
