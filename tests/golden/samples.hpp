@@ -24,6 +24,7 @@ struct Sample {
 [[nodiscard]] std::vector<Sample> write_samples();  // atomic writes, schedules
 [[nodiscard]] std::vector<Sample> request_samples();
 [[nodiscard]] std::vector<Sample> tap_samples();
+[[nodiscard]] std::vector<Sample> ring_samples();
 [[nodiscard]] std::vector<Sample> all_samples();
 
 }  // namespace casc::golden

@@ -62,6 +62,7 @@ CASC_RPC(Serve, serve, ServeReply);
 CASC_RPC(StopServing, stop_serving, Done);
 CASC_RPC(Request, request, RequestReply);
 CASC_RPC(ListServices, list_services, ListServicesReply);
+CASC_RPC(OpenRings, open_rings, OpenRingsReply);
 
 #undef CASC_RPC
 
