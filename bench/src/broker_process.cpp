@@ -51,8 +51,9 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 
 }  // namespace
 
-BrokerProcess::BrokerProcess(std::filesystem::path folder, std::vector<std::string> settings)
-    : folder_(std::move(folder)), settings_(std::move(settings)) {
+BrokerProcess::BrokerProcess(std::filesystem::path folder, std::vector<std::string> settings,
+                             bool on_socket)
+    : folder_(std::move(folder)), settings_(std::move(settings)), on_socket_(on_socket) {
     start();
 }
 
@@ -81,6 +82,10 @@ void BrokerProcess::spawn() {
                                        "",
                                        "--ready-file",
                                        (folder_ / "ready").string()};
+    if (on_socket_) {
+        arguments.emplace_back("--listen");
+        arguments.push_back("unix://" + socket().string());
+    }
     for (const std::string& setting : settings_) {
         arguments.emplace_back("--set");
         arguments.push_back(setting);

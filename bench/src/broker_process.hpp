@@ -16,7 +16,9 @@ class BrokerProcess {
 public:
     // Starts it with the shipped defaults and `settings` ("limits.connections=5") on top, and waits
     // until it serves. Throws std::runtime_error with the end of its log.
-    BrokerProcess(std::filesystem::path folder, std::vector<std::string> settings);
+    // With `on_socket` it listens on a Unix socket, too.
+    BrokerProcess(std::filesystem::path folder, std::vector<std::string> settings,
+                  bool on_socket = false);
     ~BrokerProcess();
     BrokerProcess(const BrokerProcess&) = delete;
     BrokerProcess& operator=(const BrokerProcess&) = delete;
@@ -25,6 +27,8 @@ public:
     void stop();   // SIGTERM, and waits until it has drained; throws when it does not end well
 
     [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
+    // Of the Unix socket.
+    [[nodiscard]] std::filesystem::path socket() const { return folder_ / "socket"; }
     [[nodiscard]] pid_t pid() const { return pid_; }
     [[nodiscard]] std::filesystem::path data_folder() const { return folder_ / "data"; }
 
@@ -36,6 +40,7 @@ private:
 
     const std::filesystem::path folder_;
     const std::vector<std::string> settings_;
+    const bool on_socket_;
     std::string endpoint_;
     pid_t pid_ = -1;
     int process_ = -1;  // pidfd

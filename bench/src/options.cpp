@@ -139,11 +139,20 @@ const std::map<std::string_view, Adder>& adders() {
              add_parsed(app, n, o.pass_count, parse_positive_count,
                         "how often everything is read, the cold pass included");
          }},
+        {"--transport",
+         [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.transport,
+                            "how clients reach its own broker: TCP, rings in shared memory, or "
+                            "both in turn")
+                 ->check(CLI::IsMember({"tcp", "shm", "both"}))
+                 ->capture_default_str();
+         }},
         {"--address",
          [](auto& app, auto& o, const auto& n) {
              app.add_option(
                  n, o.address,
-                 "a running broker, as host:port or unix:///path; default: one of its own");
+                 "a running broker, as host:port, unix:///path or shm:///path; default: one "
+                 "of its own");
          }},
         {"--data-dir",
          [](auto& app, auto& o, const auto& n) {

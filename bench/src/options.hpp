@@ -41,6 +41,7 @@ struct Options {
     std::optional<std::uint64_t> retention_bytes;  // per log; unset: everything is kept
     std::uint32_t idle_group_count = 0;            // that are there, and have nothing to do
     std::uint32_t pass_count = 6;                  // how often everything is read
+    std::string transport = "tcp";                 // tcp, shm, both in turn
     std::string address;                           // empty: a broker of our own
     std::string data_folder;  // of our own broker; empty: $TMPDIR or the current folder
     std::vector<std::string>
@@ -50,10 +51,13 @@ struct Options {
 
 // The names of the shared flags, as in `--batch-bytes`, for a workload's list of those it reads.
 inline constexpr std::string_view kFlagNames[] = {
-    "--size",        "--acks",        "--producers",       "--consumers", "--group",
-    "--idle-groups", "--batch-bytes", "--linger",          "--rate",      "--duration",
-    "--events",      "--total",       "--in-flight",       "--topics",    "--partitions",
-    "--lane",        "--compression", "--retention-bytes", "--passes",    "--address",
+    "--size",        "--acks",        "--producers",
+    "--consumers",   "--group",       "--idle-groups",
+    "--batch-bytes", "--linger",      "--rate",
+    "--duration",    "--events",      "--total",
+    "--in-flight",   "--topics",      "--partitions",
+    "--lane",        "--compression", "--retention-bytes",
+    "--passes",      "--transport",   "--address",
     "--data-dir",    "--set"};
 
 // Adds `-o` and those of the shared flags that are in `names` to `app`; they fill in `options`,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <stdexcept>
 #include <unistd.h>
 
 namespace casc::bench {
@@ -12,9 +13,13 @@ Target::Target(const Options& options, boost::json::object& parameters)
     : folder_(options.data_folder), endpoint_(options.address) {
     parameters["data_folder"] = folder_.description();
     if (!options.address.empty()) {
+        if (options.transport != "tcp")
+            throw std::runtime_error(
+                "--transport is for a broker of its own; --address can be shm:///path");
         parameters["broker"] = options.address;
         return;
     }
+    if (options.transport != "tcp") parameters["transport"] = options.transport;
     parameters["broker"] = "its own, shipped defaults";
     if (!options.settings.empty()) {
         parameters["broker"] = "its own";
@@ -23,9 +28,15 @@ Target::Target(const Options& options, boost::json::object& parameters)
             settings.emplace_back(setting);
         parameters["settings"] = std::move(settings);
     }
-    broker_ = std::make_unique<BrokerProcess>(folder_.path(), options.settings);
+    broker_ = std::make_unique<BrokerProcess>(folder_.path(), options.settings,
+                                              options.transport != "tcp");
     rss_ = std::make_unique<RssWatch>(broker_->pid());
-    endpoint_ = broker_->endpoint();
+    use(options.transport == "shm" ? Transport::shared_memory : Transport::tcp);
+}
+
+void Target::use(Transport transport) {
+    endpoint_ =
+        transport == Transport::tcp ? broker_->endpoint() : "shm://" + broker_->socket().string();
 }
 
 std::unique_ptr<client::Client> Target::connect() const {

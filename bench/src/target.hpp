@@ -19,6 +19,8 @@
 
 namespace casc::bench {
 
+enum class Transport : std::uint8_t { tcp, shared_memory };
+
 class Target {
 public:
     // Starts a broker unless options.address is set, and notes in `parameters` which it is.
@@ -26,6 +28,8 @@ public:
 
     // A connection of its own, with an I/O thread. Thread: any.
     [[nodiscard]] std::unique_ptr<client::Client> connect() const;
+    // How the next connections are made; what --transport asks for at first ("both": TCP).
+    void use(Transport transport);
 
     [[nodiscard]] bool is_own() const { return broker_ != nullptr; }
     // Of our own broker only: drains it, starts it again, and returns how long the start took.

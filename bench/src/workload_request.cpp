@@ -184,6 +184,34 @@ private:
     RequestOutcome outcome_;
 };
 
+RequestOutcome ask(const Target& target, const RequestPlan& plan) {
+    std::vector<std::unique_ptr<Echo>> echoes;
+    for (std::uint32_t i = 0; i < plan.responder_count; ++i)
+        echoes.push_back(std::make_unique<Echo>(target));
+    const auto client = target.connect();
+    return plan.in_flight == 1 ? ask_one_by_one(*client, plan) : ManyAtATime(*client, plan).run();
+}
+
+// The same through shared memory, and how the two compare.
+json::object ask_through_rings(Target& target, const RequestPlan& plan, const RequestOutcome& tcp,
+                               Report& report) {
+    target.use(Transport::shared_memory);
+    const RequestOutcome rings = ask(target, plan);
+    report.error_count += rings.failed + rings.misplaced;
+    const auto rate = [](const RequestOutcome& outcome) {
+        return outcome.seconds > 0 ? static_cast<double>(outcome.answered) / outcome.seconds : 0;
+    };
+    const auto median_ns = [](const RequestOutcome& outcome) {
+        return static_cast<double>(outcome.latency_ns.percentile(50));
+    };
+    json::object object{{"events_per_second", rate(rings)},
+                        {"over_tcp", rate(rings) / rate(tcp)},
+                        {"tcp_p50_over_its_p50", median_ns(tcp) / median_ns(rings)},
+                        {"latency_us", describe(rings.latency_ns)}};
+    if (!rings.trouble.empty()) object["trouble"] = rings.trouble;
+    return object;
+}
+
 void run_request(const Options& options, Report& report) {
     RequestPlan plan;
     plan.payload_bytes = options.size_bytes.value_or(plan.payload_bytes);
@@ -210,15 +238,7 @@ void run_request(const Options& options, Report& report) {
             describe(tcp_round_trips_ns(milliseconds(500), Ends::on_two_processors));
     const double client_cpu = own_cpu_seconds();
     const double broker_cpu = target.broker_cpu_seconds();
-    RequestOutcome outcome;
-    {
-        std::vector<std::unique_ptr<Echo>> echoes;
-        for (std::uint32_t i = 0; i < plan.responder_count; ++i)
-            echoes.push_back(std::make_unique<Echo>(target));
-        const auto client = target.connect();
-        outcome =
-            plan.in_flight == 1 ? ask_one_by_one(*client, plan) : ManyAtATime(*client, plan).run();
-    }
+    const RequestOutcome outcome = ask(target, plan);
     report.cpu_seconds = {own_cpu_seconds() - client_cpu, target.broker_cpu_seconds() - broker_cpu};
     // Before and after: the machine may have changed.
     round_trips.merge(tcp_round_trips_ns(std::chrono::seconds(1)));
@@ -238,12 +258,14 @@ void run_request(const Options& options, Report& report) {
     report.details["misplaced"] = outcome.misplaced;
     if (!outcome.trouble.empty()) report.details["trouble"] = outcome.trouble;
     report.error_count = outcome.failed + outcome.misplaced;
+    if (options.transport == "both")
+        report.details["shared_memory"] = ask_through_rings(target, plan, outcome, report);
     report.rss_bytes_max = target.broker_rss_bytes_max();
 }
 
-constexpr std::array<std::string_view, 8> kRequestFlags{"--size",     "--in-flight", "--consumers",
-                                                        "--duration", "--events",    "--address",
-                                                        "--data-dir", "--set"};
+constexpr std::array<std::string_view, 9> kRequestFlags{"--size",     "--in-flight", "--consumers",
+                                                        "--duration", "--events",    "--transport",
+                                                        "--address",  "--data-dir",  "--set"};
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 // go. One consumer takes what all producers send; several get everything each. In turn with
 // ZeroMQ, which goes from one to the other without a broker between them.
 
+#include "describe_times.hpp"
 #include "host.hpp"
 #include "need.hpp"
 #include "progress.hpp"
@@ -72,12 +73,16 @@ void run_volatile(const Options& options, Report& report) {
     const auto topics = create_topics(*target.connect(),
                                       {.prefix = "volatile", .durability = Durability::volatile_});
 
+    const bool both = options.transport == "both";
     json::array passes;
     std::vector<double> rates;
+    std::vector<double> ring_rates;
+    Histogram ring_latency_ns;
     std::vector<double> peer_rates;
     Progress progress("volatile: casc and ZeroMQ in turn");
     for (std::uint32_t number = 0; number < options.pass_count; ++number) {
-        plan.run = 2 * number + 1;
+        plan.run = 3 * number + 1;
+        if (both) target.use(Transport::tcp);
         const double client_before = own_cpu_seconds();
         const double broker_before = target.broker_cpu_seconds();
         const VolatileOutcome ours = run_casc(target, topics.front(), plan);
@@ -87,14 +92,32 @@ void run_volatile(const Options& options, Report& report) {
         report.error_count += ours.misplaced_count + (ours.trouble.empty() ? 0 : 1);
         rates.push_back(ours.events_per_second);
 
-        plan.run = 2 * number + 2;
+        json::object pass{{"casc", describe(ours)}};
+        if (both) {
+            plan.run = 3 * number + 2;
+            target.use(Transport::shared_memory);
+            const VolatileOutcome rings = run_casc(target, topics.front(), plan);
+            ring_latency_ns.merge(rings.latency_ns);
+            report.error_count += rings.misplaced_count + (rings.trouble.empty() ? 0 : 1);
+            ring_rates.push_back(rings.events_per_second);
+            pass["casc_shm"] = describe(rings);
+        }
+
+        plan.run = 3 * number + 3;
         const VolatileOutcome peer = run_zeromq(plan);
         report.error_count += peer.misplaced_count;
         peer_rates.push_back(peer.events_per_second);
-        passes.push_back(json::object{{"casc", describe(ours)}, {"zeromq", describe(peer)}});
+        pass["zeromq"] = describe(peer);
+        passes.push_back(std::move(pass));
         progress.show(static_cast<double>(number + 1) / options.pass_count);
     }
     report.details["passes"] = std::move(passes);
+    if (both)
+        report.details["shared_memory"] =
+            json::object{{"events_per_second", median(ring_rates)},
+                         {"over_tcp", median(ring_rates) / median(rates)},
+                         {"over_zeromq", median(ring_rates) / median(peer_rates)},
+                         {"latency_us", describe(ring_latency_ns)}};
     report.events_per_second = median(rates);
     report.bytes_per_second = report.events_per_second * static_cast<double>(plan.payload_bytes);
     report.limit.name = plan.consumer_count > 1 ? "ZeroMQ PUB/SUB without a broker, in turn"
@@ -104,9 +127,9 @@ void run_volatile(const Options& options, Report& report) {
     report.rss_bytes_max = target.broker_rss_bytes_max();
 }
 
-constexpr std::array<std::string_view, 10> kVolatileFlags{
-    "--size",     "--producers", "--consumers", "--batch-bytes", "--in-flight",
-    "--duration", "--passes",    "--address",   "--data-dir",    "--set"};
+constexpr std::array<std::string_view, 11> kVolatileFlags{
+    "--size",   "--producers", "--consumers", "--batch-bytes", "--in-flight", "--duration",
+    "--passes", "--transport", "--address",   "--data-dir",    "--set"};
 
 }  // namespace
 

@@ -10,6 +10,7 @@ namespace casc::broker {
 namespace {
 
 constexpr std::string_view kUnixScheme = "unix://";
+constexpr std::string_view kInProcessScheme = "inproc://";
 
 Error refused(std::string_view text, std::string_view why) {
     return {ErrorCode::invalid_config,
@@ -31,10 +32,18 @@ Result<ListenAddress> parse_unix(std::string_view text) {
     return endpoint;
 }
 
+Result<ListenAddress> parse_in_process(std::string_view text) {
+    ListenAddress endpoint;
+    endpoint.family = ListenAddress::Family::in_process;
+    endpoint.path = text.substr(kInProcessScheme.size());
+    if (endpoint.path.empty()) return refused(text, "the name is missing, as in inproc://orders");
+    return endpoint;
+}
+
 }  // namespace
 
 bool ListenAddress::local_only() const {
-    if (family == Family::unix_socket || host == "localhost") return true;
+    if (family != Family::tcp || host == "localhost") return true;
     in_addr v4{};
     if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
     in6_addr v6{};
@@ -43,6 +52,7 @@ bool ListenAddress::local_only() const {
 
 Result<ListenAddress> parse_listen_address(std::string_view text) {
     if (text.starts_with(kUnixScheme)) return parse_unix(text);
+    if (text.starts_with(kInProcessScheme)) return parse_in_process(text);
     const std::size_t colon = text.rfind(':');
     if (colon == text.npos) return refused(text, "a port is missing, as in 127.0.0.1:7440");
     std::string_view host = text.substr(0, colon);

@@ -4,6 +4,7 @@
 #include "config_keys.hpp"
 #include "config_value.hpp"
 
+#include <bit>
 #include <set>
 
 namespace casc::broker {
@@ -65,7 +66,7 @@ private:
         }
         if (config_.listen.http.empty()) return;
         check_endpoint("listen.http", config_.listen.http);
-        require(!config_.listen.http.starts_with("unix:"), "listen.http",
+        require(config_.listen.http.find("://") == std::string::npos, "listen.http",
                 "must be host:port: HTTP is served over TCP");
         require(config_.listen.http.ends_with(":0") || !seen.contains(config_.listen.http),
                 "listen.http", "is also one of listen.endpoints");
@@ -96,6 +97,8 @@ private:
                 "storage.journal_segments_max",
                 "times " + setting("storage.journal_segment_bytes") + " must hold twice " +
                     setting("storage.checkpoint_bytes"));
+        require(std::has_single_bit(config_.shared_memory.ring_bytes), "shared_memory.ring_bytes",
+                "must be a power of two");
         require(storage.slice_bytes >= storage.checkpoint_bytes, "storage.slice_bytes",
                 "must be at least " + setting("storage.checkpoint_bytes"));
     }

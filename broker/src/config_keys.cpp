@@ -36,6 +36,9 @@ constexpr std::array kSections{
     ConfigSection{"volatile", "Topics of which nothing is stored."},
     ConfigSection{"producers", "Memory of the producers whose duplicates are recognised."},
     ConfigSection{"requests", "Request and reply: what may be under way and wait in memory."},
+    ConfigSection{
+        "shared_memory",
+        "Connections of this host that leave their Unix socket for rings in shared memory."},
     ConfigSection{"log", "The broker's own log lines, on standard error."},
 };
 
@@ -62,7 +65,9 @@ constexpr std::array kKeys{
               CASC_MEMBER(listen.endpoints),
               "Addresses for clients: \"host:port\", \"[::1]:port\" or \"unix:///run/casc.sock\" "
               "(owner only).\n"
-              "Port 0 takes any free one, which the log then names."},
+              "Port 0 takes any free one, which the log then names. \"inproc://name\" is for "
+              "clients in\n"
+              "the same process, where a program embeds the broker."},
     ConfigKey{"listen.http",
               KeyKind::text,
               {0, 256},
@@ -346,6 +351,25 @@ constexpr std::array kKeys{
               Reload::yes,
               CASC_MEMBER(requests.timeout_max),
               "Longest time that a request may give its responder."},
+
+    ConfigKey{"shared_memory.enabled",
+              KeyKind::boolean,
+              {},
+              Reload::yes,
+              CASC_MEMBER(shared_memory.enabled),
+              "Whether clients on a Unix socket are offered rings in shared memory (shm:///path)."},
+    ConfigKey{"shared_memory.ring_bytes",
+              KeyKind::bytes,
+              {4 * kKiB, 64 * kMiB},
+              Reload::yes,
+              CASC_MEMBER(shared_memory.ring_bytes),
+              "Each of the two rings of a connection; a power of two."},
+    ConfigKey{"shared_memory.memory_bytes",
+              KeyKind::bytes,
+              {0, 64 * kTiB},
+              Reload::yes,
+              CASC_MEMBER(shared_memory.memory_bytes),
+              "Memory for the rings of all connections; one more is refused as overloaded."},
 
     ConfigKey{"log.level",
               KeyKind::text,

@@ -173,6 +173,10 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
         case Api::list_services:
             return decode<fb::ListServices>(frame, to, [&](auto& m) { requests_.on_list(m, to); });
 
+        case Api::open_rings:
+            return decode<fb::OpenRings>(
+                frame, to, [&](auto& m) { rings_.on_open(m, session, frame.header, to); });
+
         case Api::node_info:
             return node_.on_info(figures(), to);
         case Api::node_config:
@@ -267,6 +271,7 @@ void Shard::on_hello(Session& session, const wire::Frame& frame, const Responder
                    {"software", hello.software}});
         fb::HelloReplyT reply;
         reply.version = wire::kProtocolVersion;
+        if (rings_.are_offered_to(session)) reply.features |= wire::kFeatureSharedMemory;
         reply.broker_id = config_.node.id;
         reply.software = software_name();
         reply.frame_bytes_max = config_.limits.frame_bytes;

@@ -1,6 +1,7 @@
 #include "listener.hpp"
 
 #include <casc/broker/logging.hpp>
+#include <casc/ring/in_process.hpp>
 #include <casc/types/units.hpp>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -91,6 +92,38 @@ private:
     Accepted accepted_;
 };
 
+// For clients in this very process: they come with a socket that is connected already.
+// Thread: `Accept` of it on the client's, the rest on the shard's.
+class InProcess final : public Listener {
+public:
+    InProcess(asio::io_context& io, std::string name, Accepted accepted)
+        : io_(io), name_(std::move(name)), accepted_(std::move(accepted)) {}
+
+    // Whoever connects before the loop runs waits in it.
+    [[nodiscard]] Result<void> bind() {
+        CASC_TRY(bound_, ring::InProcessListener::bind(name_, [this](ring::FileDescriptor socket) {
+                     take(std::move(socket));
+                 }));
+        return {};
+    }
+    void start() override {}
+    void close() override { bound_.reset(); }
+    std::string endpoint() const override { return "inproc://" + name_; }
+
+private:
+    void take(ring::FileDescriptor fd) {
+        asio::post(io_, [this, fd = std::move(fd)]() mutable {
+            const asio::generic::stream_protocol unix_stream(AF_UNIX, 0);
+            accepted_(Session::Socket(io_, unix_stream, fd.release()), "in-process");
+        });
+    }
+
+    asio::io_context& io_;
+    const std::string name_;
+    Accepted accepted_;
+    std::unique_ptr<ring::InProcessListener> bound_;
+};
+
 Error cannot_bind(const std::string& endpoint, const std::string& why) {
     return Error(ErrorCode::invalid_config, "cannot listen on " + endpoint + ": " + why);
 }
@@ -161,8 +194,15 @@ Result<std::unique_ptr<Listener>> bind_tcp(asio::io_context& io, const std::stri
 
 Result<std::unique_ptr<Listener>> Listener::bind(asio::io_context& io, const std::string& endpoint,
                                                  Accepted accepted) {
+    constexpr std::string_view in_process_scheme = "inproc://";
     constexpr std::string_view unix_scheme = "unix://";
     constexpr std::string_view tcp_scheme = "tcp://";
+    if (endpoint.starts_with(in_process_scheme)) {
+        auto listener = std::make_unique<InProcess>(io, endpoint.substr(in_process_scheme.size()),
+                                                    std::move(accepted));
+        CASC_TRY_VOID(listener->bind());
+        return std::unique_ptr<Listener>(std::move(listener));
+    }
     if (endpoint.starts_with(unix_scheme))
         return bind_local(io, endpoint.substr(unix_scheme.size()), std::move(accepted));
     if (endpoint.starts_with(tcp_scheme))

@@ -20,8 +20,8 @@ public:
 
     virtual ~Listener() = default;
 
-    // Binds "host:port" or "unix:///path" (mode 0600; a socket file that nobody listens on any more
-    // is replaced). Fails with invalid_config and the operating system's reason.
+    // Binds "host:port", "unix:///path" (mode 0600; a socket file that nobody listens on any more
+    // is replaced) or "inproc://name". Fails with invalid_config and the operating system's reason.
     [[nodiscard]] static Result<std::unique_ptr<Listener>> bind(boost::asio::io_context& io,
                                                                 const std::string& endpoint,
                                                                 Accepted accepted);

@@ -28,6 +28,7 @@ void Session::read() {
     if (reading_ || state_ != State::open) return;
     if (congested() || held_ || !host_.may_read(*this)) return;  // resume_reading() comes back here
     reading_ = true;
+    if (rings_) return host_.on_waiting_for_rings(*this);
     const auto space = received_.space(frame_in_front_);
     socket_.async_read_some(
         asio::buffer(space.data(), space.size()),
@@ -88,10 +89,14 @@ bool Session::take_frames() {
     return false;
 }
 
-void Session::fail(const Error& error) {
+void Session::log_nonsense(const Error& error) const {
     log_event(
-        LogLevel::warn, "bad_frame",
+        LogLevel::warn, error.code == ErrorCode::ring_corrupt ? "bad_rings" : "bad_frame",
         {{"peer", address_}, {"client", client_id}, {"error", error.code}, {"why", error.detail}});
+}
+
+void Session::fail(const Error& error) {
+    log_nonsense(error);
     // The peer may not speak casc at all; one error frame tells those who do why the connection
     // ends.
     send_error(wire::Api{}, 0, error);
@@ -150,15 +155,14 @@ void Session::flush() {
         buffers;  // only used within this call; kept for its memory
     while (state_ != State::closed && !waiting_writable_ && !queue_.empty()) {
         queue_.gather(buffers);
-        boost::system::error_code error;
-        const std::size_t bytes = socket_.write_some(buffers, error);
-        if (error == asio::error::would_block) {
+        const auto bytes = rings_ ? write_to_rings(buffers) : write_some(buffers);
+        if (!bytes) return close(/*now=*/true);
+        if (*bytes == 0) {
             wait_writable();
             break;
         }
-        if (error) return close(/*now=*/true);
-        queue_.sent(bytes);
-        bytes_out_ += bytes;
+        queue_.sent(*bytes);
+        bytes_out_ += *bytes;
         if (congested())
             last_active_ =
                 mono_now();  // it is not read from, so taking its answers is the sign of life
@@ -171,8 +175,17 @@ void Session::flush() {
     }
 }
 
+std::optional<std::size_t> Session::write_some(std::span<const asio::const_buffer> buffers) {
+    boost::system::error_code error;
+    const std::size_t bytes = socket_.write_some(buffers, error);
+    if (error == asio::error::would_block) return 0;
+    if (error) return std::nullopt;
+    return bytes;
+}
+
 void Session::wait_writable() {
     waiting_writable_ = true;
+    if (rings_) return host_.on_waiting_for_rings(*this);
     socket_.async_wait(Socket::wait_write,
                        [self = shared_from_this()](const boost::system::error_code& error) {
                            self->waiting_writable_ = false;
@@ -199,6 +212,7 @@ void Session::finish() {
     socket_.close(ignored);
     queue_.clear();
     host_.on_closed(*this);
+    rings_.reset();
 }
 
 }  // namespace casc::broker

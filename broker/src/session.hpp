@@ -4,6 +4,7 @@
 #include "receive_buffer.hpp"
 #include "send_queue.hpp"
 
+#include <casc/ring/ring_link.hpp>
 #include <casc/types/error.hpp>
 #include <casc/types/vocabulary.hpp>
 #include <casc/wire/frame.hpp>
@@ -12,7 +13,9 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <array>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,6 +42,8 @@ public:
     virtual void on_pending_output(Session& session) = 0;
     // What was queued has fallen under the low mark: pushes may continue.
     virtual void on_writable(Session& session) = 0;
+    // It waits for bytes or room in its rings: serve_rings() is to be called when there are.
+    virtual void on_waiting_for_rings(Session& session) = 0;
 };
 
 // Thread: io (the shard's, when fused). Lifetime: shared by the operations in flight and the host's
@@ -79,6 +84,22 @@ public:
                                                  std::uint32_t correlation_id,
                                                  std::span<const std::byte> body,
                                                  std::size_t attachment_bytes);
+    // ---- shared memory (session_rings.cpp) ----
+    // A socket of this host, over which descriptors can be passed.
+    [[nodiscard]] bool can_pass_descriptors();
+    // Answers the request being handled with the descriptor of `rings` attached, and goes on
+    // through them; the socket stays as the bell and the sign of life. Fails with invalid_request:
+    // the client has not waited for the answer. Then nothing has changed.
+    [[nodiscard]] Result<void> move_to_rings(ring::RingLinkPtr rings,
+                                             std::span<const std::byte> answer);
+    [[nodiscard]] bool uses_rings() const noexcept { return rings_ != nullptr; }
+    [[nodiscard]] int bell() { return socket_.native_handle(); }
+    // Takes and writes what the rings have and have room for. False: there was neither.
+    bool serve_rings();
+    // Asks the client to ring when there is something to serve; false: there is, already.
+    [[nodiscard]] bool arm_rings();
+    void disarm_rings();
+
     // What waits to be sent.
     [[nodiscard]] std::size_t queued_bytes() const noexcept { return queue_.bytes(); }
 
@@ -107,9 +128,18 @@ private:
     // for now.
     bool take_frames();
     void fail(const Error& error);
+    void log_nonsense(const Error& error) const;
     void announce_output();
     void wait_writable();
     void finish();
+    // Nullopt: the connection is broken.
+    [[nodiscard]] std::optional<std::size_t> write_some(
+        std::span<const boost::asio::const_buffer> buffers);
+    [[nodiscard]] std::optional<std::size_t> write_to_rings(
+        std::span<const boost::asio::const_buffer> buffers);
+    [[nodiscard]] bool read_from_rings();
+    void listen_for_bell();
+    void on_peer_gone();
 
     SessionHost& host_;
     Socket socket_;
@@ -127,6 +157,11 @@ private:
     std::size_t frame_in_front_ = 0;  // its size, once known
     SendQueue queue_;
     MonoNanos last_active_;
+    // Of a connection that goes through shared memory.
+    ring::RingLinkPtr rings_;
+    std::array<std::byte, 64> bells_;  // what they say does not matter
+    bool peer_gone_ = false;           // what it has left in its ring is still taken
+    std::size_t last_bytes_max_ = 0;   // then: no more than this, whoever writes there
     std::uint64_t bytes_in_ = 0;
     std::uint64_t bytes_out_ = 0;
 };

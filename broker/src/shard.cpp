@@ -59,6 +59,7 @@ Shard::Shard(const LoadedConfig& loaded, storage::Disk& disk, std::unique_ptr<st
       atomic_(core_, produce_, groups_, queues_),
       requests_(core_),
       taps_(core_),
+      rings_(core_),
       topics_(core_, retention_, compaction_),
       node_(core_, settings_, facts_) {
     facts_.disk = disk.name();
@@ -138,7 +139,10 @@ Result<void> Shard::run() {
 // at: on the way of a lone request each system call is a tenth of a hop.
 void Shard::sleep() {
     wakes_up_ = true;
-    if (!wait_briefly()) io_.run_one();
+    if (!wait_briefly() && rings_.arm()) {
+        io_.run_one();
+        rings_.disarm();
+    }
     wakes_up_ = false;
     flush_sessions();
     if (const SessionPtr session = std::exchange(to_read_, nullptr)) session->resume_reading();
@@ -149,10 +153,11 @@ void Shard::sleep() {
 bool Shard::wait_briefly() {
     if (!requests_.has_handed_on_a_lone_one() || !brief_wait_.is_worth_it()) return false;
     const MonoNanos until =
-        mono_now() + MonoNanos::distance(std::chrono::nanoseconds(BriefWait::kLength).count());
+        mono_now() +
+        MonoNanos::distance(std::chrono::nanoseconds(ring::BriefWait::kLength).count());
     bool has_come = false;
     do {
-        has_come = io_.poll_one() != 0;
+        has_come = rings_.serve() || io_.poll_one() != 0;
         if (!has_come) ::sched_yield();
     } while (!has_come && mono_now() < until);
     brief_wait_.record(has_come);
@@ -175,7 +180,7 @@ bool Shard::handle_ready() {
         ++handled;
         if (mono_now() >= until) break;
     }
-    return handled != 0;
+    return rings_.serve() || handled != 0;
 }
 
 void Shard::watch_store() {
@@ -312,6 +317,7 @@ void Shard::on_closed(Session& session) {
     queues_.on_closed(session);
     requests_.on_closed(session);
     taps_.on_closed(session);
+    rings_.on_closed(session);
     connections_.erase(session.number());
 }
 
@@ -478,6 +484,7 @@ std::vector<std::string> Shard::reload(const LoadedConfig& loaded) {
     config_.volatile_topics = fresh.volatile_topics;
     config_.producers = fresh.producers;
     config_.requests = fresh.requests;
+    config_.shared_memory = fresh.shared_memory;
     config_.log.level = fresh.log.level;
     return needs_restart;
 }

@@ -6,7 +6,6 @@
 // and one journal entry.
 
 #include "atomic_path.hpp"
-#include "brief_wait.hpp"
 #include "compaction.hpp"
 #include "consumed_retention.hpp"
 #include "core.hpp"
@@ -21,10 +20,12 @@
 #include "queue_groups.hpp"
 #include "request_router.hpp"
 #include "retention.hpp"
+#include "shared_rings.hpp"
 #include "taps.hpp"
 #include "topic_api.hpp"
 
 #include <casc/broker/broker.hpp>
+#include <casc/ring/brief_wait.hpp>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -72,6 +73,7 @@ public:
     bool may_read(Session& session) override;
     bool reads_later(Session& session) override;
     void on_pending_output(Session& session) override;
+    void on_waiting_for_rings(Session& session) override { rings_.look_at(session); }
     void on_writable(Session& session) override {
         delivery_.on_writable(session);
         queues_.on_writable(session);
@@ -141,6 +143,7 @@ private:
     AtomicPath atomic_;
     RequestRouter requests_;
     Taps taps_;
+    SharedRings rings_;
     TopicApi topics_;
     NodeApi node_;
     std::vector<std::unique_ptr<Listener>> listeners_;
@@ -162,7 +165,7 @@ private:
     std::unordered_map<std::uint64_t, Connection> connections_;
     std::uint64_t last_connection_ = 0;  // 0 is the number of those that are turned away
     IdleTimeouts idle_timeouts_;
-    BriefWait brief_wait_;
+    ring::BriefWait brief_wait_;
     bool wakes_up_ = false;  // the first thing after a sleep is being handled
     SessionPtr to_read_;     // it came from this one
     std::vector<SessionPtr> with_output_;

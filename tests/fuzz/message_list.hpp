@@ -29,7 +29,8 @@ using MessageList = std::tuple<
     fb::CancelRequest, fb::CallCancelled, fb::PartCredit, fb::CallCredit, fb::ListServices,
     fb::ListServicesReply, fb::Tap, fb::TapReply, fb::Untap, fb::TopicsMatched,
     fb::KvPut, fb::KvPutReply, fb::KvGet, fb::KvGetReply, fb::KvList, fb::KvListReply,
-    fb::KvHistory, fb::KvHistoryReply, fb::DeleteEvent>;
+    fb::KvHistory, fb::KvHistoryReply, fb::DeleteEvent,
+    fb::OpenRings, fb::OpenRingsReply>;
 
 inline constexpr std::size_t kMessageCount = std::tuple_size_v<MessageList>;
 

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 #include <regex>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -80,8 +81,10 @@ TEST_CASE("golden/protocol.md: names no error that does not exist") {
 #undef CASC_X
     const auto named = all_matches(document(), "`([A-Z]+(_[A-Z]+)+)`");
     CHECK(named.size() > 50);
+    const std::set<std::string> of_the_system{"TCP_NODELAY", "SCM_RIGHTS",  "F_SEAL_SHRINK",
+                                              "F_SEAL_GROW", "F_SEAL_SEAL", "MSG_DONTWAIT"};
     for (const std::string& name : named) {
-        if (name == "TCP_NODELAY") continue;
+        if (of_the_system.contains(name)) continue;
         CAPTURE(name);
         CHECK(names.find(" " + name + " ") != std::string::npos);
     }
@@ -133,7 +136,7 @@ TEST_CASE("golden/protocol.md: every api has its row, with its number") {
         CAPTURE(row);
         CHECK(says(row));
     }
-    CHECK(count == 59);
+    CHECK(count == 60);
 }
 
 TEST_CASE("golden/protocol.md: the limits are those of the code") {

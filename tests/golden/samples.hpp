@@ -26,6 +26,7 @@ struct Sample {
 [[nodiscard]] std::vector<Sample> tap_samples();
 [[nodiscard]] std::vector<Sample> filter_samples();  // patterns, filters
 [[nodiscard]] std::vector<Sample> key_samples();  // compacted topics, one event
+[[nodiscard]] std::vector<Sample> ring_samples();
 [[nodiscard]] std::vector<Sample> all_samples();
 
 }  // namespace casc::golden

@@ -38,7 +38,7 @@ inline std::unique_ptr<client::Client> connect(const std::string& endpoint,
     return *std::move(connected);
 }
 inline std::unique_ptr<client::Client> connect(const TestBroker& broker) {
-    return connect(broker.endpoint());
+    return connect(broker.client_endpoint());
 }
 
 template <class Answer>

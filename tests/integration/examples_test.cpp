@@ -19,13 +19,16 @@ namespace {
 class Example {
 public:
     Example(const TestBroker& broker, const std::string& name, std::vector<std::string> words)
-        : out_(broker.folder() / (name + "-" + std::to_string(++last_) + ".out")) {
+        : Example(broker.folder(), name, with_endpoint(broker, std::move(words))) {}
+    // One that needs no broker beside it.
+    Example(const std::filesystem::path& folder, const std::string& name,
+            std::vector<std::string> words)
+        : out_(folder / (name + "-" + std::to_string(++last_) + ".out")) {
         posix_spawn_file_actions_t files;
         posix_spawn_file_actions_init(&files);
         posix_spawn_file_actions_addopen(&files, 1, out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
                                          0600);
-        words.insert(words.begin(), {std::string(CASC_EXAMPLES_FOLDER) + "/casc-example-" + name,
-                                     broker.endpoint()});
+        words.insert(words.begin(), std::string(CASC_EXAMPLES_FOLDER) + "/casc-example-" + name);
         std::vector<char*> arguments;
         for (std::string& word : words)
             arguments.push_back(word.data());
@@ -61,6 +64,12 @@ public:
     }
 
 private:
+    static std::vector<std::string> with_endpoint(const TestBroker& broker,
+                                                  std::vector<std::string> words) {
+        words.insert(words.begin(), broker.endpoint());
+        return words;
+    }
+
     static inline int last_ = 0;
     const std::filesystem::path out_;
     pid_t pid_ = -1;
@@ -153,4 +162,14 @@ TEST_CASE("examples/shared_state: several that add lose nothing, and a watch see
     REQUIRE(counter);
     CHECK(counter->value == "40");
     watching.wait_for("40");
+}
+
+TEST_CASE("examples/in_process: a program with its own broker keeps what it has stored") {
+    const TestBroker broker;  // for its folder
+    for (int run = 0; run < 2; ++run) {
+        Example example(broker.folder(), "in-process", {(broker.folder() / "own").string()});
+        CHECK(example.exit_code() == 0);
+        CHECK(example.printed() == "reading 18.5\nreading 18.7\nreading 19.1\n");
+    }
+    CHECK(Example(broker.folder(), "in-process", {}).exit_code() == 2);
 }

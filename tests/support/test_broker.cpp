@@ -132,6 +132,19 @@ std::uint64_t TestBroker::resident_bytes() const {
     return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
+static bool wants_shared_memory() {
+    const char* const transport = std::getenv("CASC_TEST_TRANSPORT");
+    return transport != nullptr && std::string_view(transport) == "shm";
+}
+
+std::string TestBroker::socket_path() const {
+    return (folder_ / "casc.sock").string();
+}
+
+std::string TestBroker::client_endpoint() const {
+    return wants_shared_memory() ? "shm://" + socket_path() : endpoint();
+}
+
 // --- starting ------------------------------------------------------------------------------------
 
 std::vector<std::string> TestBroker::arguments() const {
@@ -143,6 +156,10 @@ std::vector<std::string> TestBroker::arguments() const {
     add("--data", data_directory_.string());
     for (const std::string& address : options_.listen)
         add("--listen", address);
+    const std::string socket = "unix://" + socket_path();
+    if (wants_shared_memory() &&
+        std::ranges::find(options_.listen, socket) == options_.listen.end())
+        add("--listen", socket);
     add("--http", "127.0.0.1:0");
     add("--ready-file", (folder_ / "ready").string());
     add("--set", "log.level=debug");

@@ -63,6 +63,10 @@ public:
     }
     [[nodiscard]] const std::string& http_endpoint() const { return http_endpoint_; }
     [[nodiscard]] std::uint16_t port() const;
+    // Where a client of its own is to connect: its first endpoint, or, with
+    // CASC_TEST_TRANSPORT=shm in the environment, rings in shared memory. So that what is tested of
+    // the client can be tested over either.
+    [[nodiscard]] std::string client_endpoint() const;
     [[nodiscard]] const std::filesystem::path& data_directory() const { return data_directory_; }
     // Holds the data folder, log and config file; a place for the test's own files too.
     [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
@@ -94,6 +98,7 @@ private:
     struct Unstarted {};
     TestBroker(Unstarted, TestBrokerOptions options);
     [[nodiscard]] std::vector<std::string> arguments() const;
+    [[nodiscard]] std::string socket_path() const;
     [[nodiscard]] std::vector<std::string> environment() const;
     void spawn();
     void wait_until_serving();

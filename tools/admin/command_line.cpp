@@ -151,7 +151,7 @@ std::pair<std::string, std::string> explain(const CLI::App& root, const CLI::Par
 const std::vector<GlobalOption>& global_options() {
     static const std::vector<GlobalOption> options{
         {"--endpoint", "ADDRESS", "CASC_ENDPOINT",
-         "Broker: host:port or unix:///path; may be repeated, tried in order"},
+         "Broker: host:port, unix:///path or shm:///path; may be repeated, tried in order"},
         {"--context", "NAME", "CASC_CONTEXT", "Use the settings of that context"},
         {"-o,--output", "FORMAT", "CASC_OUTPUT", "table, json (indented) or jsonl (a line each)"},
         {"--timeout", "DURATION", "CASC_TIMEOUT", "How long to wait for the broker (default 10s)"},

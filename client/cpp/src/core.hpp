@@ -13,6 +13,7 @@
 #include "link.hpp"
 
 #include <casc/client/options.hpp>
+#include <casc/ring/brief_wait.hpp>
 #include <casc/ring/waker.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -181,6 +182,7 @@ private:
     void begin_turn();
     void end_turn();
     void leave_turn() noexcept;
+    [[nodiscard]] bool arm_watched_rings();
     [[nodiscard]] bool begin_writing();
     void end_writing();
     bool turn();
@@ -194,6 +196,7 @@ private:
     void arm() noexcept;
     void disarm() noexcept;
     void sleep_until_work(std::optional<SteadyTime> until);
+    [[nodiscard]] bool wait_briefly(SteadyTime until);
     void wait_for_wakeups();
     bool drain_participants();
     void stop_everything();
@@ -247,7 +250,8 @@ private:
     bool armed_ = false;
     bool stopping_ = false;
     std::shared_ptr<ReceiveBufferPool> buffers_;
-    std::shared_ptr<Link> link_;   // the connection, or the attempt at one
+    std::shared_ptr<Link> link_;  // the connection, or the attempt at one
+    ring::BriefWait brief_wait_;
     std::shared_ptr<Link> probe_;  // an attempt at the primary while connected elsewhere
     std::size_t endpoint_ = 0;     // which one link_ is for
     std::size_t refused_ = 0;      // attempts that failed since the last pause

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 
 namespace casc::client {
 namespace {
@@ -80,10 +81,10 @@ void Core::watch_from_outside() {
     if (expects_answers()) sources[1].fd = link_->descriptor();
     if (link_->waits_to_write()) {
         sources[1].fd = link_->descriptor();
-        sources[1].events = POLLIN | POLLOUT;
+        if (!link_->uses_rings()) sources[1].events = POLLIN | POLLOUT;
     }
     arm();
-    if (has_news()) return leave_turn();
+    if (has_news() || (sources[1].fd >= 0 && !link_->arm_rings())) return leave_turn();
     leave_turn();
     static_cast<void>(::poll(sources.data(), sources.size(), kLookAgainMs));
 }
@@ -94,6 +95,7 @@ void Core::watch_from_outside() {
 bool Core::turn() {
     posted_.store(false, std::memory_order_seq_cst);
     std::size_t done = context_.poll();
+    if (link_ && link_->serve_rings()) ++done;
     if (drain_participants()) ++done;
     if (link_) link_->flush();
     return done != 0;
@@ -102,6 +104,7 @@ bool Core::turn() {
 void Core::begin_turn() {
     turn_of_.store(std::this_thread::get_id(), std::memory_order_relaxed);
     disarm();
+    if (link_) link_->disarm_rings();
 }
 
 void Core::leave_turn() noexcept {
@@ -118,13 +121,14 @@ bool Core::try_begin_turn() {
     return true;
 }
 
-// The waker stays armed while nobody has the turn: the I/O thread sleeps on it.
+// The waker stays armed while nobody has the turn: the I/O thread sleeps on it. The rings are armed
+// again if it may be watching them.
 void Core::end_turn() {
     for (int round = 0;; ++round) {
         while (turn() && round < kRoundsMax)
             ++round;
         arm();
-        if (!has_news()) break;
+        if (!has_news() && arm_watched_rings()) break;
         if (round >= kRoundsMax) {
             waker_->wake();
             break;
@@ -132,6 +136,12 @@ void Core::end_turn() {
         disarm();
     }
     leave_turn();
+}
+
+bool Core::arm_watched_rings() {
+    if (!link_ || !link_->uses_rings()) return true;
+    if (!link_->waits_to_write() && !expects_answers()) return true;
+    return link_->arm_rings();
 }
 
 bool Core::begin_writing() {
@@ -201,18 +211,35 @@ void Core::disarm() noexcept {
     if (std::exchange(armed_, false)) waker_->disarm();
 }
 
+// A consumer, requester or responder whose bytes come through memory looks there again for a
+// moment: to wake it would take longer than all the rest of the way. Whoever wants this processor
+// meanwhile gets it, and where it does not pay it is given up for a while.
+bool Core::wait_briefly(SteadyTime until) {
+    if (!link_ || !link_->uses_rings() || !brief_wait_.is_worth_it()) return false;
+    const SteadyTime end = std::min(until, Clock::now() + ring::BriefWait::kLength);
+    bool has_come = false;
+    do {
+        has_come = link_->has_bytes();
+        if (!has_come) ::sched_yield();
+    } while (!has_come && Clock::now() < end);
+    brief_wait_.record(has_come);
+    return has_come;
+}
+
 // With the turn, on all that the context knows.
 void Core::sleep_until_work(std::optional<SteadyTime> until) {
+    if (until && wait_briefly(*until)) return;
     if (!wakeups_awaited_) wait_for_wakeups();
     arm();
     // Only the I/O thread has no end; it lets a consumer drive instead.
     const bool give_way = !until && driving_.load(std::memory_order_seq_cst);
-    if (!give_way && !has_news()) {
+    if (!give_way && !has_news() && (!link_ || link_->arm_rings())) {
         if (until) {
             context_.run_one_until(*until);
         } else {
             context_.run_one();
         }
+        if (link_) link_->disarm_rings();
     }
     disarm();
 }

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cstdint>
+#include <utility>
 
 namespace casc::client {
 namespace {
@@ -31,18 +32,29 @@ bool strip(std::string_view& text, std::string_view prefix) {
 }  // namespace
 
 Result<Endpoint> parse_endpoint(std::string_view text) {
+    using Kind = Endpoint::Kind;
     std::string_view rest = text;
-    Endpoint endpoint{std::string(text), {}, {}, {}};
-    if (strip(rest, "unix://")) {
+    Endpoint endpoint;
+    endpoint.text = text;
+    for (const auto& [scheme, kind] :
+         {std::pair("unix://", Kind::unix_socket), std::pair("shm://", Kind::shared_memory)}) {
+        if (!strip(rest, scheme)) continue;
         if (!rest.starts_with('/'))
-            return bad(text, "a Unix socket is written unix:///absolute/path");
+            return bad(text, "a Unix socket is written " + std::string(scheme) + "/absolute/path");
         if (rest.size() > kUnixPathBytesMax) return bad(text, "the path is longer than 107 bytes");
+        endpoint.kind = kind;
+        endpoint.path = rest;
+        return endpoint;
+    }
+    if (strip(rest, "inproc://")) {
+        if (rest.empty()) return bad(text, "the name is missing");
+        endpoint.kind = Kind::in_process;
         endpoint.path = rest;
         return endpoint;
     }
     strip(rest, "tcp://");
     if (rest.find("://") != std::string_view::npos)
-        return bad(text, "only tcp:// and unix:// are known");
+        return bad(text, "only tcp://, unix://, shm:// and inproc:// are known");
 
     std::string_view port;
     if (strip(rest, "[")) {

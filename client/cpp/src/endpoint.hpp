@@ -3,6 +3,7 @@
 
 #include <casc/types/result.hpp>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -10,15 +11,22 @@ namespace casc::client {
 
 // A parsed address. Thread: any (value).
 struct Endpoint {
-    std::string text;  // as given, for messages
-    std::string host;  // empty for a Unix socket
-    std::string port;
-    std::string path;  // of a Unix socket
+    enum class Kind : std::uint8_t { tcp, unix_socket, shared_memory, in_process };
 
-    [[nodiscard]] bool is_unix() const noexcept { return !path.empty(); }
+    std::string text;  // as given, for messages
+    Kind kind = Kind::tcp;
+    std::string host;  // tcp
+    std::string port;
+    std::string path;  // of the Unix socket; in_process: the name
+
+    // Whether its bytes are to go through rings in shared memory, once there is a connection.
+    [[nodiscard]] bool wants_rings() const noexcept {
+        return kind == Kind::shared_memory || kind == Kind::in_process;
+    }
 };
 
-// Reads "host:port", "host" (default port), "[v6]:port", "tcp://..." or "unix:///path".
+// Reads "host:port", "host" (default port), "[v6]:port", "tcp://...", "unix:///path", "shm:///path"
+// or "inproc://name".
 // Fails with: invalid_config.
 [[nodiscard]] Result<Endpoint> parse_endpoint(std::string_view text);
 

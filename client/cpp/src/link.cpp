@@ -1,6 +1,9 @@
 #include "link.hpp"
 
+#include <casc/ring/in_process.hpp>
+
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
 
 #include <cstring>
 
@@ -13,12 +16,12 @@ constexpr std::size_t kGatherMax = 64;
 constexpr std::chrono::milliseconds kDefaultHeartbeat{10'000};
 constexpr std::chrono::milliseconds kDefaultIdleTimeout{30'000};
 
-Error network_error(const Endpoint& endpoint, const char* what,
-                    const boost::system::error_code& error) {
-    return Error(ErrorCode::connection_error, endpoint.text + ": " + what + ": " + error.message());
-}
-
 }  // namespace
+
+Error Link::network_error(const char* what, const boost::system::error_code& error) const {
+    return Error(ErrorCode::connection_error,
+                 endpoint_.text + ": " + what + ": " + error.message());
+}
 
 Link::Link(asio::io_context& context, LinkOwner& owner, std::shared_ptr<ReceiveBufferPool> buffers,
            Endpoint endpoint, Settings settings)
@@ -40,7 +43,8 @@ void Link::start() {
         self->lose(Error(ErrorCode::timeout,
                          self->endpoint_.text + ": no connection within the connect timeout"));
     });
-    if (endpoint_.is_unix()) {
+    if (endpoint_.kind == Endpoint::Kind::in_process) return connect_in_process();
+    if (endpoint_.kind != Endpoint::Kind::tcp) {
         addresses_.emplace_back(asio::local::stream_protocol::endpoint(endpoint_.path));
         connect_next();
         return;
@@ -57,34 +61,50 @@ void Link::start() {
         endpoint_.host, endpoint_.port,
         [self = shared_from_this()](const boost::system::error_code& error, const auto& found) {
             if (self->phase_ != Phase::connecting) return;
-            if (error) return self->lose(network_error(self->endpoint_, "resolve", error));
+            if (error) return self->lose(self->network_error("resolve", error));
             for (const auto& entry : found)
                 self->addresses_.emplace_back(entry.endpoint());
             self->connect_next();
         });
 }
 
+void Link::connect_in_process() {
+    auto socket = ring::InProcessListener::connect(endpoint_.path);
+    boost::system::error_code error;
+    if (socket) socket_.assign(Generic(AF_UNIX, 0), socket->get(), error);
+    if (socket && !error) static_cast<void>(socket->release());
+    // Not from inside start(): its caller does not expect to hear of the end yet.
+    asio::post(socket_.get_executor(), [self = shared_from_this(), error,
+                                        why = socket ? Error(ErrorCode::ok) : socket.error()] {
+        if (self->phase_ != Phase::connecting) return;
+        if (why.code != ErrorCode::ok) return self->lose(why);
+        if (error) return self->lose(self->network_error("connect", error));
+        self->connected();
+    });
+}
+
 void Link::connect_next() {
     const auto& address = addresses_[next_address_++];
-    socket_.async_connect(
-        address, [self = shared_from_this()](const boost::system::error_code& error) {
-            if (self->phase_ != Phase::connecting) return;
-            if (!error) return self->connected();
-            if (self->next_address_ == self->addresses_.size())
-                return self->lose(network_error(self->endpoint_, "connect", error));
-            boost::system::error_code ignored;
-            self->socket_.close(ignored);
-            self->connect_next();
-        });
+    socket_.async_connect(address,
+                          [self = shared_from_this()](const boost::system::error_code& error) {
+                              if (self->phase_ != Phase::connecting) return;
+                              if (!error) return self->connected();
+                              if (self->next_address_ == self->addresses_.size())
+                                  return self->lose(self->network_error("connect", error));
+                              boost::system::error_code ignored;
+                              self->socket_.close(ignored);
+                              self->connect_next();
+                          });
 }
 
 void Link::connected() {
     boost::system::error_code error;
     // Frames are gathered by flush(); waiting for more would only add latency. Unix sockets have no
     // such option.
-    if (!endpoint_.is_unix()) socket_.set_option(asio::ip::tcp::no_delay(true), error);
+    if (endpoint_.kind == Endpoint::Kind::tcp)
+        socket_.set_option(asio::ip::tcp::no_delay(true), error);
     socket_.non_blocking(true, error);
-    if (error) return lose(network_error(endpoint_, "set up", error));
+    if (error) return lose(network_error("set up", error));
     phase_ = Phase::hello;
     send_hello();
     read();
@@ -95,6 +115,7 @@ void Link::send_hello() {
     hello.version_min = hello.version_max = wire::kProtocolVersion;
     hello.client_id = settings_.client_id;
     hello.software = "casc-cpp/0.1.0";
+    if (endpoint_.wants_rings()) hello.features = wire::kFeatureSharedMemory;
     wire::Encoder encoder;
     const auto body = encoder.encode(hello);
     std::vector<std::byte> frame(wire::framed_bytes(body.size()));
@@ -119,6 +140,11 @@ void Link::hello_answered(const wire::Frame& frame) {
         return lose(Error(ErrorCode::unsupported_version,
                           "the broker chose version " + std::to_string(reply->version)));
     broker_ = std::move(*reply);
+    if (endpoint_.wants_rings()) return ask_for_rings();
+    open_up();
+}
+
+void Link::open_up() {
     phase_ = Phase::open;
     was_open_ = true;
     begin_heartbeat();
@@ -166,17 +192,18 @@ void Link::heartbeat() {
 // ---- reading ------------------------------------------------------------------------------------
 
 void Link::read() {
+    if (rings_) return;  // serve_rings() looks by itself
+    if (phase_ == Phase::moving) return read_with_descriptor();
     make_room();
     const auto room = buffer_->bytes().subspan(end_);
     // The handler holds the buffer too: after close() the kernel may still be about to be asked.
-    socket_.async_read_some(
-        asio::buffer(room.data(), room.size()),
-        [self = shared_from_this(), held = buffer_](const boost::system::error_code& error,
-                                                    std::size_t bytes) {
-            if (self->phase_ == Phase::closed) return;
-            if (error) return self->lose(network_error(self->endpoint_, "read", error));
-            self->received(bytes);
-        });
+    socket_.async_read_some(asio::buffer(room.data(), room.size()),
+                            [self = shared_from_this(), held = buffer_](
+                                const boost::system::error_code& error, std::size_t bytes) {
+                                if (self->phase_ == Phase::closed) return;
+                                if (error) return self->lose(self->network_error("read", error));
+                                self->received(bytes);
+                            });
 }
 
 void Link::received(std::size_t bytes) {
@@ -207,6 +234,7 @@ Result<bool> Link::take_frame() {
 
 void Link::dispatch(const wire::Frame& frame) {
     if (phase_ == Phase::hello) return hello_answered(frame);
+    if (phase_ == Phase::moving) return rings_answered(frame);
     if (frame.header.api == wire::Api::ping && frame.header.correlation_id == kPingId) return;
     owner_.link_frame(*this, frame, buffer_);
 }
@@ -270,43 +298,50 @@ std::span<std::byte> Link::room(std::size_t bytes) {
 }
 
 void Link::flush() {
-    if (const auto error = write_out()) return lose(network_error(endpoint_, "write", error));
+    if (const auto written = write_out(); !written) return lose(written.error());
     if (std::exchange(read_is_due_, false) && phase_ != Phase::closed) read();
 }
 
 bool Link::try_flush() {
-    return !write_out();
+    return write_out().has_value();
 }
 
-boost::system::error_code Link::write_out() {
+Result<void> Link::write_out() {
     if (waiting_writable_ || phase_ == Phase::closed || phase_ == Phase::connecting) return {};
     while (!outgoing_.empty()) {
-        std::array<asio::const_buffer, kGatherMax> buffers;
-        std::size_t count = 0;
-        for (const Outgoing& out : outgoing_) {
-            buffers[count++] = asio::const_buffer(out.rest.data(), out.rest.size());
-            if (count == kGatherMax) break;
-        }
-        boost::system::error_code error;
-        const std::size_t bytes =
-            socket_.write_some(std::span<const asio::const_buffer>(buffers.data(), count), error);
-        if (error == asio::error::would_block) {
+        CASC_TRY(const std::size_t bytes, rings_ ? write_to_rings() : write_to_socket());
+        if (bytes == 0) {
             wait_writable();
             return {};
         }
-        if (error) return error;
         written(bytes);
     }
     return {};
 }
 
+Result<std::size_t> Link::write_to_socket() {
+    std::array<asio::const_buffer, kGatherMax> buffers;
+    std::size_t count = 0;
+    for (const Outgoing& out : outgoing_) {
+        buffers[count++] = asio::const_buffer(out.rest.data(), out.rest.size());
+        if (count == kGatherMax) break;
+    }
+    boost::system::error_code error;
+    const std::size_t bytes =
+        socket_.write_some(std::span<const asio::const_buffer>(buffers.data(), count), error);
+    if (error == asio::error::would_block) return 0;
+    if (error) return network_error("write", error);
+    return bytes;
+}
+
 void Link::wait_writable() {
     waiting_writable_ = true;
+    if (rings_) return;  // serve_rings() goes on
     socket_.async_wait(asio::socket_base::wait_write,
                        [self = shared_from_this()](const boost::system::error_code& e) {
                            self->waiting_writable_ = false;
                            if (self->phase_ == Phase::closed) return;
-                           if (e) return self->lose(network_error(self->endpoint_, "write", e));
+                           if (e) return self->lose(self->network_error("write", e));
                            self->flush();
                        });
 }
@@ -346,6 +381,7 @@ void Link::close() {
     resolver_.cancel();
     timer_.cancel();
     socket_.close(ignored);
+    rings_.reset();
 }
 
 void Link::lose(Error why) {

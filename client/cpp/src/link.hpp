@@ -5,6 +5,7 @@
 #include "endpoint.hpp"
 #include "receive_buffer.hpp"
 
+#include <casc/ring/ring_link.hpp>
 #include <casc/types/result.hpp>
 #include <casc/types/units.hpp>
 #include <casc/wire/frame.hpp>
@@ -15,9 +16,11 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <array>
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace casc::client {
@@ -88,11 +91,22 @@ public:
     // For those who watch the socket from outside the context.
     [[nodiscard]] int descriptor() { return socket_.native_handle(); }
     [[nodiscard]] bool waits_to_write() const noexcept { return waiting_writable_; }
+    // Then the socket is watched for bells and the end only.
+    [[nodiscard]] bool uses_rings() const noexcept { return rings_ != nullptr; }
+
+    // ---- shared memory (link_rings.cpp); all of it does nothing without ----
+    [[nodiscard]] bool has_bytes() { return rings_ && rings_->has_bytes(); }
+    // Takes what has come and goes on writing where there is room. False: there was neither.
+    bool serve_rings();
+    // Asks the broker to ring when there is something to serve, which the context then hears.
+    // False: there is, already, and it has not been asked.
+    [[nodiscard]] bool arm_rings();
+    void disarm_rings();
     // Bytes that wait to be written: what a sender looks at to keep the queue short.
     [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return unwritten_bytes_; }
 
 private:
-    enum class Phase { fresh, connecting, hello, open, closed };
+    enum class Phase { fresh, connecting, hello, moving, open, closed };
 
     struct Outgoing {
         std::vector<std::byte> owned;
@@ -103,10 +117,12 @@ private:
     static constexpr std::size_t kSlabBytes = 64_KiB;
 
     using Generic = asio::generic::stream_protocol;
+    void connect_in_process();
     void connect_next();
     void connected();
     void send_hello();
     void hello_answered(const wire::Frame& frame);
+    void open_up();
     void begin_heartbeat();
     void heartbeat();
 
@@ -116,11 +132,23 @@ private:
     void make_room();
     void dispatch(const wire::Frame& frame);
 
-    [[nodiscard]] boost::system::error_code write_out();
+    void ask_for_rings();
+    void read_with_descriptor();
+    void rings_answered(const wire::Frame& frame);
+    void listen_for_bell();
+    [[nodiscard]] bool read_from_rings();
+    [[nodiscard]] Result<std::size_t> write_to_rings();
+
+    // Fails with connection_error, ring_corrupt.
+    [[nodiscard]] Result<void> write_out();
+    // 0: it takes nothing more for now.
+    [[nodiscard]] Result<std::size_t> write_to_socket();
     void wait_writable();
     void written(std::size_t bytes);
     void forget_outgoing();
     void lose(Error why);
+    [[nodiscard]] Error network_error(const char* what,
+                                      const boost::system::error_code& error) const;
 
     // Fixed after construction.
     LinkOwner& owner_;
@@ -143,6 +171,12 @@ private:
     std::size_t end_ = 0;
     std::size_t frame_bytes_max_ = wire::kFrameBytesMax;
     bool read_is_due_ = false;
+
+    // Through shared memory: the rings, from the broker's answer on; the socket is the bell then.
+    ring::RingLinkPtr rings_;
+    ring::FileDescriptor passed_;  // by the broker, with its answer
+    std::array<std::byte, 64> bells_;
+    std::optional<Error> broker_gone_;  // what it had written before it went still counts
 
     // Writing.
     std::deque<Outgoing> outgoing_;

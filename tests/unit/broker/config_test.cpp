@@ -268,6 +268,9 @@ TEST_CASE_FIXTURE(ConfigFixture,
                                {"listen.endpoints", ":7440"},
                                {"listen.endpoints", "unix://relative"},
                                {"listen.endpoints", "unix:///" + std::string(120, 'x')},
+                               {"listen.endpoints", "inproc://"},
+                               {"listen.http", "inproc://x"},
+                               {"shared_memory.ring_bytes", "6KiB"},
                                {"listen.http", "unix:///tmp/x"}}) {
         CAPTURE(key);
         CAPTURE(value);
@@ -296,6 +299,7 @@ TEST_CASE_FIXTURE(
     CHECK(allowed("localhost:1"));
     CHECK(allowed("[::1]:1"));
     CHECK(allowed("unix:///run/casc.sock"));
+    CHECK(allowed("inproc://orders"));
     CHECK_FALSE(allowed("[::]:1"));
     CHECK_FALSE(allowed("10.0.0.1:1"));
     CHECK_FALSE(allowed("broker.example:1"));

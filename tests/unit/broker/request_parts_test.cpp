@@ -1,9 +1,10 @@
 // The parts of request routing that can be looked at without a broker: who is next, which request
 // is next, when one is over, which call a number means.
 
-#include "brief_wait.hpp"
 #include "request_slots.hpp"
 #include "request_wheel.hpp"
+
+#include <casc/ring/brief_wait.hpp>
 
 #include <doctest/doctest.h>
 
@@ -226,7 +227,7 @@ TEST_CASE("broker/request_slots: what a responder has is a list that any of it c
 }
 
 TEST_CASE("broker/brief_wait: is given up when it does not pay, and tried again now and then") {
-    BriefWait wait;
+    ring::BriefWait wait;
     int waits = 0;
     for (int i = 0; i < 640; ++i)
         if (wait.is_worth_it()) {

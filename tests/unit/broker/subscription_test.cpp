@@ -24,6 +24,7 @@ struct QuietHost final : SessionHost {
     bool may_read(Session&) override { return true; }
     void on_pending_output(Session&) override {}
     void on_writable(Session&) override {}
+    void on_waiting_for_rings(Session&) override {}
 };
 
 struct CountingScheduler final : ReaderScheduler {

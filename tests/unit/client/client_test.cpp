@@ -70,6 +70,19 @@ TEST_CASE("client: a Unix socket is an endpoint") {
     ::unlink(path.c_str());
 }
 
+TEST_CASE("client: a broker that offers no shared memory is refused, not used another way") {
+    const std::string path = "/tmp/casc-client-test-shm-" + std::to_string(::getpid());
+    {
+        FakeBroker broker("unix://" + path);
+        auto options = options_for(broker);
+        options.endpoints = {"shm://" + path};
+        const auto client = Client::connect(options);
+        REQUIRE_FALSE(client);
+        CHECK(client.error().code == ErrorCode::not_supported);
+    }
+    ::unlink(path.c_str());
+}
+
 // A hook that outlived its case wrote into the stack of whatever ran next.
 TEST_CASE("client/fixture: a hook of the fake broker ends with its scope") {
     FakeBroker broker;
@@ -221,8 +234,8 @@ TEST_CASE("client: a push that nobody asked for is ignored") {
 
 TEST_CASE("client: endpoints are read or refused with a reason") {
     ClientOptions options;
-    for (const char* bad :
-         {"", "host:", "host:0", "host:70000", "http://x", "unix://relative", "[::1", "host:1x"}) {
+    for (const char* bad : {"", "host:", "host:0", "host:70000", "http://x", "unix://relative",
+                            "[::1", "host:1x", "shm://relative", "shm://", "inproc://"}) {
         options.endpoints = {bad};
         const auto client = Client::connect(options);
         REQUIRE_FALSE(client);

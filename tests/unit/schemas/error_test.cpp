@@ -77,6 +77,7 @@ constexpr std::array kPublished{
     Published{4052, "NOT_COMPACTED", false},
     Published{4053, "WRONG_PARTITION", false},
     Published{4054, "REVISION_COMPACTED", false},
+    Published{4060, "RING_CORRUPT", false},
     Published{5001, "INTERNAL_ERROR", true},
     Published{5002, "STORAGE_FAILED", false},
     Published{5003, "DISK_FULL", true},

@@ -27,8 +27,8 @@ struct Config {
         std::filesystem::path data_directory = "casc-data";
     } node;
     struct Listen {
-        // "host:port" or "unix:///path". Port 0: any free one. Anything but loopback needs
-        // `insecure`.
+        // "host:port", "unix:///path" or "inproc://name" (for clients in this very process). Port
+        // 0: any free one. Anything but loopback needs `insecure`.
         std::vector<std::string> endpoints{"127.0.0.1:7440"};
         std::string http = "127.0.0.1:7441";  // empty: off
         bool insecure = false;
@@ -90,6 +90,11 @@ struct Config {
         std::uint64_t unread_bytes_max = 64_MiB;  // of one requester: answers that it does not read
         milliseconds timeout_max{3'600'000};
     } requests;
+    struct SharedMemory {
+        bool enabled = true;                  // for clients on a Unix socket, and in this process
+        std::uint64_t ring_bytes = 256_KiB;   // of each of a connection's two rings
+        std::uint64_t memory_bytes = 64_MiB;  // of all connections
+    } shared_memory;
     struct Log {
         std::string level = "info";   // debug, info, warn, error
         std::string format = "text";  // text, json

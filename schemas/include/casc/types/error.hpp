@@ -105,6 +105,8 @@ namespace casc {
       "a compacted topic keeps a key in the partition that its hash names")                       \
     X(revision_compacted, 4054, "REVISION_COMPACTED", false,                                      \
       "deletions behind that revision have been compacted away")                                  \
+    X(ring_corrupt, 4060, "RING_CORRUPT", false,                                                  \
+      "the shared memory of the connection holds nonsense")                                       \
     X(internal_error, 5001, "INTERNAL_ERROR", true,                                               \
       "the broker failed in a way it does not explain")                                           \
     X(storage_failed, 5002, "STORAGE_FAILED", false,                                              \

@@ -22,6 +22,9 @@ inline constexpr std::uint8_t kProtocolVersion = 1;
 inline constexpr std::uint16_t kDefaultPort = 7440;
 inline constexpr std::uint16_t kDefaultHttpPort = 7441;
 
+// Bits of Hello.features and HelloReply.features; used when both sides have them.
+inline constexpr std::uint64_t kFeatureSharedMemory = 1u << 0;
+
 enum class FrameKind : std::uint8_t {
     request = 1,  // answered by one response or error with the same correlation id
     response = 2,
@@ -103,6 +106,7 @@ enum class Api : std::uint16_t {
     kv_list = 102,
     kv_history = 103,
     delete_event = 104,
+    open_rings = 110,
 };
 
 struct FrameHeader {

@@ -67,6 +67,7 @@ CASC_RPC(KvGet, kv_get, KvGetReply);
 CASC_RPC(KvList, kv_list, KvListReply);
 CASC_RPC(KvHistory, kv_history, KvHistoryReply);
 CASC_RPC(DeleteEvent, delete_event, Done);
+CASC_RPC(OpenRings, open_rings, OpenRingsReply);
 
 #undef CASC_RPC
 

@@ -20,8 +20,12 @@ using std::chrono::milliseconds;
 enum class ConnectionEvent : std::uint8_t { connected, lost, reconnecting, failed_over, closed };
 
 struct ClientOptions {
-    // Tried in order: "host:port", "tcp://host:port" or "unix:///path". The first is the primary;
-    // after a fail-over the client keeps trying to get back to it.
+    // Tried in order: "host:port", "tcp://host:port", "unix:///path", "shm:///path" or
+    // "inproc://name". The first is the primary; after a fail-over the client keeps trying to get
+    // back to it.
+    //   shm:///path    the broker's Unix socket, for rings in memory that both processes share; an
+    //                  endpoint of a broker that does not offer that fails with not_supported
+    //   inproc://name  a broker that runs in this very process and listens there
     std::vector<std::string> endpoints{"127.0.0.1:7440"};
     std::string client_id = "casc-cpp";
     milliseconds connect_timeout{5000};

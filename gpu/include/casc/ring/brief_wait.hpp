@@ -1,5 +1,6 @@
 #pragma once
-// Whether it is worth looking again for a few microseconds before going to sleep.
+// casc/ring/brief_wait.hpp: whether it is worth looking again for a few microseconds before going
+// to sleep.
 //
 // To wake a thread on an idle processor takes 5 to 10 us on a virtual machine, a quarter of a hop
 // of a lone request each time. Waiting awake saves that when the next thing comes at once, and
@@ -9,7 +10,7 @@
 #include <algorithm>
 #include <chrono>
 
-namespace casc::broker {
+namespace casc::ring {
 
 // Thread: one at a time.
 class BriefWait {
@@ -36,4 +37,4 @@ private:
     int passed_over_ = 0;
 };
 
-}  // namespace casc::broker
+}  // namespace casc::ring
