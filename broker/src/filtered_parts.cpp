@@ -63,7 +63,8 @@ std::span<const std::uint64_t> matching_events(Core& core, const Filter& filter,
     const auto words = core.filters.scan(filter, log, ref, batch, first, end);
     const Lifespans lives(core, log, ref);
     const Offset base = batch.base_offset();
-    if (const auto all = lives.at(base); all.end == batch.end_offset() && all.life == Lifespans::Life::alive)
+    if (const auto all = lives.at(base);
+        all.end == batch.end_offset() && all.life == Lifespans::Life::alive)
         return words;
     for (std::uint32_t index = first; index < end;) {
         const Lifespans::Run run = lives.at(base + OffsetDelta(index));

@@ -114,21 +114,9 @@ void LaneReader::run() {
 }
 
 LaneReader::Source* LaneReader::pick() {
-    std::size_t chosen = kLaneCount;
-    for (std::size_t lane = 0; lane < kLaneCount; ++lane) {
-        if (ready_[lane].empty()) {
-            passed_over_[lane] = 0;
-            continue;
-        }
-        if (chosen == kLaneCount) {
-            chosen = lane;
-        } else if (++passed_over_[lane] >= core_.config.delivery.starvation_bound) {
-            chosen = lane;  // it has waited long enough
-        }
-    }
-    if (chosen == kLaneCount) return nullptr;
-    passed_over_[chosen] = 0;
-    return ready_[chosen].front();
+    const std::size_t chosen = turns_of_lanes_.pick(
+        [this](std::size_t lane) { return !ready_[lane].empty(); }, core_.config.delivery);
+    return chosen == kLaneCount ? nullptr : ready_[chosen].front();
 }
 
 LaneReader::Source* LaneReader::earliest_sibling(const LogId picked, std::uint64_t& arrival_bound) {

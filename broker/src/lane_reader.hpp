@@ -12,6 +12,7 @@
 // log, because in order of arrival the lanes of a partition wait for one another.
 
 #include "core.hpp"
+#include "lane_turns.hpp"
 
 #include <array>
 #include <deque>
@@ -107,8 +108,7 @@ protected:
     const std::size_t read_bytes_;
 
 private:
-    // The ready source to serve next: of the highest lane, unless a lower one has been passed over
-    // too often.
+    // The ready source to serve next, by lane.
     [[nodiscard]] Source* pick();
     // The lane of the picked log's partition whose next batch arrived first. May end sources.
     [[nodiscard]] Source* earliest_sibling(LogId picked, std::uint64_t& arrival_bound);
@@ -137,7 +137,7 @@ private:
     const DeliveryOrder order_;
     std::map<SourceKey, std::unique_ptr<Source>> sources_;
     std::array<std::deque<Source*>, kLaneCount> ready_;  // round-robin inside a lane
-    std::array<std::uint32_t, kLaneCount> passed_over_{};
+    LaneTurns turns_of_lanes_;
     // Of all reads of all sources: the answer to one that was given up must not pass for another's,
     // even of a source that was taken out and put in again.
     std::uint64_t last_token_ = 0;

@@ -58,7 +58,7 @@ QueueMember* QueueGroup::find(MemberNumber number) const {
 }
 
 QueueMember* QueueGroup::next_member() {
-    if (settings_.single_active) {
+    if (settings_.order == QueueOrder::single_active) {
         QueueMember& active = *members_.front();
         return active.has_room() ? &active : nullptr;
     }
@@ -101,13 +101,18 @@ void QueueGroup::finish_loading() {
     for (auto& [log, ledger] : ledgers_) {
         ledger.finish_loading();
         open_ += ledger.open();
+        if (!is_by_key()) continue;
+        ledger.note_closed();
+        if (ledger.open() != 0) unlearned_.emplace(log, ledger.floor());
     }
 }
 
 QueueLedger& QueueGroup::ledger_of(LogId log) {
     const auto state = core_.logs.state(log);
     const Offset start = state ? state->start : Offset(0);
-    return ledgers_.try_emplace(log, start, settings_.deliveries_max).first->second;
+    const auto [at, fresh] = ledgers_.try_emplace(log, start, settings_.deliveries_max);
+    if (fresh && is_by_key()) at->second.note_closed();
+    return at->second;
 }
 
 void QueueGroup::skip_backlog() {
@@ -124,6 +129,7 @@ void QueueGroup::skip_backlog() {
 void QueueGroup::look_for_logs() {
     if (members_.empty()) return;
     reads_what_.wanted.for_each(core_.topics, [&](const Topic& topic) { look_for_logs(topic); });
+    learn_keys();
 }
 
 void QueueGroup::on_topic_created(const Topic& topic) {
@@ -146,17 +152,22 @@ void QueueGroup::look_for_logs(const Topic& topic) {
 }
 
 void QueueGroup::on_topic_removed(TopicId topic) {
+    const bool was_learning = !unlearned_.empty();
     std::erase_if(ledgers_, [&](const auto& entry) {
         if (entry.first.topic() != topic) return false;
         for (const auto& [first, run] : entry.second.runs())
             if (run.state == RunState::leased) give_room(run.member, {run.open, run.bytes});
         open_ -= entry.second.open();
+        for (const QueuePlace& gone : keys_.of_log(entry.first))
+            let_next_of(gone);
+        unlearned_.erase(entry.first);
         changed_.erase(entry.first);
         remove_source(entry.first);
         // A row that cannot be erased now (the disk is full) is erased at the next start.
         static_cast<void>(erase_rows(entry.first, entry.second));
         return true;
     });
+    if (was_learning && unlearned_.empty()) finish_learning();
     look_at_all();
     schedule();
 }
@@ -182,12 +193,13 @@ void QueueGroup::follow_retention() {
 
 bool QueueGroup::may_send() const noexcept {
     if (members_.empty()) return false;
-    if (settings_.single_active) return members_.front()->has_room();
+    if (settings_.order == QueueOrder::single_active) return members_.front()->has_room();
     return std::any_of(members_.begin(), members_.end(),
                        [](const auto& member) { return member->has_room(); });
 }
 
 bool QueueGroup::wants(const Source& source) const noexcept {
+    if (!unlearned_.empty()) return false;
     if (source.again) return true;
     const QueueLedger& ledger = ledgers_.at(source.log);
     const std::uint64_t spread = (ledger.next() - ledger.floor()).value();
@@ -212,7 +224,7 @@ void QueueGroup::deliver(Source& source, std::uint64_t) {
 
 std::uint32_t QueueGroup::share_of(const QueueMember& member, const Source& source) const {
     const std::uint64_t waiting = (source.visible_end - source.next).value();
-    const std::uint64_t takers = settings_.single_active ? 1 : members_.size();
+    const std::uint64_t takers = settings_.order == QueueOrder::single_active ? 1 : members_.size();
     const std::uint64_t share = (waiting + takers - 1) / takers;
     const std::uint64_t room =
         std::min<std::uint64_t>(member.room_events(), settings_.in_flight_events_max - open_);
@@ -222,6 +234,7 @@ std::uint32_t QueueGroup::share_of(const QueueMember& member, const Source& sour
 void QueueGroup::deliver_new(Source& source, QueueLedger& ledger, QueueMember& member) {
     const std::uint32_t events_max = share_of(member, source);
     sending_.clear();
+    sending_keys_.clear();
     std::size_t bytes = 0;
     Offset end = ledger.next();
     while (!source.fetched.empty()) {
@@ -263,6 +276,7 @@ void QueueGroup::deliver_new(Source& source, QueueLedger& ledger, QueueMember& m
             const Offset until = whole ? extent.end : std::min(alike, end + OffsetDelta(room));
             sending_.push_back(part_of(core_, batch, end, until, Cut::if_smaller));
             bytes += sending_.back().bytes.size();
+            if (is_by_key()) add_keys(batch, end, until);
             end = until;
             if (!whole) break;
         }
@@ -272,10 +286,17 @@ void QueueGroup::deliver_new(Source& source, QueueLedger& ledger, QueueMember& m
     source.next = end;
     changed_.insert(source.log);  // what was delivered is known to have been, also after a crash
     if (first == end) return;
-    const QueueLedger::Freed taken{static_cast<std::uint32_t>((end - first).value()), bytes};
-    member.in_flight += taken;
+    QueueLedger::Freed taken{static_cast<std::uint32_t>((end - first).value()), bytes};
     ledger.lease_new(end, bytes, member.number, lease_end());
-    send(source, member, first, end, 1, {});
+    leased_.clear();
+    if (is_by_key()) {
+        const QueueLedger::Freed blocked = block_keys(source.log, ledger, first);
+        taken.events -= blocked.events;
+        taken.bytes -= blocked.bytes;
+        if (taken.events == 0) return;
+    }
+    member.in_flight += taken;
+    send(source, member, first, end, 1, leased_);
 }
 
 QueueGroup::MatchRun QueueGroup::match_at(LogId log, const storage::BatchRef& ref, Offset offset) {
@@ -340,6 +361,7 @@ void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember&
             report_missing(source.log, aimed, base);
             ledger.skip_ready(base);
             changed_.insert(source.log);
+            release_keys(source.log, ledger);
             aim_again(source, ledger);
         }
         return;
@@ -355,6 +377,7 @@ void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember&
             ledger.skip_ready(end);
         }
         changed_.insert(source.log);
+        release_keys(source.log, ledger);
         return aim_again(source, ledger);
     }
 
@@ -480,6 +503,7 @@ void QueueGroup::tick(MonoNanos now) {
         }
         bury(log, ledger);
     }
+    learn_keys();
     schedule();
 }
 

@@ -8,6 +8,7 @@
 
 #include "dead_letters.hpp"
 #include "lane_reader.hpp"
+#include "queue_key_order.hpp"
 #include "queue_ledger.hpp"
 #include "queue_settings.hpp"
 #include "row_codec.hpp"
@@ -162,6 +163,21 @@ private:
     [[nodiscard]] QueueLedger& ledger_of(LogId log);
     void follow_retention(LogId log, QueueLedger& ledger);
 
+    // Order by key (queue_group_keys.cpp).
+    [[nodiscard]] bool is_by_key() const noexcept { return settings_.order == QueueOrder::by_key; }
+    // Adds the keys of [first, end) of the batch to sending_keys_.
+    void add_keys(const storage::BatchRef& batch, Offset first, Offset end);
+    // Of [first, ...), just leased, with sending_keys_: those that have to wait are taken out of
+    // the lease; the others are `leased_`. Tells what was taken out.
+    [[nodiscard]] QueueLedger::Freed block_keys(LogId log, QueueLedger& ledger, Offset first);
+    // Others of their keys may be delivered instead of those that were closed.
+    void release_keys(LogId log, QueueLedger& ledger);
+    void let_next_of(QueuePlace closed);
+    // After a restart: what was open is read for its keys before anything is delivered.
+    void learn_keys();
+    void learn_from(LogId log, const std::vector<storage::BatchRef>& batches);
+    void finish_learning();
+
     // Dead letters.
     void bury(LogId log, QueueLedger& ledger);
     [[nodiscard]] bool bury_from(LogId log, QueueLedger& ledger, const storage::BatchRef& batch);
@@ -201,6 +217,16 @@ private:
     } matches_;
     static constexpr std::size_t kScanBytes = 1_MiB;  // in one turn
     std::size_t scanned_bytes_ = 0;
+    QueueKeyOrder keys_;
+    std::vector<KeyHash> sending_keys_;
+    struct LearnedKey {
+        KeyHash key;
+        QueuePlace event;
+        bool delivered;  // so it was the first of its key
+    };
+    std::map<LogId, Offset> unlearned_;  // from where on
+    std::vector<LearnedKey> learned_;
+    bool is_learning_ = false;  // from the disk
 };
 
 template <class Change>
@@ -209,6 +235,7 @@ void QueueGroup::change(LogId log, QueueLedger& ledger, Change&& change) {
     change(ledger);
     open_ += ledger.open() - before;
     changed_.insert(log);
+    release_keys(log, ledger);
     plan_again(log, ledger);
     if (std::exchange(held_back_, false)) look_at_all();
 }

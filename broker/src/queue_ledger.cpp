@@ -38,6 +38,8 @@ void QueueLedger::index(Place place) {
         case RunState::delayed:
             timed_.emplace(run.when, first);
             break;
+        case RunState::blocked:
+            break;
     }
 }
 
@@ -53,6 +55,8 @@ void QueueLedger::unindex(Place place) {
         case RunState::leased:
         case RunState::delayed:
             timed_.erase({run.when, first});
+            break;
+        case RunState::blocked:
             break;
     }
 }
@@ -112,10 +116,14 @@ Offset QueueLedger::first_open(Runs::const_iterator run) const {
 
 QueueLedger::Place QueueLedger::isolate(MemberNumber member, Offset event) {
     const std::uint64_t offset = event.value();
-    Place run = find(offset);
+    const Place run = find(offset);
     if (run == runs_.end() || run->second.state != RunState::leased ||
         run->second.member != member || settled_.contains(offset))
         return runs_.end();
+    return isolate(run, offset);
+}
+
+QueueLedger::Place QueueLedger::isolate(Place run, std::uint64_t offset) {
     if (run->first < offset) run = split(run, offset);
     if (offset + 1 < run->second.end) {
         const Place rest = split(run, offset + 1);
@@ -143,6 +151,18 @@ QueueLedger::Freed QueueLedger::close(Place place, std::uint32_t events) {
     run.bytes -= freed.bytes;
     open_ -= events;
     return freed;
+}
+
+void QueueLedger::note(std::uint64_t base, std::uint64_t bits) {
+    if (!notes_closed_) return;
+    for (; bits != 0; bits &= bits - 1)
+        closed_.emplace_back(base + static_cast<unsigned>(std::countr_zero(bits)));
+}
+
+void QueueLedger::note_open(Place run) {
+    if (!notes_closed_) return;
+    for (std::uint64_t base = word_base(run->first); base < run->second.end; base += kWordOffsets)
+        note(base, word_mask(base, run->first, run->second.end) & ~settled_.word(base));
 }
 
 // ---- delivering ---------------------------------------------------------------------------------
@@ -220,6 +240,7 @@ std::uint32_t QueueLedger::give_up_ready(Offset end, std::string error) {
 void QueueLedger::skip_ready(Offset end) {
     const Place run = cut_ready(end);
     if (run == runs_.end()) return;
+    note_open(run);
     for (std::uint64_t base = word_base(run->first); base < run->second.end; base += kWordOffsets)
         if (const std::uint64_t open =
                 word_mask(base, run->first, run->second.end) & ~settled_.word(base);
@@ -227,6 +248,29 @@ void QueueLedger::skip_ready(Offset end) {
             settled_.add(base, open);
     erase(run);
     floor_ = settled_.rise(floor_);
+}
+
+// ---- order by key -------------------------------------------------------------------------------
+
+QueueLedger::Freed QueueLedger::block_new(Offset first, Offset end) {
+    Place run = find(first.value());
+    CASC_ASSERT(run != runs_.end() && run->second.state == RunState::leased, first.value());
+    if (run->first < first.value()) run = split(run, first.value());
+    if (end.value() < run->second.end) split(run, end.value());
+    run->second.attempts = 0;
+    change(run, RunState::blocked, 0, {});
+    return {run->second.open, run->second.bytes};
+}
+
+void QueueLedger::block(Offset offset) {
+    const Place run = isolate(find(offset.value()), offset.value());
+    change(run, RunState::blocked, 0, {});
+}
+
+void QueueLedger::unblock(Offset offset) {
+    const Place run = find(offset.value());
+    CASC_ASSERT(run != runs_.end() && run->second.state == RunState::blocked, offset.value());
+    change(isolate(run, offset.value()), RunState::ready, 0, {});
 }
 
 // ---- what members say ---------------------------------------------------------------------------
@@ -249,6 +293,7 @@ QueueLedger::Freed QueueLedger::settle(MemberNumber member, Offset from,
                 continue;
             }
             settled_.add(base, hit);
+            note(base, hit);
             left &= ~hit;
             freed += close(run, static_cast<std::uint32_t>(std::popcount(hit)));
             run = run->second.open == 0 ? erase(run) : std::next(run);
@@ -362,6 +407,7 @@ void QueueLedger::trim(Offset start, std::vector<std::pair<MemberNumber, Freed>>
         }
         if (run->second.state == RunState::leased)
             freed.emplace_back(run->second.member, Freed{run->second.open, run->second.bytes});
+        note_open(run);
         erase(run);
     }
     next_ = std::max(next_, start.value());
@@ -379,127 +425,9 @@ void QueueLedger::bury(Offset offset) {
     const Place run = find(offset.value());
     CASC_ASSERT(run != runs_.end() && run->second.state == RunState::given_up, offset.value());
     settled_.add(word_base(offset.value()), word_bit(offset.value()));
+    note(word_base(offset.value()), word_bit(offset.value()));
     close(run, 1);
     if (run->second.open == 0) erase(run);
-    floor_ = settled_.rise(floor_);
-}
-
-// ---- its rows -----------------------------------------------------------------------------------
-
-flatbuffers::Offset<wire::fb::QueueRow> QueueLedger::build_row(
-    flatbuffers::FlatBufferBuilder& builder) const {
-    const auto& words = settled_.words();
-    std::uint64_t* copy = nullptr;
-    const auto settled = builder.CreateUninitializedVector(words.size(), &copy);
-    std::copy(words.begin(), words.end(), copy);
-    return wire::fb::CreateQueueRow(builder, floor_, next_, settled);
-}
-
-std::size_t QueueLedger::row_bytes_max() const noexcept {
-    constexpr std::size_t fixed_bytes = 256;
-    return fixed_bytes + settled_.words().size() * sizeof(std::uint64_t);
-}
-
-std::size_t QueueLedger::done_row_bytes_max(std::size_t events) const noexcept {
-    // The bitmap may grow to the end of what was delivered; the rows of runs are erased.
-    constexpr std::size_t erased_row_bytes = 48;
-    const std::size_t words = (next_ - word_base(floor_)) / kWordOffsets + 1;
-    return row_bytes_max() + words * sizeof(std::uint64_t) +
-           std::min(events, stored_.size()) * erased_row_bytes;
-}
-
-bool QueueLedger::is_noteworthy(const Run& run) {
-    return run.attempts != 1 || !run.error.empty() || run.state == RunState::delayed ||
-           run.state == RunState::given_up;
-}
-
-const QueueLedger::Run* QueueLedger::noteworthy(std::uint64_t first) const {
-    const auto found = runs_.find(first);
-    return found != runs_.end() && is_noteworthy(found->second) ? &found->second : nullptr;
-}
-
-std::optional<std::uint64_t> QueueLedger::last_touched() const {
-    if (touched_.empty()) return std::nullopt;
-    return *touched_.rbegin();
-}
-
-void QueueLedger::was_written(std::uint64_t first) {
-    touched_.erase(first);
-    if (noteworthy(first) != nullptr) {
-        stored_.insert(first);
-    } else {
-        stored_.erase(first);
-    }
-}
-
-flatbuffers::Offset<wire::fb::QueueRunRow> QueueLedger::build_run_row(
-    flatbuffers::FlatBufferBuilder& builder, const Run& run, MonoNanos now, EpochNanos wall) {
-    const auto error = run.error.empty() ? 0 : builder.CreateString(run.error);
-    const std::int64_t due =
-        run.state == RunState::delayed ? wall.value() + (run.when - now).value() : 0;
-    return wire::fb::CreateQueueRunRow(builder, run.end, run.attempts, due,
-                                       run.state == RunState::given_up, error);
-}
-
-Result<QueueLedger> QueueLedger::from_row(const wire::fb::QueueRow& row,
-                                          std::uint32_t attempts_max) {
-    QueueLedger ledger(Offset(row.floor()), attempts_max);
-    const std::size_t word_count = row.settled() == nullptr ? 0 : row.settled()->size();
-    const std::uint64_t base = word_base(row.floor());
-    if (row.next() < row.floor() || word_count > (row.next() - base) / kWordOffsets + 1)
-        return Error(ErrorCode::data_corrupt, "the row of a queue group");
-    for (std::uint32_t i = 0; i < word_count; ++i) {
-        const std::uint64_t at = base + i * kWordOffsets;
-        const std::uint64_t word = row.settled()->Get(i);
-        if ((word & ~(at < row.next() ? word_mask(at, at, row.next()) : 0)) != 0)
-            return Error(ErrorCode::data_corrupt, "the row of a queue group");
-        if (word != 0) ledger.settled_.add(at, word);
-    }
-    ledger.next_ = row.next();
-    ledger.loaded_through_ = row.floor();
-    return ledger;
-}
-
-// Also of what is settled by now: its row goes then.
-void QueueLedger::load(std::uint64_t first, Run run) {
-    run.open = count_open(first, run.end);
-    loaded_through_ = std::max(loaded_through_, run.end);
-    if (run.open == 0) return;
-    const bool used_up = attempts_max_ != 0 && run.attempts >= attempts_max_;
-    if (used_up) run.state = RunState::given_up;
-    open_ += run.open;
-    index(runs_.insert_or_assign(runs_.end(), first, std::move(run)));
-}
-
-Result<void> QueueLedger::load_run(std::uint64_t first, const wire::fb::QueueRunRow& row,
-                                   MonoNanos now, EpochNanos wall) {
-    if (row.end() <= first || row.end() > next_)
-        return Error(ErrorCode::data_corrupt, "the row of a run of a queue group");
-    stored_.insert(first);
-    touched_.insert(first);  // unless it says what is so
-    const std::uint64_t from = std::max(first, floor_);
-    if (row.end() <= from) return {};
-    // A crash came between the rows of a run that was split: the later part knows better.
-    if (const Place before = find(from); before != runs_.end()) {
-        erase(before->first == from ? before : split(before, from));
-        loaded_through_ = from;
-    }
-    if (loaded_through_ < from)
-        load(loaded_through_, Run{from, 0, 1, RunState::ready, 0, {}, 0, {}});
-    const std::int64_t wait_ns = row.due_ns() == 0 ? 0 : row.due_ns() - wall.value();
-    const RunState state = row.given_up() ? RunState::given_up
-                           : wait_ns > 0  ? RunState::delayed
-                                          : RunState::ready;
-    load(from, Run{row.end(), 0, row.attempts(), state, 0, now + MonoNanos::distance(wait_ns), 0,
-                   row.error() == nullptr ? std::string() : row.error()->str()});
-    if (from == first && runs_.contains(first)) touched_.erase(first);
-    return {};
-}
-
-// What nothing is said of had been delivered once.
-void QueueLedger::finish_loading() {
-    if (loaded_through_ < next_)
-        load(loaded_through_, Run{next_, 0, 1, RunState::ready, 0, {}, 0, {}});
     floor_ = settled_.rise(floor_);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 // What a queue group knows of the events of one log: settled, leased to a member, to be tried
-// again (now or later), given up, or not delivered yet.
+// again (now or later), given up, waiting for another event of its key, or not delivered yet.
 //
 //   settled ───┐ floor                                       next ┌─── not delivered yet
 //   ███████████│█░░█ leased █░█ ready ░░░ leased ░█░ delayed ░░░░░│
@@ -30,10 +30,11 @@ namespace casc::broker {
 using MemberNumber = std::uint64_t;
 
 enum class RunState : std::uint8_t {
-    leased,   // to `member`, until `when`
-    ready,    // to be delivered again
-    delayed,  // to be delivered again from `when` on
-    given_up  // its attempts are used up, or a member gave it up: to be taken out as a dead letter
+    leased,    // to `member`, until `when`
+    ready,     // to be delivered again
+    delayed,   // to be delivered again from `when` on
+    given_up,  // its attempts are used up, or a member gave it up: to be taken out as a dead letter
+    blocked    // another event of its key has to be settled first
 };
 
 // Thread: owning shard. No clock and no I/O of its own.
@@ -107,6 +108,18 @@ public:
     void give_up_new(Offset end, std::string error);
     std::uint32_t give_up_ready(Offset end, std::string error);
 
+    // ---- order by key (queue_key_order.hpp) ----
+
+    // [first, end) of what was just leased for the first time is not delivered after all, and
+    // waits. Tells what that takes from the lease.
+    [[nodiscard]] Freed block_new(Offset first, Offset end);
+    // The same of one event that was to be delivered again.
+    void block(Offset offset);
+    void unblock(Offset offset);
+    // From now on it is noted which events are settled or gone, until they are taken.
+    void note_closed() noexcept { notes_closed_ = true; }
+    [[nodiscard]] std::vector<Offset> take_closed() noexcept { return std::exchange(closed_, {}); }
+
     // ---- what members say; `false` and empty answers: it is not that member's (any more) ----
 
     // The events of `words`, from `base` (a multiple of 64) on, are done. The ones that were not
@@ -179,8 +192,9 @@ private:
     using Place = Runs::iterator;
 
     [[nodiscard]] Place find(std::uint64_t offset);
-    // The run of that one event, split off its neighbours; runs_.end() when it is not leased to the
-    // member.
+    // The run of that one event of `run`, split off its neighbours.
+    [[nodiscard]] Place isolate(Place run, std::uint64_t offset);
+    // The same; runs_.end() when it is not leased to the member.
     [[nodiscard]] Place isolate(MemberNumber member, Offset offset);
     [[nodiscard]] std::uint32_t count_open(std::uint64_t first, std::uint64_t end) const;
     void load(std::uint64_t first, Run run);
@@ -197,6 +211,9 @@ private:
     [[nodiscard]] Place cut_ready(Offset end);
     // So many of its events are settled.
     Freed close(Place run, std::uint32_t events);
+    // These are settled or gone.
+    void note(std::uint64_t base, std::uint64_t bits);
+    void note_open(Place run);
     Place erase(Place run);
 
     OffsetBitmap settled_;
@@ -211,6 +228,8 @@ private:
     std::set<std::uint64_t> stored_;                       // runs that have rows
     std::set<std::uint64_t> touched_;                      // those whose row may be wrong
     std::uint64_t loaded_through_ = 0;                     // while it is read
+    bool notes_closed_ = false;
+    std::vector<Offset> closed_;
 };
 
 }  // namespace casc::broker

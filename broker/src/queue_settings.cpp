@@ -35,7 +35,7 @@ wire::fb::QueueSettingsT QueueSettings::to_message() const {
     message.retry_delay_ms = static_cast<std::uint32_t>(retry_delay.count());
     message.retry_delay_max_ms = static_cast<std::uint32_t>(retry_delay_max.count());
     message.in_flight_events_max = in_flight_events_max;
-    message.order = single_active ? 2 : 0;
+    message.order = static_cast<std::uint8_t>(order);
     message.dead_letter_topic = dead_letter_topic;
     message.expired = buries_expired ? 1 : 0;
     return message;
@@ -54,18 +54,11 @@ Result<QueueSettings> apply_settings(QueueSettings base, const wire::fb::QueueSe
     if (base.in_flight_events_max == 0 || base.in_flight_events_max > in_flight_max)
         return Error(ErrorCode::invalid_config,
                      "in_flight_events_max must be between 1 and " + std::to_string(in_flight_max));
-    switch (change.order.value_or(base.single_active ? 2 : 0)) {
-        case 0:
-            base.single_active = false;
-            break;
-        case 1:
-            return Error(ErrorCode::not_supported, "order by key");
-        case 2:
-            base.single_active = true;
-            break;
-        default:
+    if (change.order) {
+        if (*change.order > static_cast<std::uint8_t>(QueueOrder::single_active))
             return Error(ErrorCode::invalid_config,
                          "order must be 0 (shared), 1 (by key) or 2 (single active)");
+        base.order = static_cast<QueueOrder>(*change.order);
     }
     if (change.expired) {
         if (*change.expired > 1)

@@ -32,6 +32,9 @@ std::unique_ptr<wire::fb::QueueLogT> describe(LogId log, const QueueLedger& ledg
             case RunState::given_up:
                 described->given_up += run.open;
                 break;
+            case RunState::blocked:
+                described->blocked += run.open;
+                break;
         }
     }
     return described;

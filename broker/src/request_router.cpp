@@ -136,7 +136,7 @@ void RequestRouter::remove_from_subject(Serving& serving) {
     std::erase(subject.servings, &serving);
     if (!subject.servings.empty()) return;
     while (!subject.waiting.empty()) {
-        auto waiting = subject.waiting.take(core_.config.delivery.starvation_bound);
+        auto waiting = subject.waiting.take(core_.config.delivery);
         --waiting_;
         waiting_bytes_ -= waiting.batch.size();
         slots_[waiting.slot].state = State::open;  // in nobody's hands
@@ -207,7 +207,7 @@ void RequestRouter::serve_waiting(Subject& subject) {
     while (!subject.waiting.empty()) {
         Serving* const serving = next_ready(subject);
         if (serving == nullptr) return;
-        const auto waiting = subject.waiting.take(core_.config.delivery.starvation_bound);
+        const auto waiting = subject.waiting.take(core_.config.delivery);
         --waiting_;
         waiting_bytes_ -= waiting.batch.size();
         slots_[waiting.slot].state = State::open;

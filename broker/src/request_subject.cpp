@@ -63,17 +63,10 @@ void WaitingRequests::remove(Lane lane, Place place) {
     --count_;
 }
 
-WaitingRequests::Waiting WaitingRequests::take(std::uint32_t starvation_bound) {
-    std::size_t chosen = kLaneCount;
-    for (std::size_t lane = 0; lane < kLaneCount; ++lane) {
-        if (lanes_[lane].empty()) {
-            passed_over_[lane] = 0;
-        } else if (chosen == kLaneCount || ++passed_over_[lane] >= starvation_bound) {
-            chosen = lane;
-        }
-    }
+WaitingRequests::Waiting WaitingRequests::take(const Config::Delivery& bounds) {
+    const std::size_t chosen =
+        turns_.pick([this](std::size_t lane) { return !lanes_[lane].empty(); }, bounds);
     CASC_ASSERT(chosen != kLaneCount);
-    passed_over_[chosen] = 0;
     Waiting waiting = std::move(lanes_[chosen].front());
     remove(static_cast<Lane>(chosen), lanes_[chosen].begin());
     return waiting;

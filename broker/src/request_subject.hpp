@@ -1,6 +1,7 @@
 #pragma once
 // A subject: who serves it, who of them is next, and which requests wait for one of them.
 
+#include "lane_turns.hpp"
 #include "session.hpp"
 
 #include <array>
@@ -71,15 +72,15 @@ public:
 
     Place add(Lane lane, Waiting waiting);
     void remove(Lane lane, Place place);
-    // The next one: of the highest lane, but a lower one gets one in `starvation_bound`.
-    [[nodiscard]] Waiting take(std::uint32_t starvation_bound);
+    // The next one, by lane.
+    [[nodiscard]] Waiting take(const Config::Delivery& bounds);
 
     [[nodiscard]] std::size_t size() const noexcept { return count_; }
     [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
 
 private:
     std::array<std::list<Waiting>, kLaneCount> lanes_;
-    std::array<std::uint32_t, kLaneCount> passed_over_{};
+    LaneTurns turns_;
     std::size_t count_ = 0;
 };
 

@@ -114,7 +114,7 @@ void Session::send(wire::FrameKind kind, wire::Api api, std::uint32_t correlatio
                       body, attachment_bytes);
     for (const auto& batch : attachments)
         queue_.push(batch);
-    announce_output();
+    announce_output(kind);
 }
 
 std::span<std::byte> Session::send_room(wire::FrameKind kind, wire::Api api,
@@ -125,16 +125,16 @@ std::span<std::byte> Session::send_room(wire::FrameKind kind, wire::Api api,
     const std::size_t framed = wire::framed_bytes(body.size());
     const auto room = queue_.reserve(framed + attachment_bytes);
     wire::write_frame(room.first(framed), kind, api, correlation_id, body, attachment_bytes);
-    announce_output();
+    announce_output(kind);
     return room.subspan(framed);
 }
 
-void Session::announce_output() {
+void Session::announce_output(wire::FrameKind kind) {
     // Noted here and not after the next write, which may take everything at once: whoever was held
     // back meanwhile is resumed by flush().
     if (queue_.bytes() > kQueuedBytesHigh) was_congested_ = true;
     if (std::exchange(output_announced_, true)) return;
-    host_.on_pending_output(*this);
+    host_.on_pending_output(*this, kind == wire::FrameKind::push);
 }
 
 void Session::send_error(wire::Api api, std::uint32_t correlation_id, const Error& error) {
@@ -200,7 +200,7 @@ void Session::close(bool now) {
     state_ = State::draining;
     if (!output_announced_) {
         output_announced_ = true;
-        host_.on_pending_output(*this);
+        host_.on_pending_output(*this, /*pushed=*/false);
     }
 }
 

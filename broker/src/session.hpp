@@ -39,7 +39,8 @@ public:
     // it goes out before the socket is asked for more.
     virtual bool reads_later(Session&) { return false; }
     // The session has something to send; flush() will be called at the end of the turn.
-    virtual void on_pending_output(Session& session) = 0;
+    // `pushed`: what it has first is an event, not an answer.
+    virtual void on_pending_output(Session& session, bool pushed) = 0;
     // What was queued has fallen under the low mark: pushes may continue.
     virtual void on_writable(Session& session) = 0;
     // It waits for bytes or room in its rings: serve_rings() is to be called when there are.
@@ -129,7 +130,7 @@ private:
     bool take_frames();
     void fail(const Error& error);
     void log_nonsense(const Error& error) const;
-    void announce_output();
+    void announce_output(wire::FrameKind kind);
     void wait_writable();
     void finish();
     // Nullopt: the connection is broken.

@@ -144,6 +144,7 @@ void Shard::sleep() {
         rings_.disarm();
     }
     wakes_up_ = false;
+    deliver();
     flush_sessions();
     if (const SessionPtr session = std::exchange(to_read_, nullptr)) session->resume_reading();
 }
@@ -227,12 +228,11 @@ bool Shard::turn() {
         core_.cold_reads.answer(answer);
     // Events before acknowledgements: each is a system call and wakes somebody, and who gets the
     // event is being waited for by more than one.
-    const bool tapped = taps_.run();
-    const bool delivered = delivery_.run() || tapped;
+    const bool delivered = deliver();
     const bool fetched = fetches_.run();
     core_.waits.release(held ? store_->filling() : durable);
     if (!held) store_->submit(kSomebodyWaits);  // what the answers added (commits, for instance)
-    const bool sent = !with_output_.empty();
+    const bool sent = !with_events_.empty() || !with_answers_.empty();
     flush_sessions();
     resume_held_back();
     taps_.resume_producers();
@@ -255,11 +255,19 @@ void Shard::submit_the_rest(bool has_worked) {
     store_->submit(until);
 }
 
+bool Shard::deliver() {
+    const bool tapped = taps_.run();
+    return delivery_.run() || tapped;
+}
+
+// Events before answers, for the same reason.
 void Shard::flush_sessions() {
-    flushing_.swap(with_output_);
-    for (const SessionPtr& session : flushing_)
-        session->flush();
-    flushing_.clear();
+    for (auto* const announced : {&with_events_, &with_answers_}) {
+        flushing_.swap(*announced);
+        for (const SessionPtr& session : flushing_)
+            session->flush();
+        flushing_.clear();
+    }
 }
 
 void Shard::check_failure() {
@@ -344,8 +352,8 @@ void Shard::resume_held_back() {
         }
 }
 
-void Shard::on_pending_output(Session& session) {
-    with_output_.push_back(session.shared_from_this());
+void Shard::on_pending_output(Session& session, bool pushed) {
+    (pushed ? with_events_ : with_answers_).push_back(session.shared_from_this());
 }
 
 void Shard::look_at_later(const Connection& connection, MonoNanos from) {

@@ -72,7 +72,7 @@ public:
     void on_closed(Session& session) override;
     bool may_read(Session& session) override;
     bool reads_later(Session& session) override;
-    void on_pending_output(Session& session) override;
+    void on_pending_output(Session& session, bool pushed) override;
     void on_waiting_for_rings(Session& session) override { rings_.look_at(session); }
     void on_writable(Session& session) override {
         delivery_.on_writable(session);
@@ -106,6 +106,8 @@ private:
     void sleep();
     [[nodiscard]] bool wait_briefly();
     void submit_the_rest(bool has_worked);
+    // Whether somebody was given something.
+    bool deliver();
     void flush_sessions();
     void resume_held_back();
     void check_failure();
@@ -168,7 +170,8 @@ private:
     ring::BriefWait brief_wait_;
     bool wakes_up_ = false;  // the first thing after a sleep is being handled
     SessionPtr to_read_;     // it came from this one
-    std::vector<SessionPtr> with_output_;
+    std::vector<SessionPtr> with_events_;
+    std::vector<SessionPtr> with_answers_;
     std::vector<SessionPtr> flushing_;
     std::vector<std::uint64_t> held_back_;
     std::vector<storage::Advanced> advanced_;

@@ -186,7 +186,7 @@ bool Tap::run() {
 }
 
 void Tap::deliver(TapMember& member) {
-    const std::size_t lane = queue_.pick(core_.config.delivery.starvation_bound);
+    const std::size_t lane = queue_.pick(core_.config.delivery);
     const LogId log = queue_.front(lane)->log;
     // Of what waits everybody who shares it gets some.
     std::size_t items_max = (queue_.items() + members_.size() - 1) / members_.size();

@@ -161,17 +161,8 @@ void TapQueue::drop_one() {
     count_skipped(pop(lane).events);
 }
 
-std::size_t TapQueue::pick(std::uint32_t starvation_bound) {
-    std::size_t chosen = kLaneCount;
-    for (std::size_t lane = 0; lane < kLaneCount; ++lane) {
-        if (lanes_[lane].empty()) {
-            passed_over_[lane] = 0;
-        } else if (chosen == kLaneCount || ++passed_over_[lane] >= starvation_bound) {
-            chosen = lane;
-        }
-    }
-    passed_over_[chosen] = 0;
-    return chosen;
+std::size_t TapQueue::pick(const Config::Delivery& bounds) {
+    return turns_.pick([this](std::size_t lane) { return !lanes_[lane].empty(); }, bounds);
 }
 
 TapItem TapQueue::pop(std::size_t lane) {

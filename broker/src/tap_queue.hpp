@@ -2,6 +2,7 @@
 // What waits for a tap, and what is left out of it when that becomes too much.
 
 #include "batch_arena.hpp"
+#include "lane_turns.hpp"
 #include "opened_batch.hpp"
 
 #include <casc/types/vocabulary.hpp>
@@ -71,9 +72,8 @@ public:
     [[nodiscard]] bool low() const noexcept { return !reaches(1, 2); }
     [[nodiscard]] bool overfull() const noexcept { return reaches(2, 1); }
 
-    // The lane to serve next, not empty: the highest, unless a lower one was passed over
-    // `starvation_bound` times. Only while !empty().
-    [[nodiscard]] std::size_t pick(std::uint32_t starvation_bound);
+    // The lane to serve next, not empty. Only while !empty().
+    [[nodiscard]] std::size_t pick(const Config::Delivery& bounds);
     [[nodiscard]] const TapItem* front(std::size_t lane) const {
         return lanes_[lane].empty() ? nullptr : &lanes_[lane].front();
     }
@@ -107,7 +107,7 @@ private:
     const TapMarks marks_;
     const bool by_priority_;
     std::array<std::deque<TapItem>, kLaneCount> lanes_;
-    std::array<std::uint32_t, kLaneCount> passed_over_{};
+    LaneTurns turns_;
     std::size_t items_ = 0;
     std::uint64_t events_ = 0;
     std::uint64_t bytes_ = 0;

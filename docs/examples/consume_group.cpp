@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
                                           e.event.payload.size())
                       << '\n';
         }
+        std::cout.flush();
         // With auto_commit (the default) what was handled here is committed in a later poll, and by
         // close().
     }

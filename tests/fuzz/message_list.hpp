@@ -27,10 +27,9 @@ using MessageList = std::tuple<
     fb::ListSchedulesReply, fb::CancelSchedule, fb::ScheduleRow, fb::Serve, fb::ServeReply,
     fb::StopServing, fb::Request, fb::RequestReply, fb::Call, fb::Answer, fb::ReplyPart,
     fb::CancelRequest, fb::CallCancelled, fb::PartCredit, fb::CallCredit, fb::ListServices,
-    fb::ListServicesReply, fb::Tap, fb::TapReply, fb::Untap, fb::TopicsMatched,
-    fb::KvPut, fb::KvPutReply, fb::KvGet, fb::KvGetReply, fb::KvList, fb::KvListReply,
-    fb::KvHistory, fb::KvHistoryReply, fb::DeleteEvent,
-    fb::OpenRings, fb::OpenRingsReply>;
+    fb::ListServicesReply, fb::Tap, fb::TapReply, fb::Untap, fb::TopicsMatched, fb::KvPut,
+    fb::KvPutReply, fb::KvGet, fb::KvGetReply, fb::KvList, fb::KvListReply, fb::KvHistory,
+    fb::KvHistoryReply, fb::DeleteEvent, fb::OpenRings, fb::OpenRingsReply>;
 
 inline constexpr std::size_t kMessageCount = std::tuple_size_v<MessageList>;
 

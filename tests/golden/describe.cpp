@@ -56,8 +56,7 @@ const BodyTexts& bodies() {
                        fb::ListGroupsT, fb::DescribeGroupT, fb::DeleteGroupT, fb::ResetGroupT,
                        fb::NodeInfoT, fb::NodeConfigT, fb::BackupT, fb::ServeT, fb::StopServingT,
                        fb::RequestT, fb::ListServicesT, fb::TapT, fb::UntapT, fb::KvPutT,
-                       fb::KvGetT, fb::KvListT, fb::KvHistoryT, fb::DeleteEventT,
-                       fb::OpenRingsT>();
+                       fb::KvGetT, fb::KvListT, fb::KvHistoryT, fb::DeleteEventT, fb::OpenRingsT>();
         texts[{Api::produce, FrameKind::one_way}] = body_text<fb::Produce>;
         texts[{Api::credit, FrameKind::one_way}] = body_text<fb::Credit>;
         texts[{Api::deliver, FrameKind::push}] = body_text<fb::Deliver>;

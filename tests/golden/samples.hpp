@@ -25,7 +25,7 @@ struct Sample {
 [[nodiscard]] std::vector<Sample> request_samples();
 [[nodiscard]] std::vector<Sample> tap_samples();
 [[nodiscard]] std::vector<Sample> filter_samples();  // patterns, filters
-[[nodiscard]] std::vector<Sample> key_samples();  // compacted topics, one event
+[[nodiscard]] std::vector<Sample> key_samples();     // compacted topics, one event
 [[nodiscard]] std::vector<Sample> ring_samples();
 [[nodiscard]] std::vector<Sample> all_samples();
 

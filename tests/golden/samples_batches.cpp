@@ -104,10 +104,9 @@ std::vector<Sample> batch_samples() {
 
 std::vector<Sample> all_samples() {
     std::vector<Sample> all;
-    for (auto part :
-         {batch_samples(), topic_samples(), event_samples(), group_samples(), queue_samples(),
-          write_samples(), request_samples(), tap_samples(), filter_samples(),
-          key_samples(), ring_samples()})
+    for (auto part : {batch_samples(), topic_samples(), event_samples(), group_samples(),
+                      queue_samples(), write_samples(), request_samples(), tap_samples(),
+                      filter_samples(), key_samples(), ring_samples()})
         for (auto& sample : part)
             all.push_back(std::move(sample));
     return all;

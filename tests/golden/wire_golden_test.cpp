@@ -63,10 +63,10 @@ TEST_CASE("golden/wire: there is a frame for every api") {
         const auto header = wire::peek_frame(sample.bytes, wire::kFrameBytesMax);
         if (header) apis.insert(static_cast<unsigned>((*header)->api));
     }
-    const std::set<unsigned> expected{1,  2,  10, 11, 12, 13, 14, 15, 20, 21, 22, 23, 24, 25,
-                                      30, 31, 32, 33, 34, 35, 36, 37, 38, 40, 41, 42, 43, 44,
-                                      45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 60, 61, 62,
-                                      70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 90, 100, 101, 102, 103, 104, 110};
+    const std::set<unsigned> expected{
+        1,  2,  10, 11, 12, 13, 14, 15, 20, 21, 22, 23, 24, 25, 30,  31,  32,  33,  34,  35,
+        36, 37, 38, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51,  52,  53,  54,  55,  60,
+        61, 62, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 90, 100, 101, 102, 103, 104, 110};
     CHECK(apis == expected);
 }
 

@@ -92,6 +92,21 @@ inline std::vector<std::byte> batch_of(const std::vector<std::string>& events,
     builder.finish(options, bytes);
     return bytes;
 }
+// Each with its key; "" has none.
+inline std::vector<std::byte> keyed_batch_of(
+    const std::vector<std::pair<std::string, std::string>>& keys_and_events,
+    Lane lane = Lane::normal, wire::FinishOptions options = {}, std::uint32_t time_to_live_ms = 0) {
+    wire::BatchBuilder builder(lane);
+    for (const auto& [key, event] : keys_and_events) {
+        wire::EventInput input{.payload = std::as_bytes(std::span(event)),
+                               .time_to_live_ms = time_to_live_ms};
+        if (!key.empty()) input.key = std::as_bytes(std::span(key));
+        builder.add(input, EpochNanos(1));
+    }
+    std::vector<std::byte> bytes;
+    builder.finish(options, bytes);
+    return bytes;
+}
 inline Result<fb::ProduceReplyT> produce(RawConnection& raw, std::uint32_t topic,
                                          std::span<const std::byte> batch,
                                          Acks acks = Acks::durable, std::uint32_t partition = 0) {

@@ -18,16 +18,20 @@ namespace {
 // Lifetime: whatever happens it is gone when the object is.
 class Example {
 public:
-    Example(const TestBroker& broker, const std::string& name, std::vector<std::string> words)
-        : Example(broker.folder(), name, with_endpoint(broker, std::move(words))) {}
+    Example(const TestBroker& broker, const std::string& name, std::vector<std::string> words,
+            const std::string& input = "")
+        : Example(broker.folder(), name, with_endpoint(broker, std::move(words)), input) {}
     // One that needs no broker beside it.
     Example(const std::filesystem::path& folder, const std::string& name,
-            std::vector<std::string> words)
+            std::vector<std::string> words, const std::string& input = "")
         : out_(folder / (name + "-" + std::to_string(++last_) + ".out")) {
         posix_spawn_file_actions_t files;
         posix_spawn_file_actions_init(&files);
         posix_spawn_file_actions_addopen(&files, 1, out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
                                          0600);
+        const std::filesystem::path in = out_.string() + ".in";
+        std::ofstream(in, std::ios::binary) << input;
+        posix_spawn_file_actions_addopen(&files, 0, in.c_str(), O_RDONLY, 0);
         words.insert(words.begin(), std::string(CASC_EXAMPLES_FOLDER) + "/casc-example-" + name);
         std::vector<char*> arguments;
         for (std::string& word : words)
@@ -172,4 +176,93 @@ TEST_CASE("examples/in_process: a program with its own broker keeps what it has 
         CHECK(example.printed() == "reading 18.5\nreading 18.7\nreading 19.1\n");
     }
     CHECK(Example(broker.folder(), "in-process", {}).exit_code() == 2);
+}
+
+TEST_CASE("examples/produce, consume_group and replay: a topic as a log") {
+    TestBroker broker;
+    RawConnection raw(broker.endpoint());
+    raw.hello();
+    create_topic(raw, "orders");
+    Example anna(broker, "consume-group", {"orders", "billing"});
+    Example produce(broker, "produce", {"orders"}, "apples\npears\nplums\n");
+    CHECK(produce.exit_code() == 0);
+    CHECK(produce.printed() == "3 events delivered\n");
+    for (const char* fruit : {"apples", "pears", "plums"})
+        anna.wait_for(fruit);
+    CHECK(anna.exit_code(/*ask=*/true) == 0);
+
+    Example again(broker, "replay", {"orders", "3600"});
+    CHECK(again.exit_code() == 0);
+    CHECK(again.printed() == "0/normal/0 apples\n0/normal/1 pears\n0/normal/2 plums\n");
+    Example none(broker, "replay", {"orders", "0"});
+    CHECK(none.exit_code() == 0);
+    CHECK(none.printed().empty());
+    CHECK(Example(broker, "replay", {"orders", "yesterday"}).exit_code() == 2);
+}
+
+TEST_CASE("examples/work_queue: work that fails comes again, and in the end is a dead letter") {
+    TestBroker broker;
+    RawConnection raw(broker.endpoint());
+    raw.hello();
+    const std::uint32_t orders = create_topic(raw, "orders");
+    Example worker(broker, "work-queue", {"orders", "mail"});
+    must(produce(raw, orders, batch_of({"hello", "retry me", "fail for ever"})));
+    worker.wait_for("done after 1: hello");
+    worker.wait_for("done after 2: retry me");
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    const auto client = connect(broker);
+    const auto buried = [&] {
+        fb::DescribeTopicT request;
+        request.name = "mail.dead";
+        const auto topic = client->call(request);
+        return topic && topic->topic->events == 1;
+    };
+    while (!buried())
+        REQUIRE(std::chrono::steady_clock::now() < deadline);
+    CHECK(worker.exit_code(/*ask=*/true) == 0);
+}
+
+TEST_CASE("examples/request_reply: one is asked, or all are, and nobody answers for nobody") {
+    TestBroker broker;
+    CHECK(Example(broker, "request-reply", {"ask", "math.sum", "1", "2"}).exit_code() == 1);
+    Example anna(broker, "request-reply", {"serve", "math.sum"});
+    Example bert(broker, "request-reply", {"serve", "math.sum"});
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    const auto client = connect(broker);
+    const auto serving = [&] {
+        const auto services = must(client->call(fb::ListServicesT{})).services;
+        return services.size() == 1 && services[0]->responders == 2;
+    };
+    while (!serving())
+        REQUIRE(std::chrono::steady_clock::now() < deadline);
+    Example ask(broker, "request-reply", {"ask", "math.sum", "1", "2", "39"});
+    CHECK(ask.exit_code() == 0);
+    CHECK(times(ask.printed(), "42") == 1);
+    Example ask_all(broker, "request-reply", {"ask-all", "math.sum", "1", "2", "39"});
+    CHECK(ask_all.exit_code() == 0);
+    CHECK(times(ask_all.printed(), "42") == 2);
+}
+
+TEST_CASE("examples/later: once, at its time") {
+    TestBroker broker;
+    RawConnection raw(broker.endpoint());
+    raw.hello();
+    fb::CreateTopicT create;
+    create.name = "reminders";
+    create.settings = std::make_unique<fb::TopicSettingsT>();
+    create.settings->dedup_window_ms = 3'600'000;
+    must(raw.call(create));
+    const auto says = [&](std::vector<std::string> words) {
+        Example later(broker, "later", std::move(words));
+        CHECK(later.exit_code() == 0);
+        return later.printed();
+    };
+    CHECK(says({"reminders", "call anna"}) == "stored at offset 0\n");
+    CHECK(says({"reminders", "call anna"}) == "was there already\n");
+    CHECK(says({"reminders", "call bert", "200"}).starts_with("waits as schedule "));
+    CHECK(says({"reminders", "call bert", "200"}) == "was there already\n");
+    const auto client = connect(broker);
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (describe_topic(*client, "reminders").topic->events < 2)
+        REQUIRE(std::chrono::steady_clock::now() < deadline);
 }

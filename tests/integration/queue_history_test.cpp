@@ -16,7 +16,8 @@ namespace {
 
 class QueueHistory {
 public:
-    explicit QueueHistory(unsigned seed, const std::string& seeded_bug = "") : random_(seed) {
+    explicit QueueHistory(unsigned seed, const std::string& seeded_bug = "", bool by_key = false)
+        : random_(seed), by_key_(by_key) {
         start();
         if (seeded_bug.empty()) return;
         broker_.terminate();
@@ -74,12 +75,16 @@ private:
     }
     void fill() {
         const Lane lane = kLanes[draw(kLaneCount)];
-        std::vector<std::string> texts(1 + draw(20));
-        for (auto& text : texts)
-            text = std::to_string(produced_.size()) + std::string(draw(100), '.');
-        const auto reply = must(produce(*raw_, topic_, batch_of(texts, lane)));
-        for (std::uint64_t i = 0; i < texts.size(); ++i)
-            produced_.emplace(Place(lane, reply.base_offset + i), texts[i]);
+        std::vector<std::pair<std::string, std::string>> events(1 + draw(20));
+        for (auto& [key, text] : events) {
+            // Few, so that they stand in line; every fifth event has none.
+            const auto number = draw(10);
+            if (by_key_ && number < 8) key = "k" + std::to_string(number);
+            text = key + ":" + std::to_string(produced_.size()) + std::string(draw(100), '.');
+        }
+        const auto reply = must(produce(*raw_, topic_, keyed_batch_of(events, lane)));
+        for (std::uint64_t i = 0; i < events.size(); ++i)
+            produced_.emplace(Place(lane, reply.base_offset + i), events[i].second);
     }
     void join(std::uint32_t prefetch = 0) {
         if (members_.size() >= 3 && prefetch == 0) return;
@@ -87,6 +92,7 @@ private:
         auto request = member.connection->join_request(
             "g", prefetch != 0 ? prefetch : 1 + static_cast<std::uint32_t>(draw(60)));
         request.settings->deliveries_max = 0;
+        request.settings->order = by_key_ ? 1 : 0;
         must(member.connection->call(request));
         members_.push_back(std::move(member));
     }
@@ -103,9 +109,24 @@ private:
             if (produced == produced_.end() || produced->second != event.text)
                 about("is not what was produced");
             maybe_settled_.erase(place);  // it was not
+            if (by_key_) check_order(event, about);
             member.held.push_back(event);
         }
     }
+    template <class About>
+    void check_order(const Leased& event, About&& about) {
+        const std::string key = key_of(event.text);
+        if (key.empty()) return;
+        for (const Held& other : members_)
+            for (const Leased& held : other.held)
+                if (key_of(held.text) == key) about("came while another one of its key was out");
+        for (auto earlier = produced_.lower_bound({event.lane, 0});
+             earlier->first.second < event.offset; ++earlier)
+            if (key_of(earlier->second) == key && !settled_.contains(earlier->first) &&
+                !maybe_settled_.contains(earlier->first))
+                about("came before an earlier one of its key was settled");
+    }
+    static std::string key_of(const std::string& text) { return text.substr(0, text.find(':')); }
     std::vector<Leased> some_of(Held& member, std::size_t count) {
         std::shuffle(member.held.begin(), member.held.end(), random_);
         const auto from = member.held.end() - static_cast<std::ptrdiff_t>(count);
@@ -164,6 +185,7 @@ private:
     }
 
     std::mt19937 random_;
+    const bool by_key_;
     TestBroker broker_;
     std::unique_ptr<RawConnection> raw_;
     std::uint32_t topic_ = 0;
@@ -182,19 +204,41 @@ unsigned any_seed() {
     return seed;
 }
 
+std::chrono::steady_clock::time_point given_end() {
+    const char* minutes = std::getenv("CASC_TEST_MINUTES");
+    return std::chrono::steady_clock::now() +
+           std::chrono::minutes(minutes != nullptr ? std::atol(minutes) : 0);
+}
+
 }  // namespace
 
 TEST_CASE(
     "broker/queue_history: what is settled never comes again, and nothing is left out, "
     "whoever dies") {
     QueueHistory history(any_seed());
-    const char* minutes = std::getenv("CASC_TEST_MINUTES");
-    const auto until = std::chrono::steady_clock::now() +
-                       std::chrono::minutes(minutes != nullptr ? std::atol(minutes) : 0);
+    const auto until = given_end();
     for (int i = 0; i < 300 || std::chrono::steady_clock::now() < until; ++i)
         history.step();
     history.finish();
     CHECK(history.violation() == "");
+}
+
+TEST_CASE(
+    "broker/queue_history: the events of a key come one at a time and in order, whoever dies") {
+    QueueHistory history(any_seed(), "", /*by_key=*/true);
+    const auto until = given_end();
+    for (int i = 0; i < 300 || std::chrono::steady_clock::now() < until; ++i)
+        history.step();
+    history.finish();
+    CHECK(history.violation() == "");
+}
+
+TEST_CASE("broker/queue_history: keys that a restart forgets are found") {
+    QueueHistory history(any_seed(), "keys_forgotten", /*by_key=*/true);
+    for (int i = 0; i < 3000 && history.violation().empty(); ++i)
+        history.step();
+    MESSAGE(history.violation());
+    CHECK(history.violation() != "");
 }
 
 TEST_CASE("broker/queue_history: answers before the journal write is submitted are found") {

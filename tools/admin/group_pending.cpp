@@ -16,7 +16,8 @@ struct PendingOptions {
 };
 
 std::string_view pending_state(std::uint8_t state) {
-    constexpr std::array<std::string_view, 4> kNames{"leased", "again", "delayed", "given up"};
+    constexpr std::array<std::string_view, 5> kNames{"leased", "again", "delayed", "given up",
+                                                     "behind key"};
     return state < kNames.size() ? kNames[state] : "unknown";
 }
 

@@ -33,7 +33,7 @@ Result<fb::DescribeQueueReplyT> describe_queue(Session& session, const std::stri
 
 std::uint64_t backlog_of(const fb::QueueLogT& log) noexcept {
     const std::uint64_t waiting = log.visible_end - std::min(log.next, log.visible_end);
-    return waiting + log.leased + log.ready + log.delayed + log.given_up;
+    return waiting + log.leased + log.ready + log.delayed + log.given_up + log.blocked;
 }
 
 std::uint64_t total_backlog(const fb::DescribeQueueReplyT& group) noexcept {
@@ -53,13 +53,14 @@ Listing backlog_listing(const fb::DescribeQueueReplyT& group) {
                      {"leased", "LEASED", Style::count},
                      {"ready", "AGAIN", Style::count},
                      {"delayed", "DELAYED", Style::count},
-                     {"given_up", "GIVEN UP", Style::count}},
+                     {"given_up", "GIVEN UP", Style::count},
+                     {"blocked", "BEHIND KEY", Style::count}},
                     {}};
     for (const auto& log : group.logs)
         listing.add({json::value(log->topic), log->partition,
                      json::value(to_string(static_cast<Lane>(log->lane & 3))), log->floor,
                      log->visible_end, backlog_of(*log), log->leased, log->ready, log->delayed,
-                     log->given_up});
+                     log->given_up, log->blocked});
     return listing;
 }
 

@@ -59,6 +59,7 @@ struct QueueCounts {
     std::uint64_t ready = 0;
     std::uint64_t delayed = 0;
     std::uint64_t given_up = 0;
+    std::uint64_t blocked = 0;
 };
 
 QueueCounts count(const fb::DescribeQueueReplyT& queue) {
@@ -68,6 +69,7 @@ QueueCounts count(const fb::DescribeQueueReplyT& queue) {
         all.ready += log->ready;
         all.delayed += log->delayed;
         all.given_up += log->given_up;
+        all.blocked += log->blocked;
     }
     return all;
 }
@@ -132,7 +134,8 @@ Result<void> explain_queue(Session& session, const std::string& name, Reasons& r
     CASC_TRY_VOID(explain_paused(session, queue, reasons));
     const std::uint32_t in_flight_max =
         queue.settings ? queue.settings->in_flight_events_max.value_or(0) : 0;
-    if (in_flight_max != 0 && all.leased + all.ready + all.delayed + all.given_up >= in_flight_max)
+    if (in_flight_max != 0 &&
+        all.leased + all.ready + all.delayed + all.given_up + all.blocked >= in_flight_max)
         reasons.add("in_flight_max",
                     "nothing new is delivered while " + std::to_string(in_flight_max) +
                         " events (in_flight_events_max) are delivered and not settled");
@@ -144,6 +147,10 @@ Result<void> explain_queue(Session& session, const std::string& name, Reasons& r
         reasons.add("no_room", "all " + std::to_string(queue.members.size()) +
                                    " members have as many events as they asked for, and settle "
                                    "none");
+    if (all.blocked != 0)
+        reasons.add("blocked", events(all.blocked) +
+                                   " wait until the one before them with the same key is "
+                                   "settled");
     if (all.given_up != 0)
         reasons.add("given_up", events(all.given_up) +
                                     " are about to become dead letters; the "

@@ -124,6 +124,9 @@ bool Core::try_begin_turn() {
 // The waker stays armed while nobody has the turn: the I/O thread sleeps on it. The rings are armed
 // again if it may be watching them.
 void Core::end_turn() {
+    // What the turn was taken for goes out before anybody looks at what has come in.
+    drain_participants();
+    if (link_) link_->flush();
     for (int round = 0;; ++round) {
         while (turn() && round < kRoundsMax)
             ++round;

@@ -182,7 +182,7 @@ TEST_CASE(
     CHECK(waiting.size() == 8);
     std::vector<std::uint32_t> order;
     while (!waiting.empty())
-        order.push_back(waiting.take(3).slot);
+        order.push_back(waiting.take({.starvation_bound = 3}).slot);
     CHECK(order == std::vector<std::uint32_t>{0, 1, 100, 51, 2, 3, 4, 5});
 }
 

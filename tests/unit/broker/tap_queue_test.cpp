@@ -45,7 +45,7 @@ struct TapQueueFixture {
     std::vector<std::uint64_t> drain(TapQueue& queue) {
         std::vector<std::uint64_t> numbers;
         while (!queue.empty()) {
-            const TapItem item = queue.pop(queue.pick(16));
+            const TapItem item = queue.pop(queue.pick({.starvation_bound = 16}));
             const auto opened_item = opened.open(item.batch);
             REQUIRE(opened_item);
             REQUIRE(opened_item->batch.event_count() == item.events);
@@ -180,7 +180,7 @@ TEST_CASE_FIXTURE(TapQueueFixture, "broker/tap_queue: a lane that waits gets its
     std::size_t since = 0;
     for (int i = 0; i < 40; ++i) {
         queue.push(item({"high"}, Lane::high));
-        const std::size_t lane = queue.pick(8);
+        const std::size_t lane = queue.pick({.starvation_bound = 8});
         since = lane == 3 ? 0 : since + 1;
         CHECK(since < 8);
         if (queue.front(3) == nullptr) break;

@@ -73,6 +73,7 @@ struct Config {
     struct Delivery {
         std::uint32_t starvation_bound =
             16;  // a waiting lower lane gets at least one delivery in this many
+        milliseconds starvation_age{0};        // ... and one after so long; 0: does not count
         milliseconds tap_block_timeout{5000};  // a tap that holds producers and takes nothing
     } delivery;
     struct Volatile {

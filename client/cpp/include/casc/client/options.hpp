@@ -134,6 +134,7 @@ struct TapOptions {
 
 enum class QueueOrder : std::uint8_t {
     shared = 0,        // whoever has room
+    by_key = 1,        // events of one key one at a time and in order, whoever gets them
     single_active = 2  // the member that joined first; the others stand by
 };
 
