@@ -19,10 +19,10 @@ Result<StoreFormat> StoreFormat::parse(const std::string& text, const std::files
                         "'" + path.string() + "' is not the FORMAT file of a casc data folder");
     if (!std::getline(lines, line) || line != "casc data") return corrupt;
     if (!(lines >> word >> format.version) || word != "version") return corrupt;
-    if (format.version != kVersion)
+    if (format.version < kOldestVersion || format.version > kVersion)
         return Error(ErrorCode::data_version,
                      "'" + path.parent_path().string() + "' has format version " +
-                         std::to_string(format.version) + ", this casc reads version " +
+                         std::to_string(format.version) + ", this casc reads up to version " +
                          std::to_string(kVersion) +
                          ": start the casc that wrote it, or a newer one");
     std::uint64_t sequence = 0;

@@ -9,10 +9,13 @@
 
 namespace casc::storage {
 
-// "casc data\nversion 1\n", and in a folder that was restored from a backup and not opened since
+// "casc data\nversion 2\n", and in a folder that was restored from a backup and not opened since
 // "restored 4711\n": its journal is empty on purpose and goes on after that sequence.
 struct StoreFormat {
-    static constexpr std::uint32_t kVersion = 1;
+    // 2: slices of compacted topics, and rows for their keys. What is in a folder of version 1
+    // means the same in both.
+    static constexpr std::uint32_t kVersion = 2;
+    static constexpr std::uint32_t kOldestVersion = 1;
     std::uint32_t version = kVersion;
     std::optional<JournalSequence> restored;
 

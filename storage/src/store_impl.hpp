@@ -110,6 +110,7 @@ private:
 
     // Recovery, in order.
     [[nodiscard]] Result<bool> claim_folder();  // true: it is new
+    [[nodiscard]] Result<void> raise_format();
     [[nodiscard]] bool was_never_opened() const;
     [[nodiscard]] Result<void> examine();
     [[nodiscard]] Result<void> examine_slices();
@@ -176,6 +177,7 @@ private:
     const StorePaths paths_;
     std::unique_ptr<Disk::Lock> lock_;
     std::optional<JournalSequence> restored_;  // see StoreFormat
+    bool is_older_ = false;                    // the folder's format is
 
     // Memory: outlives every reference to it below.
     SizedPools entry_pools_;

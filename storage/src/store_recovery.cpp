@@ -14,6 +14,7 @@ namespace casc::storage {
 Result<void> Store::Impl::recover() {
     CASC_TRY(const bool is_new, claim_folder());
     if (!is_new) CASC_TRY_VOID(examine());
+    CASC_TRY_VOID(raise_format());
     CASC_TRY_VOID(open_rocks(is_new));
     CASC_TRY_VOID(replay());
     CASC_TRY_VOID(continue_logs());
@@ -36,6 +37,7 @@ Result<bool> Store::Impl::claim_folder() {
     const auto format = StoreFormat::read(disk_, paths_.format);
     if (format) {
         restored_ = format->restored;
+        is_older_ = format->version < StoreFormat::kVersion;
         return was_never_opened();
     }
     if (format.error().code != ErrorCode::data_missing) return format.error();
@@ -59,6 +61,14 @@ bool Store::Impl::was_never_opened() const {
     if (const auto journal = disk_.list(paths_.journal); journal && !journal->empty()) return false;
     const auto rows = disk_.list(paths_.rocks);
     return !rows || std::find(rows->begin(), rows->end(), "CURRENT") == rows->end();
+}
+
+// Before anything is written that an older casc would misread.
+Result<void> Store::Impl::raise_format() {
+    if (!is_older_) return {};
+    StoreFormat format;
+    format.restored = restored_;
+    return disk_.replace_file(paths_.format, format.text());
 }
 
 // Reads all that a start depends on before anything is changed: opening a RocksDB database to write

@@ -293,8 +293,8 @@ TEST_CASE("broker/start: a folder from a newer version is refused and left as it
         REQUIRE(broker.terminate() == 0);
     }
     const std::filesystem::path format = data / "FORMAT";
-    REQUIRE(contents(format).starts_with("casc data\nversion 1\n"));
-    std::ofstream(format, std::ios::trunc) << "casc data\nversion 2\n";
+    REQUIRE(contents(format).starts_with("casc data\nversion 2\n"));
+    std::ofstream(format, std::ios::trunc) << "casc data\nversion 3\n";
     const Snapshot before = snapshot(data);
     std::string log;
     CHECK(TestBroker::run_to_end({.data_directory = data}, log).code == 1);

@@ -298,10 +298,22 @@ TEST_CASE_FIXTURE(StoreFixture,
     restart();
     store.reset();
     const auto before = *disk->read_file(options.directory / "FORMAT");
-    REQUIRE(disk->replace_file(options.directory / "FORMAT", "casc data\nversion 2\n"));
+    REQUIRE(disk->replace_file(options.directory / "FORMAT", "casc data\nversion 3\n"));
     CHECK(open().error().code == ErrorCode::data_version);
     REQUIRE(disk->replace_file(options.directory / "FORMAT", before));
     must_open();
+}
+
+TEST_CASE_FIXTURE(StoreFixture,
+                  "storage/store: a folder of the older format is opened and says so") {
+    must_open();
+    settle(append(log_of(1), {"a"}));
+    restart();
+    store.reset();
+    REQUIRE(disk->replace_file(options.directory / "FORMAT", "casc data\nversion 1\n"));
+    must_open();
+    CHECK(read(log_of(1)) == Events{"a"});
+    CHECK(*disk->read_file(options.directory / "FORMAT") == "casc data\nversion 2\n");
 }
 
 TEST_CASE_FIXTURE(StoreFixture, "storage/store: missing parts are noticed at the start") {
