@@ -257,6 +257,31 @@ TEST_CASE_FIXTURE(FilterFixture,
     CHECK(figure("casc_filter_batches_opened_total") > 0);
 }
 
+TEST_CASE_FIXTURE(FilterFixture, "client/filter: whole batches, also from the middle of one on") {
+    write_numbers(0, 1000);
+    for (const char* filter : {"", "type != \"t3\""}) {
+        auto reading = consumer(*client, filter);
+        must(reading.assign({{"t", PartitionId(0), Lane::normal, Offset(500)}}));
+        std::vector<std::string> got;
+        const auto deadline = std::chrono::steady_clock::now() + kPatience;
+        const bool filtered = *filter != '\0';
+        while (got.size() < (filtered ? 450 : 500)) {
+            REQUIRE(std::chrono::steady_clock::now() < deadline);
+            const auto events = must(reading.poll_batches(50ms));
+            std::size_t count = 0;
+            for (const ConsumedEvent& event : events) {
+                got.push_back(text_of(event));
+                ++count;
+            }
+            CHECK(count == events.size());
+        }
+        auto expected = numbers(500, 1000);
+        if (filtered)
+            std::erase_if(expected, [](const std::string& text) { return text.ends_with("3}"); });
+        CHECK(got == expected);
+    }
+}
+
 TEST_CASE_FIXTURE(FilterFixture,
                   "client/filter: a group in which nothing matches commits and has no lag") {
     auto member = consumer(*client, R"(type == "none")", "g");

@@ -45,8 +45,9 @@ OpenBatches::HandedOut OpenBatches::hand_out(const ReceivedBatch& batch, const I
         run.first = handed.end = run_end(handed.end, false);
         const std::size_t room = events_max - handed.events;
         if (run.first == batch.end || room == 0) return handed;
-        run.end = static_cast<std::uint32_t>(
-            std::min<std::size_t>(run_end(run.first, true), run.first + room));
+        // Not first + room: there may be room for more than anybody can count.
+        run.end = run.first + static_cast<std::uint32_t>(std::min<std::size_t>(
+                                  run_end(run.first, true) - run.first, room));
         hand_out(run, item.buffer);
         handed.events += run.end - run.first;
         handed.end = run.end;
