@@ -166,6 +166,7 @@ TEST_CASE_FIXTURE(TapClientFixture, "client/tap: begins again when the broker do
     auto to = producer();
     send(to, "before");
     CHECK(take(tap, 1).front() == "before");
+    REQUIRE(to.flush());  // it may be here before its producer is told, who would send it again
     broker.kill_hard();
     broker.restart();
     const auto deadline = std::chrono::steady_clock::now() + kPatience;

@@ -22,7 +22,7 @@ struct QuietHost final : SessionHost {
     void on_frame(Session&, const wire::Frame&) override {}
     void on_closed(Session&) override {}
     bool may_read(Session&) override { return true; }
-    void on_pending_output(Session&) override {}
+    void on_pending_output(Session&, bool) override {}
     void on_writable(Session&) override {}
     void on_waiting_for_rings(Session&) override {}
 };
