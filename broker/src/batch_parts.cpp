@@ -121,12 +121,16 @@ Handed add_alive(Core& core, LogId log, const storage::BatchRef& batch, Offset f
     return handed;
 }
 
-void add_not_deleted(Core& core, LogId log, const storage::BatchRef& batch, Offset first,
-                     std::vector<storage::BatchRef>& into) {
+Offset add_not_deleted(Core& core, LogId log, const storage::BatchRef& batch, Offset first,
+                       std::vector<storage::BatchRef>& into) {
     const StoredExtent extent = stored_extent(batch);
     const auto opened = core.opened.open(batch);
-    if (!opened) return into.push_back(batch);  // as add_alive()
-    for (Offset from = std::max(first, extent.base); from < extent.end;) {
+    if (!opened) {  // as add_alive()
+        into.push_back(batch);
+        return extent.end;
+    }
+    Offset from = std::max(first, extent.base);
+    for (int parts = 0; from < extent.end && parts < kAlivePartsMax;) {
         const auto deleted = core.deleted.next(log, from, extent.end);
         if (deleted == from) {
             from = from + OffsetDelta(1);
@@ -135,7 +139,9 @@ void add_not_deleted(Core& core, LogId log, const storage::BatchRef& batch, Offs
         const Offset end = fitting_end(*opened, extent.base, from, deleted.value_or(extent.end));
         into.push_back(part_of(core, batch, from, end, Cut::always));
         from = end;
+        ++parts;
     }
+    return from;
 }
 
 }  // namespace casc::broker

@@ -54,8 +54,9 @@ struct Handed {
 Handed add_alive(Core& core, LogId log, const storage::BatchRef& batch, Offset from,
                  std::vector<storage::BatchRef>& into);
 // Adds what of a batch, from `first` on, was not deleted to `into`; where times to live are not
-// looked at. Thread: owning shard.
-void add_not_deleted(Core& core, LogId log, const storage::BatchRef& batch, Offset first,
-                     std::vector<storage::BatchRef>& into);
+// looked at. Returns where to go on: the end of the batch, unless it is in too many parts.
+// Thread: owning shard.
+Offset add_not_deleted(Core& core, LogId log, const storage::BatchRef& batch, Offset first,
+                       std::vector<storage::BatchRef>& into);
 
 }  // namespace casc::broker

@@ -31,8 +31,10 @@ bool BatchSummaries::rule_out(const Filter& filter, LogId log, const wire::Batch
     const Offset base = batch.base_offset();
     const std::uint64_t mixed = (std::hash<LogId>{}(log) ^ base.value()) * 0x9E3779B97F4A7C15;
     Summary& summary = places_[mixed >> 52];
-    if (summary.log != log || summary.base != base || summary.asked == 0)
-        summary = {.log = log, .base = base};
+    // Parts of a batch begin where it does.
+    if (summary.log != log || summary.base != base || summary.events != batch.event_count() ||
+        summary.asked == 0)
+        summary = {.log = log, .base = base, .events = batch.event_count()};
     if (++summary.asked == 1) return false;
     if (!std::exchange(summary.made, true)) make(summary, batch);
     return std::any_of(filter.required_terms().begin(), filter.required_terms().end(),

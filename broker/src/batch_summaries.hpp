@@ -30,6 +30,7 @@ private:
     struct Summary {
         LogId log{};
         Offset base{};
+        std::uint32_t events = 0;
         std::uint32_t asked = 0;
         bool made = false;
         std::bitset<kBits> bits{};

@@ -1,5 +1,7 @@
 #include "consumed_retention.hpp"
 
+#include <casc/types/clock.hpp>
+
 #include <algorithm>
 
 namespace casc::broker {
@@ -10,6 +12,8 @@ constexpr std::size_t kTopicsPerTick = 64;
 }  // namespace
 
 void ConsumedRetention::load() {
+    started_ = mono_now();
+    started_at_ = core_.now;
     core_.topics.for_each("", "", [&](const Topic& topic) {
         core_.consumed.put(topic);
         return true;
@@ -23,7 +27,16 @@ void ConsumedRetention::tick() {
     if (trimmed) core_.store.post_reclaim();
 }
 
+bool ConsumedRetention::waits_for_groups(const Topic& topic) const {
+    if (topic.created > started_at_) return false;
+    std::chrono::milliseconds wait = core_.config.groups.session_timeout_max;
+    if (const auto absent = topic.settings.absent_group_ms; absent != 0)
+        wait = std::min(wait, std::chrono::milliseconds(absent));
+    return (mono_now() - started_).value() < std::chrono::nanoseconds(wait).count();
+}
+
 bool ConsumedRetention::trim(const Topic& topic) {
+    if (waits_for_groups(topic)) return false;
     std::vector<DoneWith> readers;
     const auto collect = [&](DoneWith done) { readers.push_back(std::move(done)); };
     streams_.for_each_reader(topic, collect);

@@ -20,10 +20,15 @@ public:
 
 private:
     [[nodiscard]] bool trim(const Topic& topic);
+    // After a start groups need time to come back: until then nobody knows of those that have read
+    // nothing of a topic yet.
+    [[nodiscard]] bool waits_for_groups(const Topic& topic) const;
 
     Core& core_;
     const GroupCoordinator& streams_;
     const QueueGroups& queues_;
+    MonoNanos started_;
+    EpochNanos started_at_;  // the same moment; topics that are younger are not concerned
 };
 
 }  // namespace casc::broker

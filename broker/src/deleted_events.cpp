@@ -3,6 +3,7 @@
 #include "row_codec.hpp"
 
 #include <casc/broker/logging.hpp>
+#include <casc/types/clock.hpp>
 
 #include <algorithm>
 
@@ -13,6 +14,13 @@ using storage::StateTable;
 
 // In one go; they may be spread over many slices.
 constexpr std::size_t kTakenOutMax = 1024;
+
+constexpr std::chrono::seconds kPause{1};
+constexpr std::chrono::seconds kPauseAfterFailure{60};
+
+MonoNanos after(MonoNanos now, std::chrono::nanoseconds pause) {
+    return now + MonoNanos::distance(pause.count());
+}
 
 enum class RowState : std::uint8_t { stored = 0, taken_out = 1 };
 
@@ -71,8 +79,13 @@ std::optional<Offset> DeletedEvents::next(LogId log, Offset first) const {
 // ---- taking them out ----------------------------------------------------------------------------
 
 void DeletedEvents::tick() {
-    if (busy_ || stopped_ || store_.failure()) return;
+    const MonoNanos now = mono_now();
+    if (busy_ || stopped_ || store_.failure() || now < not_before_) return;
     for (const auto& [log, offsets] : stored_) {
+        if (const auto failing = failing_.find(log); failing != failing_.end()) {
+            if (now < failing->second) continue;
+            failing_.erase(failing);
+        }
         const auto state = store_.log_state(log);
         std::vector<Offset> chosen;
         for (const Offset offset : offsets) {
@@ -93,9 +106,12 @@ void DeletedEvents::take_out(LogId log, std::vector<Offset> offsets, Offset from
     store_.post_rewrite(std::move(request), [this, log, offsets = std::move(offsets)](
                                                 Result<storage::Rewritten> done) mutable {
         busy_ = false;
-        if (!done)
+        not_before_ = after(mono_now(), kPause);
+        if (!done) {
+            failing_[log] = after(mono_now(), kPauseAfterFailure);
             return log_event(LogLevel::error, "deleted_events_stay",
                              {{"log", log.value()}, {"why", done.error().message()}});
+        }
         // On to the next one: there may be much of the log between them.
         const auto left = std::lower_bound(offsets.begin(), offsets.end(), done->next);
         const std::vector<Offset> out(offsets.begin(), left);

@@ -61,6 +61,8 @@ private:
     std::map<LogId, Offsets> stored_;  // those that are still to be taken out
     std::size_t count_ = 0;
     bool busy_ = false;
+    MonoNanos not_before_;                // the next goes: each costs a checkpoint and a file
+    std::map<LogId, MonoNanos> failing_;  // and until when they are left alone
     bool stopped_ = false;
 };
 

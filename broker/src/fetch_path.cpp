@@ -82,14 +82,17 @@ void FetchOperation::read(std::size_t index) {
         source.error = ErrorCode::offset_out_of_range;
         return;
     }
-    if (source.next == visible_end) return;
     std::vector<storage::BatchRef> batches;
-    if (core_.logs.read_tail(source.log, source.next, visible_end, bytes_max_ - bytes_, batches)) {
+    for (;;) {
+        if (source.next == visible_end) return;
+        batches.clear();
+        if (!core_.logs.read_tail(source.log, source.next, visible_end, bytes_max_ - bytes_,
+                                  batches))
+            break;
         const Offset before = source.next;
         take(source, std::move(batches));
-        // All of them had been deleted: nothing would wake this up for what follows.
-        if (source.bytes == 0 && source.next > before) read(index);
-        return;
+        // Unless all of them had been deleted: nothing would wake this up for what follows.
+        if (source.bytes != 0 || source.next == before) return;
     }
 
     if (bytes_ != 0 && bytes_ >= bytes_min_)
@@ -128,14 +131,20 @@ void FetchOperation::take(Source& source, std::vector<storage::BatchRef> batches
         const auto extent = stored_extent(batch);
         const Offset from = std::exchange(source.next, extent.end);
         const std::size_t before = source.batches.size();
-        if (core_.deleted.next(source.log, extent.base, extent.end)) {
-            add_not_deleted(core_, source.log, batch, from, source.batches);
+        const bool is_divided = core_.deleted.next(source.log, extent.base, extent.end).has_value();
+        if (is_divided) {
+            source.next = add_not_deleted(core_, source.log, batch, from, source.batches);
         } else {
             source.batches.push_back(std::move(batch));
         }
         for (std::size_t i = before; i < source.batches.size(); ++i) {
             bytes_ += source.batches[i].bytes.size();
             source.bytes += source.batches[i].bytes.size();
+        }
+        // Each part takes more memory than its bytes: one batch of the kind is enough.
+        if (is_divided && source.batches.size() != before) {
+            full_ = true;
+            return;
         }
     }
     full_ = bytes_ >= bytes_max_;

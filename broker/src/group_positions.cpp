@@ -31,7 +31,12 @@ void GroupCoordinator::for_each_reader(const Topic& topic,
         const bool reads =
             std::any_of(entry.topics_of_member.begin(), entry.topics_of_member.end(),
                         [&](const auto& member) { return member.second.has(topic.name); });
-        if (!has_read && !reads) continue;
+        const bool follows = std::any_of(
+            entry.row.patterns.begin(), entry.row.patterns.end(), [&](const auto& stored) {
+                const auto pattern = SubjectPattern::parse(stored->pattern);
+                return pattern && pattern->matches(topic.name);
+            });
+        if (!has_read && !reads && !follows) continue;
         if (group.members().empty() && topic.is_absent(entry.empty_since, core_.now)) continue;
         visit([&group](LogId log) -> std::optional<Offset> {
             const auto committed = group.committed.find(log);

@@ -67,8 +67,10 @@ Result<void> ProducePath::prepare(const IncomingBatch& incoming) {
         std::any_of(incoming.parts.begin(), incoming.parts.end(),
                     [](const BatchPart& part) { return part.fate == BatchPart::Fate::scheduled; });
     if (waits) CASC_TRY_VOID(schedules_.check_room(batch_bytes(incoming) + row_bytes(incoming)));
-    // What has to be opened must open, before the first part of it is appended.
-    if (!incoming.parts.empty()) CASC_TRY_VOID(decompressor_.open(incoming.batch));
+    // What has to be opened must open, before the first part of it is appended; of a compacted
+    // topic once events in it are replaced.
+    if (!incoming.parts.empty() || incoming.place.topic->is_compacted())
+        CASC_TRY_VOID(decompressor_.open(incoming.batch));
     for (const BatchPart& part : incoming.parts)
         if (part.fate != BatchPart::Fate::duplicate && !is_whole(incoming, part.range) &&
             wire::slice_bytes(incoming.batch, part.range) > wire::kBatchBytesMax)

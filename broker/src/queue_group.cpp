@@ -243,8 +243,14 @@ void QueueGroup::deliver_new(Source& source, QueueLedger& ledger, QueueMember& m
         if (extent.end > end) {
             if (extent.base > end) {  // a crash has left a gap
                 if (!sending_.empty()) break;
-                ledger.skip_new(extent.base);
-                end = extent.base;
+                // Nothing is kept for a gap while nothing is open; otherwise a bit for each of its
+                // offsets, up to the bound.
+                end = ledger.floor() == ledger.next()
+                          ? extent.base
+                          : std::min(extent.base,
+                                     std::max(end, ledger.floor() + OffsetDelta(kSpreadMax)));
+                ledger.skip_new(end);
+                if (end < extent.base) break;
             }
             const Lifespans::Run life = Lifespans(core_, source.log, batch).at(end);
             if (life.life != Lifespans::Life::alive) {
@@ -274,7 +280,7 @@ void QueueGroup::deliver_new(Source& source, QueueLedger& ledger, QueueMember& m
             // of it.
             if (!sending_.empty() && (!whole || bytes + batch.bytes.size() > read_bytes_)) break;
             const Offset until = whole ? extent.end : std::min(alike, end + OffsetDelta(room));
-            sending_.push_back(part_of(core_, batch, end, until, Cut::if_smaller));
+            sending_.push_back(part_of(core_, batch, end, until, cut_of(source.log, extent)));
             bytes += sending_.back().bytes.size();
             if (is_by_key()) add_keys(batch, end, until);
             end = until;
@@ -323,6 +329,11 @@ QueueGroup::MatchRun QueueGroup::match_at(LogId log, const storage::BatchRef& re
     while (end < matches_.end && bit(end) == bit(offset))
         end = end + OffsetDelta(1);
     return {end, bit(offset)};
+}
+
+// What was deleted does not leave the broker, not even outside of what is leased.
+Cut QueueGroup::cut_of(LogId log, const StoredExtent& extent) const {
+    return core_.deleted.next(log, extent.base, extent.end) ? Cut::always : Cut::if_smaller;
 }
 
 // Of a compacted topic that is nothing to speak of: newer events have replaced them.
@@ -395,7 +406,8 @@ void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember&
         room -= static_cast<std::uint32_t>(std::popcount(open));
         leased_.push_back(open);
     }
-    sending_.assign(1, part_of(core_, source.fetched.front(), first, end, Cut::if_smaller));
+    const storage::BatchRef& batch = source.fetched.front();
+    sending_.assign(1, part_of(core_, batch, first, end, cut_of(source.log, stored_extent(batch))));
     const std::size_t bytes = sending_.front().bytes.size();
     const std::uint32_t attempts = run->second.attempts + 1;
     const std::uint32_t count =

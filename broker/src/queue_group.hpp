@@ -6,6 +6,7 @@
 // or its connection ends. Acknowledgements change the ledgers at once and are stored together, one
 // row per log, before the next journal entry is sealed (write_rows).
 
+#include "batch_parts.hpp"
 #include "dead_letters.hpp"
 #include "lane_reader.hpp"
 #include "queue_key_order.hpp"
@@ -108,6 +109,12 @@ public:
     // Delivered and not settled, of all its logs: what tick() is about.
     [[nodiscard]] std::uint64_t open() const noexcept { return open_; }
     [[nodiscard]] Result<JournalSequence> erase_rows();
+    // After a restart it waits for the keys of what was open.
+    [[nodiscard]] bool is_learning() const noexcept { return !unlearned_.empty(); }
+    // Order by key: between these two nobody is let go in place of what is settled, so that
+    // settling changes no rows but those of the events themselves.
+    void hold_keys() noexcept { holds_keys_ = true; }
+    void let_keys_go();
 
     [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
@@ -145,6 +152,7 @@ private:
     // What has expired before it was delivered, up to `end`: settled, or a dead letter.
     void pass_over_new(QueueLedger& ledger, Offset end);
     void pass_over_ready(QueueLedger& ledger, Offset end);
+    [[nodiscard]] Cut cut_of(LogId log, const StoredExtent& extent) const;
     void report_missing(LogId log, Offset first, Offset end) const;
     void send(const Source& source, QueueMember& member, Offset first, Offset end,
               std::uint32_t attempts, std::span<const std::uint64_t> leased);
@@ -175,6 +183,8 @@ private:
     void let_next_of(QueuePlace closed);
     // After a restart: what was open is read for its keys before anything is delivered.
     void learn_keys();
+    using ReadKeys = Result<std::vector<storage::BatchRef>>;
+    void on_keys_read(LogId log, Offset until, const ReadKeys& read);
     void learn_from(LogId log, const std::vector<storage::BatchRef>& batches);
     void finish_learning();
 
@@ -227,6 +237,7 @@ private:
     std::map<LogId, Offset> unlearned_;  // from where on
     std::vector<LearnedKey> learned_;
     bool is_learning_ = false;  // from the disk
+    bool holds_keys_ = false;
 };
 
 template <class Change>

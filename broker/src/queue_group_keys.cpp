@@ -47,9 +47,16 @@ QueueLedger::Freed QueueGroup::block_keys(LogId log, QueueLedger& ledger, Offset
 }
 
 void QueueGroup::release_keys(LogId log, QueueLedger& ledger) {
-    if (!is_by_key()) return;
+    if (!is_by_key() || holds_keys_) return;
     for (const Offset offset : ledger.take_closed())
         let_next_of({log, offset});
+}
+
+void QueueGroup::let_keys_go() {
+    holds_keys_ = false;
+    for (auto& [log, ledger] : ledgers_)
+        release_keys(log, ledger);
+    schedule();
 }
 
 void QueueGroup::let_next_of(QueuePlace closed) {
@@ -85,30 +92,29 @@ void QueueGroup::learn_keys() {
         }
         is_learning_ = true;
         core_.cold_reads.post(log, from, ledger.next(), read_bytes_,
-                              [weak = handle(), log,
-                               until = ledger.next()](Result<std::vector<storage::BatchRef>> read) {
+                              [weak = handle(), log, until = ledger.next()](ReadKeys read) {
                                   const auto alive = weak.lock();
                                   if (!alive || *alive == nullptr) return;
-                                  auto& self = static_cast<QueueGroup&>(**alive);
-                                  self.is_learning_ = false;
-                                  const auto place = self.unlearned_.find(log);
-                                  if (place == self.unlearned_.end())
-                                      return self.learn_keys();  // its topic is gone
-                                  if (!read) {                   // again at the next tick
-                                      log_event(LogLevel::error, "queue_waits",
-                                                {{"group", self.name_},
-                                                 {"log", log.value()},
-                                                 {"why", read.error().message()}});
-                                      return;
-                                  }
-                                  if (read->empty()) {  // nothing is stored there any more
-                                      place->second = until;
-                                  } else {
-                                      self.learn_from(log, *read);
-                                  }
-                                  self.learn_keys();
+                                  static_cast<QueueGroup&>(**alive).on_keys_read(log, until, read);
                               });
     }
+}
+
+void QueueGroup::on_keys_read(LogId log, Offset until, const ReadKeys& read) {
+    is_learning_ = false;
+    const auto place = unlearned_.find(log);
+    if (place == unlearned_.end()) return learn_keys();  // its topic is gone
+    if (!read) {
+        log_event(LogLevel::error, "keys_not_read",
+                  {{"group", name_}, {"log", log.value()}, {"why", read.error().message()}});
+        if (error_info(read.error().code).retryable) return;  // at the next tick
+        place->second = until;   // nobody can have it, whatever its keys
+    } else if (read->empty()) {  // nothing is stored there any more
+        place->second = until;
+    } else {
+        learn_from(log, *read);
+    }
+    learn_keys();
 }
 
 void QueueGroup::learn_from(LogId log, const std::vector<storage::BatchRef>& batches) {

@@ -239,9 +239,16 @@ Result<QueueGroups::CheckedDone> QueueGroups::check_done(const wire::fb::SettleT
 Result<JournalSequence> QueueGroups::write_done(const CheckedDone& done) {
     const MonoNanos now = mono_now();
     wire::fb::SettleReplyT refused;
+    // Whoever is next of their keys is so after the write: the room that was asked for is for
+    // these.
+    done.group->hold_keys();
     CASC_TRY_VOID(done.group->settle(done.member, *done.request, now, refused));
     CASC_ASSERT(refused.refused.empty(), done.group->name());  // check_done() has asked
-    return done.group->write_rows(now);
+    auto written = done.group->write_rows(now);
+    done.group->let_keys_go();
+    if (const auto entry = groups_.find(done.group->name()); entry != groups_.end())
+        changed_.insert(&entry->second);
+    return written;
 }
 
 void QueueGroups::store_verdicts() {
@@ -267,7 +274,7 @@ void QueueGroups::store_verdicts() {
 void QueueGroups::tick(MonoNanos now) {
     core_.recent_reads.forget(now);
     for (Entry* entry : with_members_) {
-        if (entry->group->open() != 0) entry->group->tick(now);
+        if (entry->group->open() != 0 || entry->group->is_learning()) entry->group->tick(now);
         if (entry->group->has_changed()) changed_.insert(entry);
     }
 }

@@ -3,9 +3,18 @@
 #include <casc/broker/logging.hpp>
 #include <casc/types/clock.hpp>
 
+#include <algorithm>
+
 namespace casc::broker {
 
 namespace asio = boost::asio;
+
+namespace {
+
+// A piece of a batch may lie in a block that is far larger: a copy does not hold on to it.
+constexpr std::size_t kCopiedBytesMax = 4_KiB;
+
+}  // namespace
 
 Session::Session(Socket socket, SessionHost& host, std::uint64_t number, std::string address,
                  std::size_t frame_bytes_max)
@@ -112,8 +121,13 @@ void Session::send(wire::FrameKind kind, wire::Api api, std::uint32_t correlatio
         attachment_bytes += batch.bytes.size();
     wire::write_frame(queue_.reserve(wire::framed_bytes(body.size())), kind, api, correlation_id,
                       body, attachment_bytes);
-    for (const auto& batch : attachments)
-        queue_.push(batch);
+    for (const auto& batch : attachments) {
+        if (batch.bytes.size() > kCopiedBytesMax) {
+            queue_.push(batch);
+        } else {
+            std::ranges::copy(batch.bytes, queue_.reserve(batch.bytes.size()).begin());
+        }
+    }
     announce_output(kind);
 }
 

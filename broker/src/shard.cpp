@@ -234,11 +234,12 @@ bool Shard::turn() {
     if (!held) store_->submit(kSomebodyWaits);  // what the answers added (commits, for instance)
     const bool sent = !with_events_.empty() || !with_answers_.empty();
     flush_sessions();
-    resume_held_back();
-    taps_.resume_producers();
+    bool resumed = resume_held_back();
+    resumed = taps_.resume_producers() || resumed;
     if (draining()) continue_drain();
     if (!held) submit_the_rest(delivered || sent);
-    return !advanced_.empty() || !answers_.empty() || fired || delivered || fetched || sent;
+    return !advanced_.empty() || !answers_.empty() || fired || delivered || fetched || sent ||
+           resumed;
 }
 
 // What nobody waits for, after everything that somebody does wait for. Events that come at a steady
@@ -340,8 +341,8 @@ bool Shard::may_read(Session& session) {
     return false;
 }
 
-void Shard::resume_held_back() {
-    if (held_back_.empty() || store_->congested()) return;
+bool Shard::resume_held_back() {
+    if (held_back_.empty() || store_->congested()) return false;
     const auto numbers = std::exchange(held_back_, {});
     for (const std::uint64_t number : numbers)
         if (const auto found = connections_.find(number); found != connections_.end()) {
@@ -350,6 +351,7 @@ void Shard::resume_held_back() {
             const SessionPtr session = found->second.session;
             session->resume_reading();
         }
+    return true;
 }
 
 void Shard::on_pending_output(Session& session, bool pushed) {

@@ -109,7 +109,8 @@ private:
     // Whether somebody was given something.
     bool deliver();
     void flush_sessions();
-    void resume_held_back();
+    // As Taps::resume_producers(), whose requests wait for a turn to show.
+    bool resume_held_back();
     void check_failure();
     void watch_store();
     void plan_wake_ups();

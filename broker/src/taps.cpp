@@ -412,14 +412,15 @@ void Taps::hold_if_full(Session& producer, TopicId topic) {
     ++core_.counters.tap_producer_holds;
 }
 
-void Taps::resume_producers() {
-    if (to_resume_.empty()) return;
+bool Taps::resume_producers() {
+    if (to_resume_.empty()) return false;
     const auto resuming = std::exchange(to_resume_, {});
     for (const auto& held : resuming)
         if (const SessionPtr session = held.lock()) {
             session->let_go();
             session->resume_reading();
         }
+    return true;
 }
 
 std::uint64_t Taps::events_skipped() const {

@@ -44,7 +44,8 @@ public:
     // Makes the connection wait if a tap of somebody else's is full.
     void hold_if_full(Session& producer, TopicId topic);
     // Lets those go on that waited for what is no longer full. Once per turn, at its end.
-    void resume_producers();
+    // Returns whether there were any.
+    bool resume_producers();
 
     [[nodiscard]] std::size_t count() const noexcept { return taps_.size(); }
     [[nodiscard]] std::uint64_t events_waiting() const;

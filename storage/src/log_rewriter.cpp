@@ -24,6 +24,12 @@ std::uint32_t fitting_end(const wire::BatchView& batch, wire::SliceRange run) {
     return run.end;
 }
 
+// Not of the storage that it lies in.
+bool is_of_the_batch(ErrorCode code) {
+    return code == ErrorCode::batch_malformed || code == ErrorCode::batch_corrupt ||
+           code == ErrorCode::data_corrupt || code == ErrorCode::event_too_large;
+}
+
 std::string_view text_of(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -94,6 +100,8 @@ Result<void> LogRewriter::collect(const RewriteRequest& request, const SlicePart
 Result<void> LogRewriter::examine(const RewriteRequest& request, std::span<const std::byte> stored,
                                   Step& step) {
     CASC_TRY(const wire::BatchView batch, wire::BatchView::parse(stored));
+    const std::size_t forgotten = step.forgotten.size();
+    const std::uint64_t complete_from = step.complete_from;
     std::vector<wire::SliceRange> runs;
     for (std::uint32_t i = 0; i < batch.event_count(); ++i) {
         breather_.breathe();
@@ -108,7 +116,14 @@ Result<void> LogRewriter::examine(const RewriteRequest& request, std::span<const
     const bool is_whole =
         runs.size() == 1 && runs.front().first == 0 && runs.front().end == batch.event_count();
     if (is_whole) return {};
-    return replace(batch, runs, step);
+    auto replaced = replace(batch, runs, step);
+    if (replaced || !request.erased.empty() || !is_of_the_batch(replaced.error().code))
+        return replaced;
+    // Its producer has made it so, or it has rotted: whoever reads it is told, and the others of
+    // the log are compacted all the same.
+    step.forgotten.resize(forgotten);
+    step.complete_from = complete_from;
+    return {};
 }
 
 Result<bool> LogRewriter::stays(const RewriteRequest& request, const wire::BatchView& batch,
@@ -149,19 +164,30 @@ Result<void> LogRewriter::replace(const wire::BatchView& batch,
                                                   " does not match its checksum");
     CASC_TRY(const auto payloads, decompressor_.open(batch));
     const std::uint64_t base = batch.stamp().base_offset;
-    std::uint32_t kept = 0;
-    if (runs.empty() || runs.front().first != 0) step.changes.push_back({base, {}});
+    std::vector<wire::SliceRange> parts;
     for (const wire::SliceRange run : runs) {
         for (wire::SliceRange part = run; part.first < run.end; part = {part.end, run.end}) {
             part.end = fitting_end(batch, part);
-            std::vector<std::byte> bytes(wire::slice_bytes(batch, part));
-            wire::slice_batch(batch, payloads, part, bytes);
-            if (batch.header().codec == wire::Codec::lz4) wire::compress_batch(bytes);
-            step.bytes_after += bytes.size();
-            ++step.batches_after;
-            step.changes.push_back({base + part.first, std::move(bytes)});
+            if (wire::slice_bytes(batch, part) > wire::kBatchBytesMax)
+                return Error(ErrorCode::event_too_large,
+                             "the event at offset " + std::to_string(base + part.first) +
+                                 " is, uncompressed, larger than a batch, and cannot go by itself");
+            parts.push_back(part);
         }
-        kept += run.end - run.first;
+    }
+    std::uint32_t kept = 0;
+    if (runs.empty() || runs.front().first != 0) step.changes.push_back({base, {}});
+    for (const wire::SliceRange part : parts) {
+        std::vector<std::byte> bytes(wire::slice_bytes(batch, part));
+        wire::slice_batch(batch, payloads, part, bytes);
+        if (batch.header().codec == wire::Codec::lz4) {
+            wire::compress_batch(bytes);
+            bytes.shrink_to_fit();  // many are held until all are written
+        }
+        step.bytes_after += bytes.size();
+        ++step.batches_after;
+        step.changes.push_back({base + part.first, std::move(bytes)});
+        kept += part.end - part.first;
     }
     step.events += batch.event_count() - kept;
     step.bytes_before += batch.bytes().size();

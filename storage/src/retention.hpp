@@ -32,7 +32,8 @@ public:
     // Events were taken out of the slice on purpose: it is rewritten after `rewrite_after`, however
     // much of it is alive. Forgotten when the process ends: then the next rewriting does it.
     void want(SliceId slice, MonoNanos now) {
-        histories_[slice].wanted_since = now;
+        auto& since = histories_[slice].wanted_since;
+        if (!since) since = now;  // those that come later do not put it off
         due_ = std::min(due_.value_or(now), now);
     }
     // When run() will have something to do even if nothing else expires.

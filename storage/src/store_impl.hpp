@@ -227,6 +227,7 @@ private:
     struct PendingRewrite {
         LogId log;
         std::function<void(Result<Rewritten>)> done;
+        MonoNanos since;
     };
     std::deque<PendingRewrite> rewrites_;
 

@@ -99,8 +99,13 @@ void Store::Impl::complete(Entry entry) {
 
 // A read may wait for a lock of RocksDB's that the thread has.
 bool Store::Impl::checkpoints_awaited() const {
-    return pace_.is_behind(unflushed_bytes_) || checkpoint_asked_ || !backups_.empty() ||
-           !reads_.empty() || closing_;
+    // It may take its time, but not for ever: on a machine that is always busy the thread would
+    // not run at all.
+    constexpr std::chrono::nanoseconds patience = std::chrono::seconds(1);
+    const bool rewrite_is_late =
+        !rewrites_.empty() && (mono_now() - rewrites_.front().since).value() > patience.count();
+    return rewrite_is_late || pace_.is_behind(unflushed_bytes_) || checkpoint_asked_ ||
+           !backups_.empty() || !reads_.empty() || closing_;
 }
 
 // At every hand-over and answer only, since reads come and go by the thousand.
@@ -153,9 +158,11 @@ void Store::Impl::take_news() {
                 waiting_reads_.push_back({.kind = ReadOrder::Kind::forget});
                 break;
             case CheckpointNews::Kind::rewritten:
+                // Whoever asked for it hears that it could not be done, and nothing was changed.
+                // What harms the store, the checkpoint before it or the next one finds.
                 if (news->reclaim_due) reclaim_due_ = news->reclaim_due;
                 end_rewrite(*news);
-                break;
+                continue;
             case CheckpointNews::Kind::backed_up: {
                 // A backup that fails (its disk is full, its folder is not empty) does not harm the
                 // store.
@@ -204,7 +211,7 @@ void Store::Impl::end_rewrite(const CheckpointNews& news) {
 
 void Store::Impl::post_rewrite(RewriteRequest request,
                                std::function<void(Result<Rewritten>)> done) {
-    rewrites_.push_back({request.log, std::move(done)});
+    rewrites_.push_back({request.log, std::move(done), mono_now()});
     order({.kind = CheckpointOrder::Kind::rewrite, .rewrite = std::move(request)});
 }
 

@@ -311,3 +311,33 @@ TEST_CASE_FIXTURE(
     CHECK(must(write()).batches.at(0)->scheduled.size() == 1);
     CHECK(read_log(*raw, b) == Texts{"beside it"});
 }
+
+TEST_CASE_FIXTURE(AtomicFixture,
+                  "broker/atomic: many events of a group in order of keys are done at once, and "
+                  "those behind them follow") {
+    constexpr std::size_t keys = 300;
+    std::vector<std::pair<std::string, std::string>> firsts;
+    std::vector<std::pair<std::string, std::string>> seconds;
+    for (std::size_t i = 0; i < keys; ++i) {
+        firsts.emplace_back("k" + std::to_string(i), "first");
+        seconds.emplace_back("k" + std::to_string(i), "second");
+    }
+    must(produce(*raw, a, keyed_batch_of(firsts)));
+    must(produce(*raw, a, keyed_batch_of(seconds, Lane::high)));
+    QueueMember anna(broker);
+    anna.topic = a;
+    auto join = anna.join_request("g", 1000);
+    join.settings->order = 1;
+    must(anna.call(join));
+    const auto taken = anna.take(keys);
+    fb::AtomicWriteT write;
+    auto& part = write.batches.emplace_back(std::make_unique<fb::AtomicBatchT>());
+    part->topic_id = b;
+    write.settles.push_back(std::make_unique<fb::SettleT>(anna.done_request(taken)));
+    must(anna.call(write, batch_of({"all done"})));
+    const auto others = anna.take(keys);
+    CHECK(anna.held() == 0);
+    CHECK(others.front().text != taken.front().text);
+    CHECK(anna.done(others).refused.empty());
+    CHECK(read_log(*raw, b) == Texts{"all done"});
+}

@@ -2,7 +2,10 @@
 
 #include "key_value_fixture.hpp"
 
+#include <casc/wire/crc32c.hpp>
+
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -236,4 +239,32 @@ TEST_CASE_FIXTURE(CompactionFixture,
     CHECK_FALSE(must(kv.get("a")));
     CHECK(must(kv.put("a", "3", 0)).stored);
     CHECK(value_of(kv, "a") == "3");
+}
+
+TEST_CASE_FIXTURE(CompactionFixture,
+                  "broker/delete: a batch that cannot be opened stays, and harms nothing else") {
+    RawConnection raw(broker.endpoint());
+    raw.hello();
+    const std::uint32_t topic = create_topic(raw, "t");
+    // What it says is compressed is not; its checksum is that of what it has.
+    auto batch = batch_of({std::string(5000, 'x'), std::string(5000, 'y')}, Lane::normal,
+                          {.codec = wire::Codec::lz4, .compress_bytes_min = 0});
+    wire::BatchStamp stamp;
+    std::memcpy(static_cast<void*>(&stamp), batch.data(), sizeof stamp);
+    std::fill(batch.end() - 24, batch.end(), std::byte{0xFF});
+    stamp.body_crc = wire::crc32c(std::span<const std::byte>(batch).subspan(sizeof stamp));
+    std::memcpy(batch.data(), &stamp, sizeof stamp);
+    const auto bad = must(produce(raw, topic, batch));
+    must(produce(raw, topic, batch_of({"a", "b"})));
+    must(delete_event("t", bad.base_offset));
+    must(delete_event("t", bad.base_offset + 2));
+    CHECK(broker.wait_for_log("deleted_events_stay"));
+    must(produce(raw, topic, batch_of({"c"})));
+    broker.kill_hard();
+    broker.restart();
+    const auto again = connect(broker);
+    RawConnection reading(broker.endpoint());
+    reading.hello();
+    must(produce(reading, topic, batch_of({"d"})));
+    CHECK(describe_topic(*again, "t").logs.at(0)->visible_end == 6);
 }

@@ -42,8 +42,10 @@ TEST_CASE_FIXTURE(ConsumedFixture,
     commit("slow", topic, 12);
     CHECK(eventually([&] { return start_of("t") == 12; }));
     broker.kill_hard();
+    broker.options().settings.emplace_back("groups.session_timeout_max=2s");
     broker.restart();
     CHECK(start_of("t") == 12);
+    // Groups get time to come back, and then it goes on.
     commit("slow", topic, 20);
     CHECK(eventually([&] { return start_of("t") == 20; }));
 }

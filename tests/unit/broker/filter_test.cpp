@@ -385,3 +385,20 @@ TEST_CASE("broker/filter: a summary never rules out a batch in which something m
     }
     CHECK(ruled_out > 100);
 }
+
+TEST_CASE("broker/filter: the summary of a part of a batch does not speak for the whole") {
+    std::vector<TestEvent> events(2);
+    events[0].type = "a";
+    events[1].type = "b";
+    auto whole = batch_of_events(events);
+    auto part = batch_of_events({events[0]});
+    wire::stamp_batch(whole, Offset(7), EpochNanos(1), 1, 1);
+    wire::stamp_batch(part, Offset(7), EpochNanos(1), 1, 1);
+    const LogId log(TopicId(1), PartitionId(0), Lane::normal);
+    BatchSummaries summaries;
+    const Filter program = parsed("type == \"b\"");
+    CHECK_FALSE(summaries.rule_out(program, log, *wire::BatchView::parse(part)));
+    CHECK(summaries.rule_out(program, log, *wire::BatchView::parse(part)));
+    for (int readers = 0; readers < 3; ++readers)
+        CHECK_FALSE(summaries.rule_out(program, log, *wire::BatchView::parse(whole)));
+}
