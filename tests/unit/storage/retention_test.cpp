@@ -141,9 +141,15 @@ TEST_CASE_FIXTURE(
     // An eleventh of the events is nearly all of the bytes.
     REQUIRE(store->trim(log_of(1), Offset(300)));
     reclaim();
-    const auto files = sst_files();
-    reclaim();
-    CHECK(sst_files() == files);
+    // Now and then the files of the state tables change, too; a slice that is rewritten is a new
+    // file each time.
+    constexpr int rounds_max = 10;
+    int rounds = 0;
+    for (auto files = sst_files(); ++rounds < rounds_max; files = sst_files()) {
+        reclaim();
+        if (sst_files() == files) break;
+    }
+    CHECK(rounds < rounds_max);
     CHECK(read(log_of(1), 300).size() == 30);
 }
 
