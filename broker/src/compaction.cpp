@@ -74,6 +74,7 @@ void Compaction::begin(const Topic& topic, LogId log) {
                              .compacts = true,
                              .replaced_before = before(topic.settings.compaction_lag_ms),
                              .tombstones_before = before(topic.settings.tombstones_ms)}};
+    pass_->replaced = core_.keys.replaced(log);
     ++passes_;
     go_on();
 }
@@ -104,16 +105,21 @@ void Compaction::go_on() {
 void Compaction::end(MonoNanos now) {
     const LogId log = pass_->request.log;
     const std::uint64_t events = pass_->events;
+    const std::uint64_t left = pass_->replaced - std::min(pass_->replaced, events);
     pass_.reset();
     if (events != 0) core_.store.post_reclaim();
     const Topic* topic = core_.topics.find(log.topic());
-    const std::uint64_t left = core_.keys.replaced(log);
+    // Too young, most likely. What was replaced while the pass went on is not among them.
     if (left == 0) {
         left_.erase(log);
+    } else {
+        left_[log] = left;
+    }
+    if (core_.keys.replaced(log) == 0) return;
+    if (is_worth_it(log)) {
+        if (queued_.insert(log).second) queue_.push_back(log);
         return;
     }
-    left_[log] = left;
-    // Too young, most likely, or replaced while the pass went on.
     const std::uint32_t wait_ms =
         std::max(topic->settings.compaction_lag_ms, topic->settings.tombstones_ms);
     if (wait_ms == 0 || !queued_.insert(log).second) return;

@@ -36,6 +36,7 @@ private:
     struct Pass {
         storage::RewriteRequest request;
         std::uint64_t events = 0;
+        std::uint64_t replaced = 0;  // that the log had when it began
     };
 
     [[nodiscard]] bool is_worth_it(LogId log) const;

@@ -348,6 +348,7 @@ TEST_CASE_FIXTURE(RingFixture, "shared memory: a frame longer than allowed ends 
     CHECK(serves());
 }
 
+#ifndef __SANITIZE_THREAD__  // the race is what it is about
 TEST_CASE_FIXTURE(RingFixture, "shared memory: bytes that do not stay as they are do no harm") {
     std::atomic<bool> stop{false};
     for (int round = 0; round < 5; ++round) {
@@ -374,6 +375,7 @@ TEST_CASE_FIXTURE(RingFixture, "shared memory: bytes that do not stay as they ar
     }
     CHECK(becomes("casc_shared_memory_connections", 0));
 }
+#endif
 
 TEST_CASE_FIXTURE(RingFixture,
                   "shared memory: wrong wait flags and bells without end wake nobody else") {
