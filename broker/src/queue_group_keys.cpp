@@ -92,7 +92,7 @@ void QueueGroup::learn_keys() {
         }
         is_learning_ = true;
         core_.cold_reads.post(log, from, ledger.next(), read_bytes_,
-                              [weak = handle(), log, until = ledger.next()](ReadKeys read) {
+                              [weak = handle(), log = log, until = ledger.next()](ReadKeys read) {
                                   const auto alive = weak.lock();
                                   if (!alive || *alive == nullptr) return;
                                   static_cast<QueueGroup&>(**alive).on_keys_read(log, until, read);
