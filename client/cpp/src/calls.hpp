@@ -2,6 +2,8 @@
 // client/src/calls.hpp: the requests that wait for an answer on the current connection, and until
 // when.
 
+#include "steady_time.hpp"
+
 #include <casc/client/reply.hpp>
 #include <casc/wire/frame.hpp>
 
@@ -12,8 +14,6 @@
 #include <unordered_map>
 
 namespace casc::client {
-
-using SteadyTime = std::chrono::steady_clock::time_point;
 
 // Thread: the client's I/O thread. Callbacks run inside the calls that say so and may add new
 // requests.

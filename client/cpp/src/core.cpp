@@ -35,9 +35,9 @@ Core::Core(ClientOptions options, std::vector<Endpoint> endpoints)
       wakeups_(context_, waker_->fd()),
       buffers_(std::make_shared<ReceiveBufferPool>()),
       backoff_(options_.backoff_first, options_.backoff_max, std::random_device{}()),
-      reconnect_timer_(context_),
-      probe_timer_(context_),
-      deadline_timer_(context_) {}
+      reconnect_timer_(timers_),
+      probe_timer_(timers_),
+      deadline_timer_(timers_) {}
 
 Core::~Core() {
     close();
@@ -185,8 +185,7 @@ void Core::arm_deadline() {
         if (!next || request.deadline < *next) next = request.deadline;
     armed_for_ = next;
     if (!next) return;
-    deadline_timer_.expires_at(*next);
-    deadline_timer_.async_wait([this](const boost::system::error_code& error) {
+    deadline_timer_.set_at(*next, [this](const boost::system::error_code& error) {
         if (error) return;  // armed anew, or stopping
         const auto now = std::chrono::steady_clock::now();
         calls_.expire(now);

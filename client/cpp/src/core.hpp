@@ -11,6 +11,7 @@
 #include "backoff.hpp"
 #include "calls.hpp"
 #include "link.hpp"
+#include "timer.hpp"
 
 #include <casc/client/options.hpp>
 #include <casc/ring/brief_wait.hpp>
@@ -44,6 +45,9 @@ public:
     virtual bool answered(const wire::Frame&) { return false; }
     // Whether there are such requests.
     [[nodiscard]] virtual bool expects_answers() const { return false; }
+    // Whether its drain() does things by the clock for which no timer is set: then somebody looks
+    // every few milliseconds.
+    [[nodiscard]] virtual bool needs_looks() const { return false; }
     // Takes what the user's threads have handed over; true when there was something.
     virtual bool drain() = 0;
     // Whether drain() would find something: asked with the waker armed, so with seq_cst loads.
@@ -111,8 +115,8 @@ public:
         end_writing();
         return is_open;
     }
-    // Whether the I/O thread looks after everything every few milliseconds anyway, because other
-    // threads have taken turns lately.
+    // Whether other threads have taken turns lately: then the I/O thread watches from outside, and
+    // looks after those who need it (Participant::needs_looks()) every few milliseconds.
     [[nodiscard]] bool is_shared(SteadyTime now) const noexcept {
         return now.time_since_epoch().count() < shared_.load(std::memory_order_relaxed);
     }
@@ -160,7 +164,7 @@ public:
         return link_ && link_->is_open() ? link_.get() : nullptr;
     }
     [[nodiscard]] Calls& calls() noexcept { return calls_; }
-    [[nodiscard]] asio::io_context& context() noexcept { return context_; }
+    [[nodiscard]] Timers& timers() noexcept { return timers_; }
     // Like request(), from the I/O thread and at once; only while link() is there.
     void send_now(wire::Api api, std::span<const std::byte> body, ReplyCallback done);
     void send_one_way(wire::Api api, std::span<const std::byte> body);
@@ -188,9 +192,11 @@ private:
     bool turn();
     [[nodiscard]] bool begin_driving();
     void end_driving();
-    void wait_for_driver();
+    [[nodiscard]] SteadyTime watch_until(SteadyTime now);
+    [[nodiscard]] bool must_be_watched_earlier() noexcept;
+    void wait_for_driver(SteadyTime until);
     [[nodiscard]] bool expects_answers() const;
-    void watch_from_outside();
+    void watch_from_outside(SteadyTime until);
     void tell_posted();
     [[nodiscard]] bool has_news();
     void arm() noexcept;
@@ -244,11 +250,13 @@ private:
     // Owned by the I/O thread. The context comes first: everything below uses it and goes before
     // it.
     asio::io_context context_{1};
+    Timers timers_{context_};
     asio::executor_work_guard<asio::io_context::executor_type> work_;
     asio::posix::stream_descriptor wakeups_;
     bool wakeups_awaited_ = false;
     bool armed_ = false;
     bool stopping_ = false;
+    SteadyTime watched_until_{};  // by the I/O thread, from outside; the epoch when it is not
     std::shared_ptr<ReceiveBufferPool> buffers_;
     std::shared_ptr<Link> link_;  // the connection, or the attempt at one
     ring::BriefWait brief_wait_;
@@ -257,9 +265,9 @@ private:
     std::size_t refused_ = 0;      // attempts that failed since the last pause
     std::string last_endpoint_;    // the last one that was connected
     Backoff backoff_;
-    asio::steady_timer reconnect_timer_;
-    asio::steady_timer probe_timer_;
-    asio::steady_timer deadline_timer_;
+    Timer reconnect_timer_;
+    Timer probe_timer_;
+    Timer deadline_timer_;
     std::optional<SteadyTime> armed_for_;
     Calls calls_;
     std::deque<Unsent> unsent_;

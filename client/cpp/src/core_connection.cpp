@@ -4,7 +4,7 @@
 namespace casc::client {
 
 std::shared_ptr<Link> Core::make_link(std::size_t endpoint) {
-    return std::make_shared<Link>(context_, *this, buffers_, endpoints_[endpoint],
+    return std::make_shared<Link>(timers_, *this, buffers_, endpoints_[endpoint],
                                   Link::Settings{options_.client_id, options_.connect_timeout});
 }
 
@@ -25,8 +25,7 @@ void Core::connect_later(bool refused) {
     refused_ = 0;
     // Also after the loss of a good connection: clients that lose their broker together must not
     // come back together.
-    reconnect_timer_.expires_after(backoff_.next());
-    reconnect_timer_.async_wait([this](const boost::system::error_code& error) {
+    reconnect_timer_.set_after(backoff_.next(), [this](const boost::system::error_code& error) {
         if (!error && !stopping_) connect_now();
     });
 }
@@ -118,8 +117,7 @@ void Core::drop_link(const Error& why) {
 }
 
 void Core::probe_primary_later() {
-    probe_timer_.expires_after(options_.backoff_max);
-    probe_timer_.async_wait([this](const boost::system::error_code& error) {
+    probe_timer_.set_after(options_.backoff_max, [this](const boost::system::error_code& error) {
         if (error || stopping_ || link() == nullptr || endpoint_ == 0 || probe_) return;
         probe_ = make_link(0);
         probe_->start();

@@ -1,6 +1,7 @@
 // The part of Core that decides which thread does the I/O.
 #include "core.hpp"
 
+#include <algorithm>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -12,13 +13,21 @@ using Clock = std::chrono::steady_clock;
 
 // So long after another thread's last turn the I/O thread expects the next one.
 constexpr std::chrono::milliseconds kShared{10};
-// Timers are this late at most while the I/O thread watches from outside.
-constexpr int kLookAgainMs = 2;
+// Timers are this late at most while the I/O thread watches from outside, and so long it watches
+// at most. Each look takes a processor away from those who have the turns: a hundredth of the time
+// is what one event in a hundred feels.
+constexpr std::chrono::milliseconds kLate{2};
+constexpr std::chrono::milliseconds kLookAgain{50};
 // A turn that another thread takes by the way ends after so many rounds, whatever comes in.
 constexpr int kRoundsMax = 8;
 
 std::int64_t nanoseconds_of(Clock::time_point time) {
     return time.time_since_epoch().count();
+}
+
+int milliseconds_until(Clock::time_point time) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(time - Clock::now());
+    return static_cast<int>(std::max(left.count(), std::int64_t{0}));
 }
 
 }  // namespace
@@ -32,39 +41,63 @@ void Core::run() {
     start_deadline_ = Clock::now() + options_.connect_timeout;
     connect_now();
     while (!stopping_) {
+        const SteadyTime now = Clock::now();
         if (turn()) continue;
         if (driving_.load(std::memory_order_seq_cst)) {
+            const SteadyTime until = watch_until(now);
             leave_turn();
-            wait_for_driver();
+            wait_for_driver(until);
         } else if (link() != nullptr &&
                    nanoseconds_of(Clock::now()) < shared_.load(std::memory_order_relaxed)) {
-            watch_from_outside();
+            watch_from_outside(watch_until(now));
+            turn_.lock();
         } else {
             sleep_until_work({});
             continue;
         }
-        turn_.lock();
+        watched_until_ = {};
         begin_turn();
     }
     stop_everything();
     leave_turn();
 }
 
+// How long the I/O thread may stay away from the turn, having served what was due at `now`. From
+// here on whoever sets a timer for earlier wakes it.
+SteadyTime Core::watch_until(SteadyTime now) {
+    const bool looks = std::any_of(participants_.begin(), participants_.end(),
+                                   [](const auto& each) { return each->needs_looks(); });
+    const SteadyTime timer = timers_.next_after(now);
+    watched_until_ = std::clamp(timer, now + kLate, now + (looks ? kLate : kLookAgain));
+    return watched_until_;
+}
+
+// With the turn, before it is left: whether the I/O thread has to be woken because of a timer.
+bool Core::must_be_watched_earlier() noexcept {
+    if (timers_.earliest_noted() >= watched_until_ - kLate) return false;
+    watched_until_ = {};
+    return true;
+}
+
 // Drives that follow each other at once are not worth a wake-up in between. So first it is only
 // looked, now and then, whether they do (what is posted wakes it, too); once a drive lasts its end
-// is waited for.
-void Core::wait_for_driver() {
+// is waited for. Comes back with the turn.
+void Core::wait_for_driver(SteadyTime until) {
     for (;;) {
         const std::uint32_t drives = drives_.load(std::memory_order_relaxed);
         pollfd news{waker_->fd(), POLLIN, 0};
-        const bool is_woken = ::poll(&news, 1, kLookAgainMs) > 0;
-        if (!driving_.load(std::memory_order_seq_cst)) return;
+        const bool is_woken = ::poll(&news, 1, milliseconds_until(until)) > 0;
+        if (!driving_.load(std::memory_order_seq_cst)) return turn_.lock();
         if (is_woken || drives == drives_.load(std::memory_order_relaxed)) break;
+        if (turn_.try_lock()) return;
+        until = Clock::now() + kLate;
     }
     std::unique_lock lock(driver_mutex_);
     io_waits_.store(true, std::memory_order_seq_cst);  // pairs with end_driving()
     driver_left_.wait(lock, [this] { return !driving_.load(std::memory_order_seq_cst); });
     io_waits_.store(false, std::memory_order_relaxed);
+    lock.unlock();
+    turn_.lock();
 }
 
 bool Core::expects_answers() const {
@@ -76,7 +109,7 @@ bool Core::expects_answers() const {
 
 // Leaves the turn to others and sleeps until something happens that they may not see. The socket is
 // watched for answers only: pushes are for a consumer, who will ask for them.
-void Core::watch_from_outside() {
+void Core::watch_from_outside(SteadyTime until) {
     std::array<pollfd, 2> sources{pollfd{waker_->fd(), POLLIN, 0}, pollfd{-1, POLLIN, 0}};
     if (expects_answers()) sources[1].fd = link_->descriptor();
     if (link_->waits_to_write()) {
@@ -86,7 +119,7 @@ void Core::watch_from_outside() {
     arm();
     if (has_news() || (sources[1].fd >= 0 && !link_->arm_rings())) return leave_turn();
     leave_turn();
-    static_cast<void>(::poll(sources.data(), sources.size(), kLookAgainMs));
+    static_cast<void>(::poll(sources.data(), sources.size(), milliseconds_until(until)));
 }
 
 // ---- a turn -------------------------------------------------------------------------------------
@@ -138,7 +171,9 @@ void Core::end_turn() {
         }
         disarm();
     }
+    const bool earlier = must_be_watched_earlier();
     leave_turn();
+    if (earlier) waker_->wake();
 }
 
 bool Core::arm_watched_rings() {
@@ -181,7 +216,7 @@ void Core::end_driving() {
     drives_.fetch_add(1, std::memory_order_relaxed);
     // Whoever drives wants to go on with what it has got: nothing more is read.
     if (link_ && link_->unwritten_bytes() != 0) link_->flush();
-    const bool must_watch = expects_answers();
+    const bool must_watch = expects_answers() || must_be_watched_earlier();
     arm();
     if (has_news()) {
         disarm();

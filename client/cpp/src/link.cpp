@@ -23,22 +23,22 @@ Error Link::network_error(const char* what, const boost::system::error_code& err
                  endpoint_.text + ": " + what + ": " + error.message());
 }
 
-Link::Link(asio::io_context& context, LinkOwner& owner, std::shared_ptr<ReceiveBufferPool> buffers,
+Link::Link(Timers& timers, LinkOwner& owner, std::shared_ptr<ReceiveBufferPool> buffers,
            Endpoint endpoint, Settings settings)
     : owner_(owner),
       buffers_(std::move(buffers)),
       endpoint_(std::move(endpoint)),
       settings_(std::move(settings)),
-      resolver_(context),
-      socket_(context),
-      timer_(context) {}
+      resolver_(timers.context()),
+      socket_(timers.context()),
+      timer_(timers) {}
 
 // ---- opening ------------------------------------------------------------------------------------
 
 void Link::start() {
     phase_ = Phase::connecting;
-    timer_.expires_after(settings_.connect_timeout);
-    timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+    timer_.set_after(settings_.connect_timeout, [self = shared_from_this()](
+                                                    const boost::system::error_code& error) {
         if (error || self->phase_ == Phase::open || self->phase_ == Phase::closed) return;
         self->lose(Error(ErrorCode::timeout,
                          self->endpoint_.text + ": no connection within the connect timeout"));
@@ -165,8 +165,8 @@ void Link::begin_heartbeat() {
 }
 
 void Link::heartbeat() {
-    timer_.expires_after(heartbeat_half_);
-    timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+    timer_.set_after(heartbeat_half_, [self = shared_from_this()](
+                                          const boost::system::error_code& error) {
         if (error || self->phase_ != Phase::open) return;
         const auto now = std::chrono::steady_clock::now();
         if (self->received_since_beat_) self->last_received_ = now;

@@ -4,6 +4,7 @@
 
 #include "endpoint.hpp"
 #include "receive_buffer.hpp"
+#include "timer.hpp"
 
 #include <casc/ring/ring_link.hpp>
 #include <casc/types/result.hpp>
@@ -14,7 +15,6 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include <array>
 #include <chrono>
@@ -60,7 +60,7 @@ public:
         std::chrono::milliseconds connect_timeout;
     };
 
-    Link(asio::io_context& context, LinkOwner& owner, std::shared_ptr<ReceiveBufferPool> buffers,
+    Link(Timers& timers, LinkOwner& owner, std::shared_ptr<ReceiveBufferPool> buffers,
          Endpoint endpoint, Settings settings);
 
     // Begins; link_opened or link_lost follows.
@@ -160,7 +160,7 @@ private:
     bool was_open_ = false;
     asio::ip::tcp::resolver resolver_;
     Generic::socket socket_;
-    asio::steady_timer timer_;  // the attempt's end, later the heartbeat
+    Timer timer_;  // the attempt's end, later the heartbeat
     std::vector<Generic::endpoint> addresses_;
     std::size_t next_address_ = 0;
     wire::fb::HelloReplyT broker_;

@@ -22,10 +22,10 @@ ProducerImpl::ProducerImpl(std::shared_ptr<Core> core, Topic topic, ProducerOpti
       accumulator_(accumulator_settings(topic_, options_), bound_, core_->waker()),
       logs_(std::size_t{topic_.partitions} * kLaneCount),
       backoff_(core_->options().backoff_first, core_->options().backoff_max, topic_.id.value()),
-      linger_timer_(core_->context()),
-      retry_timer_(core_->context()),
-      expiry_timer_(core_->context()),
-      identity_timer_(core_->context()) {}
+      linger_timer_(core_->timers()),
+      retry_timer_(core_->timers()),
+      expiry_timer_(core_->timers()),
+      identity_timer_(core_->timers()) {}
 
 // ---- the loop -----------------------------------------------------------------------------------
 
@@ -104,9 +104,8 @@ void ProducerImpl::disconnected(const Error&) {
 
 // ---- timers: they only wake the loop, drain() sees what is due ----------------------------------
 
-void ProducerImpl::wake_at(asio::steady_timer& timer, SteadyTime when) {
-    timer.expires_at(when);
-    timer.async_wait([self = shared_from_this()](const boost::system::error_code&) {});
+void ProducerImpl::wake_at(Timer& timer, SteadyTime when) {
+    timer.set_at(when, [self = shared_from_this()](const boost::system::error_code&) {});
 }
 
 void ProducerImpl::arm_linger() {
@@ -126,16 +125,17 @@ void ProducerImpl::retry_at(SteadyTime when) {
 void ProducerImpl::arm_expiry() {
     if (std::exchange(expiry_armed_, true)) return;
     // A batch is given up at most an eighth of its time late.
-    expiry_timer_.expires_after(
-        std::clamp(options_.delivery_timeout / 8, milliseconds(5), milliseconds(250)));
-    expiry_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
-        self->expiry_armed_ = false;
-        if (error) return;
-        const SteadyTime now = std::chrono::steady_clock::now();
-        for (std::size_t i = 0; i < self->active_.size(); ++i)
-            self->active_[i]->expire(now);
-        if (self->outstanding_ != 0) self->arm_expiry();
-    });
+    const auto pause =
+        std::clamp(options_.delivery_timeout / 8, milliseconds(5), milliseconds(250));
+    expiry_timer_.set_after(pause,
+                            [self = shared_from_this()](const boost::system::error_code& error) {
+                                self->expiry_armed_ = false;
+                                if (error) return;
+                                const SteadyTime now = std::chrono::steady_clock::now();
+                                for (std::size_t i = 0; i < self->active_.size(); ++i)
+                                    self->active_[i]->expire(now);
+                                if (self->outstanding_ != 0) self->arm_expiry();
+                            });
 }
 
 // ---- identity -----------------------------------------------------------------------------------
@@ -163,14 +163,16 @@ void ProducerImpl::ask_identity(LogSender* own) {
 
 // With no connection the request waits for one by itself.
 void ProducerImpl::ask_identity_later() {
-    identity_timer_.expires_after(backoff_.next());
-    identity_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
-        if (error || self->failed_) return;
-        if (!self->identity_asked_ && !self->wants_identity_.empty()) self->ask_identity(nullptr);
-        // One of them may have been asked for already; the second answer finds nobody who wants it.
-        for (LogSender* own : std::vector(self->wants_own_identity_))
-            self->ask_identity(own);
-    });
+    identity_timer_.set_after(backoff_.next(),
+                              [self = shared_from_this()](const boost::system::error_code& error) {
+                                  if (error || self->failed_) return;
+                                  if (!self->identity_asked_ && !self->wants_identity_.empty())
+                                      self->ask_identity(nullptr);
+                                  // One of them may have been asked for already; the second answer
+                                  // finds nobody who wants it.
+                                  for (LogSender* own : std::vector(self->wants_own_identity_))
+                                      self->ask_identity(own);
+                              });
 }
 
 void ProducerImpl::identity_answered(LogSender* own, Result<Reply> reply) {

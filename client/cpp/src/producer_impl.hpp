@@ -88,7 +88,7 @@ private:
     void ask_identity(LogSender* own);
     void ask_identity_later();
     void identity_answered(LogSender* own, Result<Reply> reply);
-    void wake_at(asio::steady_timer& timer, SteadyTime when);
+    void wake_at(Timer& timer, SteadyTime when);
 
     // Fixed after construction.
     const std::shared_ptr<Core> core_;
@@ -116,13 +116,13 @@ private:
     std::vector<LogSender*> wants_own_identity_;
     std::optional<Error> failed_;
     bool leaving_ = false;
-    asio::steady_timer linger_timer_;
+    Timer linger_timer_;
     SteadyTime linger_armed_ = SteadyTime::max();
-    asio::steady_timer retry_timer_;
+    Timer retry_timer_;
     SteadyTime retry_armed_ = SteadyTime::max();
-    asio::steady_timer expiry_timer_;
+    Timer expiry_timer_;
     bool expiry_armed_ = false;
-    asio::steady_timer identity_timer_;
+    Timer identity_timer_;
 };
 
 }  // namespace casc::client

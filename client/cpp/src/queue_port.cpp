@@ -10,7 +10,7 @@ QueuePort::QueuePort(std::shared_ptr<Core> core, std::uint32_t subscription,
                      std::size_t prefetch_bytes, ring::RingProducer<InboxItem> inbox)
     : InboxPort(std::move(core), subscription, std::move(inbox)),
       prefetch_bytes_(prefetch_bytes),
-      renewal_(core_->context()) {}
+      renewal_(core_->timers()) {}
 
 bool QueuePort::pushed(const wire::Frame& frame, const BufferRef& buffer) {
     if (frame.header.api != wire::Api::lease) return false;
@@ -68,14 +68,15 @@ void QueuePort::joined(milliseconds lease) {
 
 void QueuePort::renew_later() {
     if (stopped_) return;
-    renewal_.expires_after(lease_ / 3);  // one of them may be late, or two
-    renewal_.async_wait([weak = weak_from_this()](const boost::system::error_code& cancelled) {
-        const auto self = weak.lock();
-        if (cancelled || !self) return;
-        auto& port = static_cast<QueuePort&>(*self);
-        port.renew();
-        if (!port.leaving_) port.renew_later();
-    });
+    // One of them may be late, or two.
+    renewal_.set_after(lease_ / 3,
+                       [weak = weak_from_this()](const boost::system::error_code& cancelled) {
+                           const auto self = weak.lock();
+                           if (cancelled || !self) return;
+                           auto& port = static_cast<QueuePort&>(*self);
+                           port.renew();
+                           if (!port.leaving_) port.renew_later();
+                       });
 }
 
 void QueuePort::renew() {

@@ -4,8 +4,6 @@
 
 #include "inbox_port.hpp"
 
-#include <boost/asio/steady_timer.hpp>
-
 namespace casc::client {
 
 // A member that hangs (see QueueOptions::hold_max) loses its leases when they run out, and after
@@ -52,7 +50,7 @@ private:
     std::atomic<std::uint64_t> taken_{0};
 
     // Owned by the I/O thread.
-    asio::steady_timer renewal_;
+    Timer renewal_;
     milliseconds lease_{};
     std::uint64_t pushed_ = 0;             // bytes
     std::optional<SteadyTime> lapsed_at_;  // nothing is renewed since then: the member hangs

@@ -33,7 +33,7 @@ std::uint32_t ms_until(SteadyTime deadline) {
 
 }  // namespace
 
-RequestPort::RequestPort(Core& core) : core_(core), timer_(core.context()) {}
+RequestPort::RequestPort(Core& core) : core_(core), timer_(core.timers()) {}
 
 // ---- from anywhere ------------------------------------------------------------------------------
 
@@ -293,8 +293,7 @@ void RequestPort::shut_down() {
 
 void RequestPort::arm(SteadyTime deadline) {
     armed_for_ = deadline;
-    timer_.expires_at(deadline);
-    timer_.async_wait([this](const boost::system::error_code& error) {
+    timer_.set_at(deadline, [this](const boost::system::error_code& error) {
         if (!error) expire();
     });
 }

@@ -124,7 +124,7 @@ private:
     std::vector<std::uint32_t> free_;
     std::size_t under_way_ = 0;
     std::deque<Queued> unsent_;  // for want of a connection
-    asio::steady_timer timer_;
+    Timer timer_;
     std::optional<SteadyTime> armed_for_;
     bool stopped_ = false;
     wire::Encoder encoder_;
