@@ -9,6 +9,7 @@ extern const Workload kCodecWorkload;
 extern const Workload kConsumeWorkload;
 extern const Workload kE2eWorkload;
 extern const Workload kFilterWorkload;
+extern const Workload kPriorityWorkload;
 extern const Workload kProduceWorkload;
 extern const Workload kQueueWorkload;
 extern const Workload kRequestWorkload;
@@ -18,10 +19,10 @@ extern const Workload kTopicsWorkload;
 extern const Workload kVolatileWorkload;
 
 std::span<const Workload> workloads() {
-    static const std::array all{kProduceWorkload,  kConsumeWorkload, kFilterWorkload,
-                                kQueueWorkload,    kE2eWorkload,     kRequestWorkload,
-                                kVolatileWorkload, kStorageWorkload, kTopicsWorkload,
-                                kRingWorkload,     kCodecWorkload};
+    static const std::array all{kProduceWorkload, kConsumeWorkload,  kFilterWorkload,
+                                kQueueWorkload,   kE2eWorkload,      kPriorityWorkload,
+                                kRequestWorkload, kVolatileWorkload, kStorageWorkload,
+                                kTopicsWorkload,  kRingWorkload,     kCodecWorkload};
     return all;
 }
 

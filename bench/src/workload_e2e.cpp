@@ -9,6 +9,7 @@
 #include "limits_network.hpp"
 #include "load.hpp"
 #include "need.hpp"
+#include "pacing.hpp"
 #include "payload.hpp"
 #include "progress.hpp"
 #include "target.hpp"
@@ -23,14 +24,13 @@
 #include <random>
 #include <stdexcept>
 #include <string>
-#include <sys/prctl.h>
 #include <thread>
 
 namespace casc::bench {
 namespace {
 
 namespace json = boost::json;
-using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC, the same for both threads
+using Clock = Pacing::Clock;
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
@@ -56,41 +56,14 @@ struct Outcome {
     std::string trouble;
 };
 
-// How much earlier than needed the sender has to wake up to be on time: a timer is late by the
-// wake-up of an idle processor, on virtual machines 5 to 70 us. No longer than that, because what
-// the sender waits awake the others do not have.
-nanoseconds find_lateness_of_timers() {
-    constexpr int sleeps = 500;
-    constexpr nanoseconds gap = std::chrono::microseconds(100);
-    constexpr nanoseconds least = std::chrono::microseconds(10);
-    constexpr nanoseconds most = std::chrono::microseconds(60);
-    Histogram late_ns;
-    for (int i = 0; i < sleeps; ++i) {
-        const auto due = Clock::now() + gap;
-        std::this_thread::sleep_until(due);
-        late_ns.record(static_cast<std::uint64_t>((Clock::now() - due).count()));
-    }
-    return std::clamp(nanoseconds(static_cast<std::int64_t>(late_ns.percentile(99))) * 3 / 2, least,
-                      most);
-}
-
-void wait_until(Clock::time_point due, nanoseconds early) {
-    if (Clock::now() < due - early) std::this_thread::sleep_until(due - early);
-    while (Clock::now() < due) {
-        // as a program does that has something else to compute
-    }
-}
-
 void send_all(client::Producer& producer, const Plan& plan, Histogram& lateness) {
-    // The default lets the kernel be 50 us late, which is half of the gap at 10 000 events/s.
-    ::prctl(PR_SET_TIMERSLACK, 1);
-    const nanoseconds early = find_lateness_of_timers();
+    const Pacing pacing;
     Payloads payloads(plan.payload_bytes);
     const auto began = Clock::now() + milliseconds(10);
     for (std::uint64_t sequence = 0; sequence < plan.event_count; ++sequence) {
         const auto intended = began + std::chrono::duration_cast<nanoseconds>(
                                           plan.gap * static_cast<double>(sequence));
-        wait_until(intended, early);
+        pacing.wait_until(intended);
         if (sequence >= plan.warm_up_count)
             lateness.record(static_cast<std::uint64_t>((Clock::now() - intended).count()));
         client::Event event;

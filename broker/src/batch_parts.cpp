@@ -58,7 +58,7 @@ storage::BatchRef part_of(Core& core, const storage::BatchRef& batch, Offset fir
 }
 
 Lifespans::Lifespans(const Core& core, LogId log, const storage::BatchRef& ref)
-    : extent_(stored_extent(ref)), now_(core.now), deleted_(core.deleted), log_(log) {
+    : extent_(stored_extent(ref)), now_(core.now()), deleted_(core.deleted), log_(log) {
     if (!has_time_to_live(ref)) return;
     if (const auto batch = wire::BatchView::parse(ref.bytes)) batch_ = *batch;
 }

@@ -63,8 +63,8 @@ void Compaction::tick(MonoNanos now) {
 
 void Compaction::begin(const Topic& topic, LogId log) {
     const auto before = [&](std::uint32_t ms) {
-        return core_.now - EpochNanos::distance(
-                               std::chrono::nanoseconds(std::chrono::milliseconds(ms)).count());
+        return core_.now() - EpochNanos::distance(
+                                 std::chrono::nanoseconds(std::chrono::milliseconds(ms)).count());
     };
     const auto state = core_.store.log_state(log);
     pass_ = Pass{.request = {.log = log,

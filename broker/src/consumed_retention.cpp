@@ -13,7 +13,7 @@ constexpr std::size_t kTopicsPerTick = 64;
 
 void ConsumedRetention::load() {
     started_ = mono_now();
-    started_at_ = core_.now;
+    started_at_ = core_.now();
     core_.topics.for_each("", "", [&](const Topic& topic) {
         core_.consumed.put(topic);
         return true;

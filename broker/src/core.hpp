@@ -115,7 +115,14 @@ struct Core {
     FilterScan filters;
     Counters counters;
     wire::Encoder encoder;
-    EpochNanos now;  // read once per turn
+
+    // The wall clock. It stands still from the first who asks until forget_now(), so that what
+    // belongs together has one time; it is forgotten with each turn and each sleep.
+    [[nodiscard]] EpochNanos now() const {
+        if (!now_) now_ = wall_now();
+        return *now_;
+    }
+    void forget_now() noexcept { now_.reset(); }
 
     // The topic of a request, or why there is none. Fails with: unknown_topic, unknown_partition.
     [[nodiscard]] Result<const Topic*> topic(std::uint32_t id) const {
@@ -139,6 +146,9 @@ struct Core {
         if (lane >= kLaneCount) return Error(ErrorCode::unknown_lane, std::to_string(lane));
         return Place{found, LogId(found->id, PartitionId(partition), static_cast<Lane>(lane))};
     }
+
+private:
+    mutable std::optional<EpochNanos> now_;
 };
 
 // Where the answer to one request goes; may outlive the connection, and is then silent.

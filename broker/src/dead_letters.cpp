@@ -9,7 +9,7 @@ Result<const Topic*> DeadLetters::find_or_create(const std::string& topic) {
     TopicSettings settings;
     settings.event_bytes_max = core_.config.limits.event_bytes;
     CASC_TRY(const TopicRegistry::Created created,
-             core_.topics.create(topic, settings, core_.now, core_.config.topics.topics_max));
+             core_.topics.create(topic, settings, core_.now(), core_.config.topics.topics_max));
     core_.topic_observers.created(*created.topic);
     return created.topic;
 }
@@ -62,7 +62,7 @@ Result<void> DeadLetters::append(const std::string& topic_name, const DeadLetter
     }
     CASC_TRY_VOID(wire::check_event(input));
     builder_.reset(letter.origin.lane());
-    builder_.add(input, core_.now);
+    builder_.add(input, core_.now());
     const auto batch = builder_.finish({}, batch_);
 
     const LogId log(topic->id, PartitionId(0), letter.origin.lane());

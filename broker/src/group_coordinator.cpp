@@ -64,12 +64,12 @@ Error GroupCoordinator::missing(const std::string& name) const {
 
 Result<GroupCoordinator::Entry*> GroupCoordinator::find_or_create(const std::string& name) {
     if (const auto found = groups_.find(name); found != groups_.end()) return &found->second;
-    CASC_TRY(const std::uint32_t id, rows_.create(name, {}, core_.now));
+    CASC_TRY(const std::uint32_t id, rows_.create(name, {}, core_.now()));
     Entry entry;
     entry.group = std::make_unique<Group>(id, name);
     entry.row.group_id = id;
-    entry.row.created_ns = core_.now.value();
-    entry.empty_since = core_.now;
+    entry.row.created_ns = core_.now().value();
+    entry.empty_since = core_.now();
     return &groups_.emplace(name, std::move(entry)).first->second;
 }
 
@@ -281,7 +281,7 @@ void GroupCoordinator::remove_member(Entry& entry, const std::string& member_id,
     entry.topics_of_member.erase(member_id);
     entry.group->remove(member_id);
     if (entry.group->members().empty()) {
-        entry.empty_since = core_.now;
+        entry.empty_since = core_.now();
         with_members_.erase(&entry);
         with_new_topics_.erase(&entry);
     }
@@ -383,8 +383,8 @@ void GroupCoordinator::tick(MonoNanos now) {
 
 void GroupCoordinator::forget_unused() {
     const EpochNanos forget_before =
-        core_.now - EpochNanos::distance(
-                        std::chrono::nanoseconds(core_.config.groups.offsets_retention).count());
+        core_.now() - EpochNanos::distance(
+                          std::chrono::nanoseconds(core_.config.groups.offsets_retention).count());
     const auto fresh = [&](const auto& position) { return position.second.at >= forget_before; };
     std::erase_if(groups_, [&](const auto& named) {
         const Entry& entry = named.second;

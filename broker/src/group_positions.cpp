@@ -15,8 +15,8 @@ RowWriter GroupCoordinator::offset_key(std::uint32_t group, LogId log) {
 Result<JournalSequence> GroupCoordinator::write_offset(Group& group, LogId log, Offset offset) {
     CASC_TRY(const JournalSequence sequence,
              core_.store.put(StateTable::group_offset, offset_key(group.id(), log).view(),
-                             RowWriter{}.put(offset.value()).put(core_.now.value()).view()));
-    group.committed[log] = {offset, core_.now};
+                             RowWriter{}.put(offset.value()).put(core_.now().value()).view()));
+    group.committed[log] = {offset, core_.now()};
     core_.consumed.touch(log.topic());
     return sequence;
 }
@@ -37,7 +37,7 @@ void GroupCoordinator::for_each_reader(const Topic& topic,
                 return pattern && pattern->matches(topic.name);
             });
         if (!has_read && !reads && !follows) continue;
-        if (group.members().empty() && topic.is_absent(entry.empty_since, core_.now)) continue;
+        if (group.members().empty() && topic.is_absent(entry.empty_since, core_.now())) continue;
         visit([&group](LogId log) -> std::optional<Offset> {
             const auto committed = group.committed.find(log);
             if (committed == group.committed.end()) return std::nullopt;

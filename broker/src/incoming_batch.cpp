@@ -106,7 +106,7 @@ Result<BatchPart> BatchAdmission::judge(const IncomingBatch& incoming, std::uint
     if (MessageIds::wanted(topic) && batch.has(wire::Column::message_ids)) {
         if (const auto id = message_id_of(batch, index)) {
             part.fate = BatchPart::Fate::duplicate;
-            if (const MessageIds::Seen* seen = ids_.find(topic, *id, core_.now)) {
+            if (const MessageIds::Seen* seen = ids_.find(topic, *id, core_.now())) {
                 part.original = *seen;
                 return part;
             }
@@ -122,7 +122,7 @@ Result<BatchPart> BatchAdmission::judge(const IncomingBatch& incoming, std::uint
     }
     if (batch.has(wire::Column::deliver_at)) {
         part.due = deliver_at(batch, index);
-        if (part.due > core_.now) part.fate = BatchPart::Fate::scheduled;
+        if (part.due > core_.now()) part.fate = BatchPart::Fate::scheduled;
         if (part.fate == BatchPart::Fate::scheduled && topic.is_volatile())
             return Error(ErrorCode::not_supported,
                          "delayed events are stored until they are due; nothing of the volatile "

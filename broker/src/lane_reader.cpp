@@ -58,6 +58,7 @@ LaneReader::Source& LaneReader::put(SourceKey key, TopicId topic, Offset from, O
     auto& slot = sources_[key];
     if (!slot) {
         slot = std::make_unique<Source>();
+        ++source_counts_[static_cast<std::size_t>(key.log.lane())];
     } else {
         unready(*slot);
     }
@@ -73,6 +74,12 @@ LaneReader::Source& LaneReader::put(SourceKey key, TopicId topic, Offset from, O
     return source;
 }
 
+bool LaneReader::reads_above(Lane lane) const noexcept {
+    const auto end = source_counts_.begin() + static_cast<std::ptrdiff_t>(lane);
+    return order_ == DeliveryOrder::priority &&
+           std::any_of(source_counts_.begin(), end, [](std::size_t count) { return count != 0; });
+}
+
 void LaneReader::remove_source(LogId log) {
     remove({log, true});
     remove(log);
@@ -85,6 +92,7 @@ void LaneReader::remove(SourceKey key) {
     give_up_reading(*found->second);
     if (!key.again) core_.watch.remove(key.log, *this);
     sources_.erase(found);
+    --source_counts_[static_cast<std::size_t>(key.log.lane())];
 }
 
 void LaneReader::run() {
@@ -115,7 +123,9 @@ void LaneReader::run() {
 
 LaneReader::Source* LaneReader::pick() {
     const std::size_t chosen = turns_of_lanes_.pick(
-        [this](std::size_t lane) { return !ready_[lane].empty(); }, core_.config.delivery);
+        [this](std::size_t lane) { return !ready_[lane].empty(); },
+        [this](std::size_t lane) { return has_room_for(static_cast<Lane>(lane)); },
+        core_.config.delivery);
     return chosen == kLaneCount ? nullptr : ready_[chosen].front();
 }
 

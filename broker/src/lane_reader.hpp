@@ -81,6 +81,8 @@ protected:
     };
 
     [[nodiscard]] virtual bool may_send() const noexcept = 0;
+    // The same of one lane, when may_send(): some of the room may be kept for more urgent ones.
+    [[nodiscard]] virtual bool has_room_for(Lane) const noexcept { return true; }
     // Of a turn of run(): it begins, and whether there is time for more in it.
     virtual void begin_turn() {}
     [[nodiscard]] virtual bool has_time() const noexcept { return true; }
@@ -99,6 +101,8 @@ protected:
     // be read again of it.
     void read_again(const Topic& topic, LogId log, Offset from, Offset until);
     [[nodiscard]] bool reads(LogId log) const { return sources_.contains(log); }
+    // Whether it serves the lanes by urgency and reads one that is more urgent than this.
+    [[nodiscard]] bool reads_above(Lane lane) const noexcept;
     // Whether something of the log waits to be read again, or is on its way.
     [[nodiscard]] bool reads_again(LogId log) const;
     // What wants() said may have changed.
@@ -136,6 +140,7 @@ private:
     ReaderScheduler& scheduler_;
     const DeliveryOrder order_;
     std::map<SourceKey, std::unique_ptr<Source>> sources_;
+    std::array<std::size_t, kLaneCount> source_counts_{};
     std::array<std::deque<Source*>, kLaneCount> ready_;  // round-robin inside a lane
     LaneTurns turns_of_lanes_;
     // Of all reads of all sources: the answer to one that was given up must not pass for another's,

@@ -19,11 +19,21 @@ public:
     // `waits(lane)`: whether something does. kLaneCount: nothing does anywhere.
     template <class Waits>
     [[nodiscard]] std::size_t pick(Waits&& waits, const Config::Delivery& bounds) {
+        return pick(
+            waits, [](std::size_t) { return true; }, bounds);
+    }
+    // `has_room(lane)`: whether the lane may take what is left of the receiver's room, some of
+    // which is kept for higher ones; it may in any case once it has been passed over for long
+    // enough.
+    template <class Waits, class HasRoom>
+    [[nodiscard]] std::size_t pick(Waits&& waits, HasRoom&& has_room,
+                                   const Config::Delivery& bounds) {
         std::size_t chosen = kLaneCount;
         for (std::size_t lane = 0; lane < kLaneCount; ++lane) {
             if (!waits(lane)) {
                 passed_over_[lane] = {};
-            } else if (chosen == kLaneCount || is_starving(passed_over_[lane], bounds)) {
+            } else if (chosen == kLaneCount ? has_room(lane)
+                                            : is_starving(passed_over_[lane], bounds)) {
                 chosen = lane;
             }
         }

@@ -37,7 +37,7 @@ void LogAppender::count(Lane of, std::span<const std::byte> batch) {
 // Nothing is stored, so nothing is waited for.
 storage::AppendTicket LogAppender::append_volatile(const Core::Place& place,
                                                    std::span<const std::byte> batch) {
-    const auto appended = core_.volatile_logs.append(*place.topic, place.log, batch, core_.now,
+    const auto appended = core_.volatile_logs.append(*place.topic, place.log, batch, core_.now(),
                                                      core_.config.volatile_topics);
     count(place.log.lane(), batch);
     core_.watch.visible(place.log, appended.base + OffsetDelta(event_count(batch)));
@@ -48,7 +48,7 @@ void LogAppender::note_keys(const Core::Place& place, std::span<const std::byte>
                             const storage::AppendTicket& ticket) {
     const auto batch = wire::BatchView::parse(bytes);
     CASC_ASSERT(batch, place.log.value());  // it was checked on its way in
-    core_.keys.apply(*place.topic, place.log, *batch, core_.now, ticket);
+    core_.keys.apply(*place.topic, place.log, *batch, core_.now(), ticket);
     compaction_.on_append(*place.topic, place.log);
 }
 
@@ -58,7 +58,7 @@ Result<storage::AppendTicket> LogAppender::append(const Core::Place& place,
     const bool at_once = seen_at_once(*place.topic);
     CASC_TRY(
         const storage::AppendTicket ticket,
-        core_.store.append(place.log, place.topic->settings.retention_class(), batch, core_.now,
+        core_.store.append(place.log, place.topic->settings.retention_class(), batch, core_.now(),
                            at_once ? storage::Urgency::soon : storage::Urgency::now));
     count(place.log.lane(), batch);
     retention_.on_append(*place.topic, place.log);

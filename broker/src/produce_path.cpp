@@ -125,7 +125,7 @@ Result<AcceptedBatch> ProducePath::append(const IncomingBatch& incoming) {
         // When nothing of it was appended its row may be in a later entry than what it repeats.
         CASC_TRY(const JournalSequence remembered,
                  core_.producers.remember(log, header, {accepted.base, accepted.sequence, 0},
-                                          core_.now));
+                                          core_.now()));
         accepted.sequence = std::max(accepted.sequence, remembered);
     }
     return accepted;
@@ -160,7 +160,7 @@ Result<AcceptedBatch> ProducePath::append_parts(const IncomingBatch& incoming) {
     for (const BatchPart& part : incoming.parts) {
         if (part.fate != BatchPart::Fate::duplicate || part.original) continue;
         const auto id = message_id_of(incoming.batch, part.range.first);
-        const MessageIds::Seen* seen = ids_.find(*incoming.place.topic, *id, core_.now);
+        const MessageIds::Seen* seen = ids_.find(*incoming.place.topic, *id, core_.now());
         accepted.duplicates.push_back(
             duplicate_of(part, incoming.place.log, seen->offset, seen->schedule_id));
     }
@@ -187,7 +187,8 @@ Result<storage::AppendTicket> ProducePath::append_part(const IncomingBatch& inco
     CASC_TRY(const storage::AppendTicket ticket, appender_.append(incoming.place, bytes));
     ids_.remember_all(
         *incoming.place.topic, incoming.batch, range,
-        {.log = incoming.place.log, .offset = ticket.base, .sequence = ticket.sequence}, core_.now);
+        {.log = incoming.place.log, .offset = ticket.base, .sequence = ticket.sequence},
+        core_.now());
     return ticket;
 }
 
@@ -207,7 +208,7 @@ Result<void> ProducePath::schedule_part(const IncomingBatch& incoming, const Bat
                        .offset = {},
                        .schedule_id = added.id,
                        .sequence = added.sequence},
-                      core_.now);
+                      core_.now());
     return {};
 }
 
@@ -220,7 +221,7 @@ void ProducePath::acknowledge(const Responder& responder, Acks acks, AcceptedBat
         if (!plain)
             return responder.reply_when_durable(accepted.sequence,
                                                 reply_of(accepted, Acks::durable));
-        auto answer = [responder, ack = Ack{accepted.base, core_.now, accepted.epoch,
+        auto answer = [responder, ack = Ack{accepted.base, core_.now(), accepted.epoch,
                                             accepted.duplicate}](const Error* failure) {
             if (failure != nullptr) return responder.error(*failure);
             reply(responder, ack, Acks::durable);
@@ -232,13 +233,13 @@ void ProducePath::acknowledge(const Responder& responder, Acks acks, AcceptedBat
     const bool durable = accepted.sequence <= core_.store.durable_through();
     const Acks level = durable ? Acks::durable : Acks::memory;
     if (!plain) return responder.reply(reply_of(accepted, level));
-    reply(responder, {accepted.base, core_.now, accepted.epoch, accepted.duplicate}, level);
+    reply(responder, {accepted.base, core_.now(), accepted.epoch, accepted.duplicate}, level);
 }
 
 wire::fb::ProduceReplyT ProducePath::reply_of(const AcceptedBatch& accepted, Acks level) const {
     wire::fb::ProduceReplyT reply;
     reply.base_offset = accepted.base.value();
-    reply.append_time_ns = core_.now.value();
+    reply.append_time_ns = core_.now().value();
     reply.level = static_cast<std::uint8_t>(level);
     reply.duplicate = accepted.duplicate;
     reply.epoch = accepted.epoch;

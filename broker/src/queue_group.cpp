@@ -89,7 +89,7 @@ Result<void> QueueGroup::load_run(LogId log, std::uint64_t first, const wire::fb
     const auto ledger = ledgers_.find(log);
     if (ledger == ledgers_.end())
         return Error(ErrorCode::data_corrupt, "a run of a queue group that does not read the log");
-    return ledger->second.load_run(first, row, now, core_.now);
+    return ledger->second.load_run(first, row, now, core_.now());
 }
 
 void QueueGroup::finish_loading() {

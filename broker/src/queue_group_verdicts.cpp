@@ -174,7 +174,7 @@ Result<JournalSequence> QueueGroup::write_run(LogId log, QueueLedger& ledger, st
     if (core_.logs.is_volatile(log.topic())) return core_.store.durable_through();
     if (run == nullptr) return core_.store.erase(StateTable::queue_run, run_key(log, first).view());
     const auto row = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
-        return QueueLedger::build_run_row(builder, *run, now, core_.now);
+        return QueueLedger::build_run_row(builder, *run, now, core_.now());
     });
     return core_.store.put(StateTable::queue_run, run_key(log, first).view(), row_text(row));
 }

@@ -126,11 +126,11 @@ Result<QueueGroups::Entry*> QueueGroups::find_or_create(const wire::fb::JoinQueu
     row.queue = std::make_unique<wire::fb::QueueSettingsT>(settings.to_message());
     row.topics = request.topics;
     row.filter = request.filter;
-    CASC_TRY(const std::uint32_t id, rows_.create(request.group, std::move(row), core_.now));
+    CASC_TRY(const std::uint32_t id, rows_.create(request.group, std::move(row), core_.now()));
     Entry entry;
     entry.group = std::make_unique<QueueGroup>(core_, scheduler_, dead_letters_, id, request.group,
                                                std::move(reads), settings);
-    entry.empty_since = core_.now;
+    entry.empty_since = core_.now();
     Entry& kept = groups_.emplace(request.group, std::move(entry)).first->second;
     if (request.start == 1) kept.group->skip_backlog();
     changed_.insert(&kept);
@@ -172,7 +172,7 @@ void QueueGroups::leave(const Membership& membership, bool lost) {
     entry.group->leave(membership.member, lost);
     changed_.insert(&entry);
     if (!entry.group->members().empty()) return;
-    entry.empty_since = core_.now;
+    entry.empty_since = core_.now();
     with_members_.erase(&entry);
 }
 
@@ -298,8 +298,8 @@ void QueueGroups::on_topic_removed(TopicId topic) {
 
 void QueueGroups::forget_unused() {
     const EpochNanos forget_before =
-        core_.now - EpochNanos::distance(
-                        std::chrono::nanoseconds(core_.config.groups.offsets_retention).count());
+        core_.now() - EpochNanos::distance(
+                          std::chrono::nanoseconds(core_.config.groups.offsets_retention).count());
     for (auto it = groups_.begin(); it != groups_.end();) {
         Entry& entry = it->second;
         const bool in_use = !entry.group->members().empty() || entry.empty_since >= forget_before;
@@ -335,7 +335,7 @@ void QueueGroups::for_each_reader(const Topic& topic,
     for (const auto& [name, entry] : groups_) {
         const QueueGroup& group = *entry.group;
         if (!group.reads_what().wanted.has(topic.name)) continue;
-        if (group.members().empty() && topic.is_absent(entry.empty_since, core_.now)) continue;
+        if (group.members().empty() && topic.is_absent(entry.empty_since, core_.now())) continue;
         visit([&group](LogId log) -> std::optional<Offset> {
             const auto ledger = group.ledgers().find(log);
             if (ledger == group.ledgers().end()) return std::nullopt;

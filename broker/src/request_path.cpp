@@ -175,7 +175,7 @@ void RequestRouter::ask_all(std::uint32_t id, std::span<const std::byte> batch,
 void RequestRouter::copy_stamped(std::span<const std::byte> batch,
                                  std::span<std::byte> into) const {
     std::memcpy(into.data(), batch.data(), batch.size());
-    wire::stamp_batch(into, Offset(0), core_.now, 0, 0);
+    wire::stamp_batch(into, Offset(0), core_.now(), 0, 0);
 }
 
 // ---- what requesters say later ------------------------------------------------------------------

@@ -19,13 +19,13 @@ void Retention::load() {
             // When the oldest event was written is on disk; the first look is at once and finds
             // out.
             if (topic->settings.retention_ms >= 0)
-                schedule(*topic, log, after(core_.now, -topic->settings.retention_ms));
+                schedule(*topic, log, after(core_.now(), -topic->settings.retention_ms));
             grown_.insert(log);
         });
 }
 
 void Retention::on_append(const Topic& topic, LogId log) {
-    if (topic.settings.retention_ms >= 0) schedule(topic, log, core_.now);
+    if (topic.settings.retention_ms >= 0) schedule(topic, log, core_.now());
     if (topic.settings.retention_bytes >= 0 || topic.settings.retention_events >= 0)
         grown_.insert(log);
 }
@@ -37,7 +37,7 @@ void Retention::schedule(const Topic& topic, LogId log, EpochNanos oldest) {
 void Retention::on_bounds_changed(LogId log) {
     grown_.insert(log);
     scheduled_.insert(log);
-    due_.push({core_.now, log});  // an older place in the queue is one look too many, no harm
+    due_.push({core_.now(), log});  // an older place in the queue is one look too many, no harm
 }
 
 bool Retention::tick(EpochNanos now) {

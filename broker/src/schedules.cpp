@@ -122,7 +122,7 @@ Result<void> Schedules::check_room(std::size_t bytes) const {
 // Rises with time, so that none comes a second time, also after a restart.
 std::uint64_t Schedules::next_id() {
     return std::max(last_id_ + 1,
-                    static_cast<std::uint64_t>(std::max<std::int64_t>(core_.now.value(), 0)));
+                    static_cast<std::uint64_t>(std::max<std::int64_t>(core_.now().value(), 0)));
 }
 
 Result<Schedules::Added> Schedules::store(Schedule schedule) {
@@ -139,7 +139,7 @@ Result<Schedules::Added> Schedules::add(const Core::Place& place, std::span<cons
                   .log = place.log,
                   .due = due,
                   .cron_text = {},
-                  .created = core_.now,
+                  .created = core_.now(),
                   .batch = {batch.begin(), batch.end()},
                   .events = events});
 }
@@ -196,10 +196,10 @@ void Schedules::arm() {
 }
 
 bool Schedules::run() {
-    if (due_.empty() || due_.begin()->first > core_.now || mono_now() < not_before_) return false;
+    if (due_.empty() || due_.begin()->first > core_.now() || mono_now() < not_before_) return false;
     std::size_t fired = 0;
     std::size_t bytes = 0;
-    while (!due_.empty() && due_.begin()->first <= core_.now && fired < kFiredPerTurn &&
+    while (!due_.empty() && due_.begin()->first <= core_.now() && fired < kFiredPerTurn &&
            bytes < kFiredBytesPerTurn && !core_.store.congested()) {
         const auto schedule = by_id_.find(due_.begin()->second);
         bytes += schedule->second.batch.size();
@@ -252,7 +252,7 @@ Result<void> Schedules::fire(ById::iterator at) {
     }
     due_.erase({schedule.due, id});
     // What was missed while the broker was down happened once, now.
-    schedule.due = schedule.cron->next(core_.now);
+    schedule.due = schedule.cron->next(core_.now());
     due_.emplace(schedule.due, id);
     const auto written = write_row(id, schedule);
     CASC_ASSERT(written, id);
@@ -293,12 +293,12 @@ Result<Schedules::Schedule> Schedules::read_request(const wire::Frame& frame) {
                       .log = place.log,
                       .due = EpochNanos(request.due_ns),
                       .cron_text = request.cron,
-                      .created = core_.now,
+                      .created = core_.now(),
                       .batch = {batch.bytes().begin(), batch.bytes().end()},
                       .events = batch.event_count()};
     if (!request.cron.empty()) {
         CASC_TRY(schedule.cron, Cron::parse(request.cron));
-        schedule.due = schedule.cron->next(std::max(core_.now, schedule.due));
+        schedule.due = schedule.cron->next(std::max(core_.now(), schedule.due));
     } else if (request.due_ns <= 0) {
         return Error(ErrorCode::invalid_request, "neither due_ns nor cron says when");
     }

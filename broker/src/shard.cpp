@@ -69,14 +69,13 @@ Shard::Shard(const LoadedConfig& loaded, storage::Disk& disk, std::unique_ptr<st
 Shard::~Shard() = default;
 
 Result<void> Shard::prepare() {
-    core_.now = wall_now();
     core_.topics.load();
     core_.producers.load();
     CASC_TRY_VOID(schedules_.load());
     CASC_TRY_VOID(load_groups());
     CASC_TRY_VOID(core_.topics.erase_orphans());
     CASC_TRY_VOID(schedules_.erase_orphans());
-    CASC_TRY_VOID(message_ids_.load(core_.now, config_.producers.message_ids_max));
+    CASC_TRY_VOID(message_ids_.load(core_.now(), config_.producers.message_ids_max));
     CASC_TRY_VOID(core_.deleted.load());
     core_.keys.load();
     retention_.load();
@@ -116,7 +115,7 @@ Result<void> Shard::run() {
     schedule_tick();
     try {
         while (!stopped_) {
-            core_.now = wall_now();
+            core_.forget_now();
             const bool handled = handle_ready();
             if (turn() || handled) continue;
             // Only now, when the store has just been asked: a descriptor stays readable until it
@@ -139,6 +138,7 @@ Result<void> Shard::run() {
 // at: on the way of a lone request each system call is a tenth of a hop.
 void Shard::sleep() {
     wakes_up_ = true;
+    core_.forget_now();
     if (!wait_briefly() && rings_.arm()) {
         io_.run_one();
         rings_.disarm();
@@ -212,7 +212,7 @@ void Shard::plan_wake_ups() {
 }
 
 bool Shard::turn() {
-    const bool held = seeded_bug("ack_before_submit") && core_.now.value() / 100'000'000 % 4 != 0;
+    const bool held = seeded_bug("ack_before_submit") && core_.now().value() / 100'000'000 % 4 != 0;
     queues_.store_verdicts();
     const bool fired = !draining() && schedules_.run();
     groups_.hand_out_new_topics();
@@ -397,28 +397,28 @@ void Shard::schedule_tick() {
 
 void Shard::tick() {
     const MonoNanos now = mono_now();
-    core_.now = wall_now();
     close_idle(now);
     groups_.tick(now);
     queues_.tick(now);
     delivery_.tick();
     core_.filters.forget();
     schedules_.arm();
-    message_ids_.expire(core_.now);
+    message_ids_.expire(core_.now());
     taps_.tick(now);
     compaction_.tick(now);
     core_.deleted.tick();
     if (passed(now, next_retention_, config_.storage.retention_interval)) {
-        core_.volatile_logs.expire([this](TopicId id) { return core_.topics.find(id); }, core_.now);
+        core_.volatile_logs.expire([this](TopicId id) { return core_.topics.find(id); },
+                                   core_.now());
         consumed_.tick();
-        if (retention_.tick(core_.now))
+        if (retention_.tick(core_.now()))
             next_retention_ = now;  // there is more to do: at the next tick
     }
     if (!passed(now, next_expiry_, std::chrono::minutes(1))) return;
     groups_.forget_unused();
     queues_.forget_unused();
     core_.producers.expire(
-        core_.now -
+        core_.now() -
         EpochNanos::distance(std::chrono::nanoseconds(config_.producers.expiry).count()));
 }
 

@@ -11,6 +11,8 @@ void Subscription::grant(std::uint64_t bytes, std::uint64_t events) {
     constexpr std::uint64_t sane = std::uint64_t{1} << 40;
     credit_bytes_ += static_cast<std::int64_t>(std::min(bytes, sane));
     credit_events_ += static_cast<std::int64_t>(std::min(events, sane));
+    window_bytes_ = std::max(window_bytes_, credit_bytes_);
+    window_events_ = std::max(window_events_, credit_events_);
     schedule();
 }
 
@@ -31,6 +33,32 @@ bool Subscription::may_send() const noexcept {
     return credit_bytes_ > 0 && credit_events_ > 0 && session_.open() && !session_.congested();
 }
 
+// A subscriber that is slower than its low lanes has all of its credit out on them, and gives it
+// back in large pieces; an urgent event would wait for one. Less than half of the window, so that
+// every lane goes on with a subscriber that grants anew when half of its credit is used.
+std::int64_t Subscription::left_by(Lane lane, std::int64_t window) const noexcept {
+    constexpr std::array<unsigned, kLaneCount> kept_of_16{0, 1, 2, 4};
+    if (!reads_above(lane)) return 0;
+    return window / 16 * kept_of_16[static_cast<std::size_t>(lane)];
+}
+
+bool Subscription::has_room_for(Lane lane) const noexcept {
+    return credit_bytes_ > left_by(lane, window_bytes_) &&
+           credit_events_ > left_by(lane, window_events_);
+}
+
+// What a delivery of the lane may take of the credit. Without room it is the lane's turn because it
+// was passed over; what it may take then is in proportion to what others took meanwhile, so that a
+// few small urgent events do not let a low lane use up what is kept for the next ones.
+Subscription::Share Subscription::share_of(Lane lane) const noexcept {
+    if (has_room_for(lane))
+        return {credit_bytes_ - left_by(lane, window_bytes_),
+                credit_events_ - left_by(lane, window_events_)};
+    const std::int64_t part = passed_over_bytes_[static_cast<std::size_t>(lane)] /
+                              std::int64_t{core_.config.delivery.starvation_bound};
+    return {std::min(credit_bytes_, part), credit_events_};
+}
+
 Handed Subscription::take(const Source& source, const storage::BatchRef& batch) {
     if (!settings_.filter) return add_alive(core_, source.log, batch, source.next, sending_);
     return parts_.add(core_, *settings_.filter, source.log, batch, source.next);
@@ -41,15 +69,16 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
     parts_.clear();
     std::size_t bytes = 0;
     std::int64_t events = 0;
+    const auto [bytes_max, events_max] = share_of(source.log.lane());
     for (bool first = true; !source.fetched.empty(); first = false) {
         const storage::BatchRef& batch = source.fetched.front();
         const StoredExtent extent = stored_extent(batch);
-        const auto left = credit_bytes_ - static_cast<std::int64_t>(bytes);
         // What does not match takes no room, but time.
         const std::size_t room = bytes == 0 && settings_.filter ? 0 : batch.bytes.size();
-        if (!first && (bytes + room > read_bytes_ || left <= 0 || events >= credit_events_ ||
-                       extent.arrival > arrival_bound ||
-                       scanned_bytes_ + parts_.scanned_bytes() >= kScanBytes))
+        if (!first &&
+            (bytes + room > read_bytes_ || static_cast<std::int64_t>(bytes) >= bytes_max ||
+             events >= events_max || extent.arrival > arrival_bound ||
+             scanned_bytes_ + parts_.scanned_bytes() >= kScanBytes))
             break;
         const Handed handed = take(source, batch);
         bytes += handed.bytes;
@@ -66,6 +95,10 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
     silent_.erase(source.log);
     credit_bytes_ -= static_cast<std::int64_t>(bytes);
     credit_events_ -= events;
+    const auto lane = static_cast<std::size_t>(source.log.lane());
+    passed_over_bytes_[lane] = 0;
+    for (std::size_t lower = lane + 1; lower < kLaneCount; ++lower)
+        passed_over_bytes_[lower] += static_cast<std::int64_t>(bytes);
     send(source, bytes, events);
 }
 

@@ -56,12 +56,20 @@ private:
     using Positions = std::vector<std::pair<LogId, Offset>>;
 
     [[nodiscard]] bool may_send() const noexcept override;
+    [[nodiscard]] bool has_room_for(Lane lane) const noexcept override;
     void begin_turn() override;
     [[nodiscard]] bool has_time() const noexcept override { return scanned_bytes_ < kScanBytes; }
     void deliver(Source& source, std::uint64_t arrival_bound) override;
     void on_dropped(const Source& source, ErrorCode why) override;
 
     [[nodiscard]] Handed take(const Source& source, const storage::BatchRef& batch);
+    // How much of a credit a lane leaves for what is more urgent, if the subscriber reads that.
+    [[nodiscard]] std::int64_t left_by(Lane lane, std::int64_t window) const noexcept;
+    struct Share {
+        std::int64_t bytes;
+        std::int64_t events;
+    };
+    [[nodiscard]] Share share_of(Lane lane) const noexcept;
     void send(const Source& source, std::size_t bytes, std::int64_t events);
     [[nodiscard]] bool matches(std::string_view name) const;
     [[nodiscard]] Positions follow(const Topic& topic);
@@ -76,6 +84,10 @@ private:
     std::uint32_t generation_ = 0;
     std::int64_t credit_bytes_ = 0;
     std::int64_t credit_events_ = 0;
+    std::int64_t window_bytes_ = 0;  // the most credit that there was
+    std::int64_t window_events_ = 0;
+    // Sent of more urgent lanes since a lane had its last turn.
+    std::array<std::int64_t, kLaneCount> passed_over_bytes_{};
     std::vector<storage::BatchRef> sending_;
 
     // Of a filter.

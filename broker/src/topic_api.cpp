@@ -34,7 +34,7 @@ void TopicApi::on_create(const wire::fb::CreateTopicT& request, const Responder&
         return responder.reply(wire::fb::CreateTopicReplyT{});
     }
     const auto created =
-        core_.topics.create(request.name, *settings, core_.now, core_.config.topics.topics_max);
+        core_.topics.create(request.name, *settings, core_.now(), core_.config.topics.topics_max);
     if (!created) return responder.error(created.error());
     wire::fb::CreateTopicReplyT reply;
     reply.topic_id = created->topic->id.value();
@@ -132,7 +132,7 @@ Result<TopicRegistry::Created> TopicApi::find_or_auto_create(const std::string& 
         return TopicRegistry::Created{topic, JournalSequence()};
     if (!core_.config.topics.auto_create) return Error(ErrorCode::unknown_topic, "'" + name + "'");
     CASC_TRY(const TopicRegistry::Created created,
-             core_.topics.create(name, defaults(), core_.now, core_.config.topics.topics_max));
+             core_.topics.create(name, defaults(), core_.now(), core_.config.topics.topics_max));
     core_.topic_observers.created(*created.topic);
     return created;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <thread>
 
 using namespace casc;
 using namespace casc::test;
@@ -42,6 +43,18 @@ TEST_CASE_FIXTURE(ProduceFixture,
     CHECK(first.append_time_ns > 0);
     CHECK(must(produce(raw, topic, batch_of({"c"}))).base_offset == 2);
     CHECK(must(produce(raw, topic, batch_of({"d"}), Acks::durable, 1)).base_offset == 0);
+}
+
+TEST_CASE_FIXTURE(ProduceFixture,
+                  "broker/produce: the time of an event is when it came, and not when the broker "
+                  "went to sleep before") {
+    for (int i = 0; i < 10; ++i) {
+        const EpochNanos sent = wall_now();
+        // The answer needs no second wake-up, so the next one finds the broker asleep.
+        CHECK(must(produce(raw, topic, batch_of({"a"}), Acks::memory)).append_time_ns >=
+              sent.value());
+        std::this_thread::sleep_for(std::chrono::milliseconds(7));  // of its ticks' 100
+    }
 }
 
 TEST_CASE_FIXTURE(ProduceFixture, "broker/produce: acks=memory is answered at once and says so") {

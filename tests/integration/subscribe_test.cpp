@@ -115,6 +115,53 @@ TEST_CASE_FIXTURE(SubscribeFixture, "broker/subscribe: never more than was grant
     CHECK(pushed_until_now().empty());
 }
 
+TEST_CASE_FIXTURE(
+    SubscribeFixture,
+    "broker/subscribe: a slow reader of low events has credit left for a critical one") {
+    const std::size_t one = batch_of({"12345678"}).size();
+    write(Lane::low, 50);
+    REQUIRE(subscribe(1, {Lane::low, Lane::critical}, 32 * one, kPlenty) == ErrorCode::ok);
+    const auto events_of = [](const std::vector<Push>& pushes, Lane lane) {
+        std::size_t events = 0;
+        for (const Push& each : pushes)
+            events += each.lane() == lane ? each.events.size() : 0;
+        return events;
+    };
+    const std::size_t low = events_of(pushed_until_now(), Lane::low);
+    CHECK(low >= 24);
+    CHECK(low <= 25);
+    write(Lane::critical, 1);
+    CHECK(push().lane() == Lane::critical);
+    CHECK(pushed_until_now().empty());
+    // What comes back goes to the low lane down to there again.
+    credit(1, 8 * one, 0);
+    const std::size_t more = events_of(pushed_until_now(), Lane::low);
+    CHECK(more >= 6);
+    CHECK(more <= 8);
+}
+
+TEST_CASE_FIXTURE(
+    SubscribeFixture,
+    "broker/subscribe: credit is kept only for lanes that are read, and by priority") {
+    const std::size_t one = batch_of({"12345678"}).size();
+    std::uint8_t order = 0;
+    std::vector<Lane> lanes{Lane::low};
+    SUBCASE("alone") {}
+    SUBCASE("nothing more urgent") {
+        lanes = {Lane::low, Lane::normal};
+    }
+    SUBCASE("in order of arrival") {
+        lanes = {Lane::low, Lane::critical};
+        order = 1;
+    }
+    write(lanes.back() == Lane::normal ? Lane::normal : Lane::low, 50);
+    REQUIRE(subscribe(1, lanes, 32 * one, kPlenty, order) == ErrorCode::ok);
+    std::size_t events = 0;
+    for (const Push& each : pushed_until_now())
+        events += each.events.size();
+    CHECK(events >= 32);
+}
+
 TEST_CASE_FIXTURE(SubscribeFixture,
                   "broker/subscribe: under backlog critical goes first and low gets its share") {
     write(Lane::low, 30, 1000);  // as large as a Deliver, so that each is one

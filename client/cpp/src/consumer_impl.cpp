@@ -151,6 +151,7 @@ Result<void> ConsumerImpl::close() {
         }
         subscription_.clear();
     }
+    batches_.finish_all();
     batches_.release();
     queue_.clear();
     core_->detach(port_);

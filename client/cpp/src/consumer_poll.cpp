@@ -61,7 +61,7 @@ void ConsumerImpl::handle(Notice& notice) {
             connection_ = notice.connection;
             // Pushed on the connection before, and to be pushed again from our positions.
             queue_.clear();
-            batches_.finish_batch();
+            batches_.finish_all();
             joining_ = member_ = false;
             // A member reads on when it knows what is still its own, see assigned().
             if (wanted_topics_.empty()) return subscription_.begin(connection_);
@@ -100,6 +100,7 @@ void ConsumerImpl::handle(Notice& notice) {
 
 std::size_t ConsumerImpl::hand_out(std::size_t max_events) {
     std::size_t events = 0;
+    queue_.look_again();
     // Also bounded in bytes, for poll_batches: one credit's worth cannot pile up decompressed.
     std::size_t bytes = 0;
     while (events < max_events && bytes < options_.credit_bytes / 2 && !queue_.empty()) {
@@ -142,8 +143,8 @@ bool ConsumerImpl::hand_out_from(InboxItem& item, std::size_t max_events, std::s
             source.position = base + end;
         }
         if (end != view->event_count()) return false;
+        batches_.finish_batch(item.batches);
         item.batches = item.batches.subspan(view->bytes().size());
-        batches_.finish_batch();
         subscription_.used(view->bytes().size(), item.meant(view->event_count()));
         item.first_bit += view->event_count();
         if (events == max_events) break;
@@ -184,7 +185,7 @@ void ConsumerImpl::drop(InboxItem& item) {
     }
     subscription_.used(item.progress ? wire::kProgressCreditBytes : item.batches.size(), events);
     subscription_.delivery_used();
-    batches_.finish_batch();
+    batches_.finish_batch(item.batches);
     queue_.pop();
 }
 

@@ -10,8 +10,8 @@
 namespace casc::client {
 
 // Arrival order is the order of the pushes. Priority order takes the most urgent lane that has
-// something, since what was pushed ahead may be less urgent than what came after it; a waiting lane
-// gets a turn after kTurns others.
+// something, since what was pushed ahead may be less urgent than what came after it, also when some
+// of it has been handed out already; a waiting lane gets a turn after kTurns others.
 //
 // Thread: the consumer's.
 class DeliveryQueue {
@@ -20,8 +20,10 @@ public:
 
     void push(InboxItem item) { lanes_[index_of(item.log.lane())].push_back(std::move(item)); }
     [[nodiscard]] bool empty() const noexcept;
-    // The one to hand out next; pop() removes it. Stays the same until then.
+    // The one to hand out next; pop() removes it. Stays the same until then, or until look_again().
     [[nodiscard]] InboxItem& front() noexcept;
+    // Chooses anew: something more urgent may have come, and what is begun goes on after it.
+    void look_again() noexcept { chosen_ = kLaneCount; }
     void pop() noexcept;
     void clear() noexcept;
 

@@ -9,21 +9,34 @@ Result<wire::BatchView> OpenBatches::check(std::span<const std::byte> rest) cons
     if (!bytes) return ErrorCode::batch_malformed;
     auto view = wire::BatchView::parse(rest.first(*bytes));
     if (!view) return ErrorCode::batch_malformed;
-    if (begun_ == rest.data()) return view;
+    if (find(rest.data()) != nullptr) return view;
     if (!view->verify_stamp() || !view->verify_body()) return ErrorCode::batch_corrupt;
     return view;
 }
 
 Result<std::span<const std::byte>> OpenBatches::open(const wire::BatchView& view) {
-    if (begun_ == view.bytes().data()) return begun_payloads_;
-    begun_ = view.bytes().data();
-    begun_decompressor_ = kNone;
-    if (view.header().codec == wire::Codec::none) return begun_payloads_ = view.stored_payloads();
-    if (decompressors_used_ == decompressors_.size())
-        decompressors_.push_back(std::make_unique<wire::Decompressor>());
-    begun_decompressor_ = decompressors_used_++;
-    CASC_TRY(begun_payloads_, decompressors_[begun_decompressor_]->open(view));
-    return begun_payloads_;
+    const std::byte* const batch = view.bytes().data();
+    if (const Begun* begun = find(batch)) return begun->payloads;
+    Begun opened{.batch = batch};
+    if (view.header().codec == wire::Codec::none) {
+        opened.payloads = view.stored_payloads();
+    } else {
+        if (decompressors_used_ == decompressors_.size())
+            decompressors_.push_back(std::make_unique<wire::Decompressor>());
+        opened.decompressor = decompressors_used_++;
+        CASC_TRY(opened.payloads, decompressors_[opened.decompressor]->open(view));
+    }
+    const auto free = std::find_if(begun_.begin(), begun_.end(),
+                                   [](const Begun& each) { return each.batch == nullptr; });
+    CASC_ASSERT(free != begun_.end());  // one of each lane
+    *free = opened;
+    return opened.payloads;
+}
+
+const OpenBatches::Begun* OpenBatches::find(const std::byte* batch) const noexcept {
+    for (const Begun& begun : begun_)
+        if (begun.batch == batch) return &begun;
+    return nullptr;
 }
 
 void OpenBatches::hand_out(const ReceivedBatch& batch, const BufferRef& buffer) {
@@ -54,9 +67,9 @@ OpenBatches::HandedOut OpenBatches::hand_out(const ReceivedBatch& batch, const I
     }
 }
 
-void OpenBatches::finish_batch() noexcept {
-    begun_ = nullptr;
-    begun_decompressor_ = kNone;
+void OpenBatches::finish_batch(std::span<const std::byte> rest) noexcept {
+    for (Begun& begun : begun_)
+        if (begun.batch == rest.data()) begun = {};
 }
 
 EventBatch OpenBatches::events(std::size_t count) {
@@ -68,11 +81,16 @@ void OpenBatches::release() {
     handed_out_.clear();
     held_.clear();
     decompressors_used_ = 0;
-    if (begun_decompressor_ == kNone) return;
-    // What the rest of a begun batch was opened into is not used for another one.
-    std::swap(decompressors_[0], decompressors_[begun_decompressor_]);
-    begun_decompressor_ = 0;
-    decompressors_used_ = 1;
+    // What the rest of a begun batch was opened into is not used for another one. By index: one
+    // that changes places may be another's.
+    for (std::size_t at = 0; at < decompressors_.size(); ++at) {
+        const auto user = std::find_if(begun_.begin(), begun_.end(), [at](const Begun& each) {
+            return each.batch != nullptr && each.decompressor == at;
+        });
+        if (user == begun_.end()) continue;
+        std::swap(decompressors_[decompressors_used_], decompressors_[at]);
+        user->decompressor = decompressors_used_++;
+    }
 }
 
 }  // namespace casc::client

@@ -8,12 +8,14 @@
 #include <casc/types/result.hpp>
 #include <casc/wire/compression.hpp>
 
+#include <array>
 #include <memory>
 #include <vector>
 
 namespace casc::client {
 
-// A batch may be handed out in parts, over several polls; it is checked and opened once.
+// A batch may be handed out in parts, over several polls; it is checked and opened once. So may
+// several at a time, one of each lane at most, since a more urgent one goes between the parts.
 //
 // Thread: the consumer's.
 class OpenBatches {
@@ -31,8 +33,10 @@ public:
     };
     // Of `batch`, the first one of `item`, the events that are meant, `events_max` at most.
     HandedOut hand_out(const ReceivedBatch& batch, const InboxItem& item, std::size_t events_max);
-    // Nothing more of the batch that was opened last will be handed out.
-    void finish_batch() noexcept;
+    // Nothing more of the first batch of `rest` will be handed out.
+    void finish_batch(std::span<const std::byte> rest) noexcept;
+    // Nor of any that was begun.
+    void finish_all() noexcept { begun_ = {}; }
 
     // What was handed out since the last call of release().
     [[nodiscard]] EventBatch events(std::size_t count);
@@ -42,14 +46,19 @@ public:
 private:
     static constexpr std::size_t kNone = ~std::size_t{0};
 
+    // A batch that was begun.
+    struct Begun {
+        const std::byte* batch = nullptr;
+        std::span<const std::byte> payloads{};
+        std::size_t decompressor = kNone;
+    };
+    [[nodiscard]] const Begun* find(const std::byte* batch) const noexcept;
+
     std::vector<ReceivedBatch> handed_out_;
     std::vector<BufferRef> held_;
     std::vector<std::unique_ptr<wire::Decompressor>> decompressors_;
     std::size_t decompressors_used_ = 0;
-    // The batch that was begun.
-    const std::byte* begun_ = nullptr;
-    std::span<const std::byte> begun_payloads_;
-    std::size_t begun_decompressor_ = kNone;
+    std::array<Begun, kLaneCount> begun_{};
 };
 
 }  // namespace casc::client

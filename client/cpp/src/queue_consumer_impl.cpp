@@ -263,6 +263,7 @@ Result<EventBatch> QueueConsumerImpl::poll(std::size_t max_events, milliseconds 
 
 std::size_t QueueConsumerImpl::hand_out(std::size_t max_events) {
     std::size_t events = 0;
+    queue_.look_again();
     while (events < max_events && !queue_.empty() &&
            hand_out_from(queue_.front(), max_events, events))
         queue_.pop();
@@ -302,9 +303,9 @@ bool QueueConsumerImpl::hand_out_from(InboxItem& item, std::size_t max_events,
             item.start = at;
         }
         if (at < end) return false;
+        batches_.finish_batch(item.batches);
         item.batches = item.batches.subspan(view->bytes().size());
         port_->took(view->bytes().size());
-        batches_.finish_batch();
     }
     return true;
 }
@@ -321,7 +322,7 @@ void QueueConsumerImpl::batch_failed(InboxItem& item, ErrorCode why) {
                                        std::string(error_info(why).name) + " at the receiver"));
     }
     port_->took(item.batches.size());
-    batches_.finish_batch();
+    batches_.finish_batch(item.batches);
 }
 
 std::string QueueConsumerImpl::place(LogId log) const {
@@ -417,7 +418,7 @@ void QueueConsumerImpl::lose_everything(const Error& why) {
         port_->took(queue_.front().batches.size());
         queue_.pop();
     }
-    batches_.finish_batch();
+    batches_.finish_all();
     if (unanswered_ != 0 && !lost_)
         lost_ = Error(ErrorCode::connection_closed,
                       "what was said last may or may not have arrived: " + why.message());
@@ -474,6 +475,7 @@ Result<void> QueueConsumerImpl::close() {
         }
     }
     closed_ = true;
+    batches_.finish_all();
     batches_.release();
     queue_.clear();
     static_cast<void>(held_.clear());

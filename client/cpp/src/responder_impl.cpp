@@ -259,11 +259,11 @@ void ResponderImpl::hand_out(std::size_t max_requests) {
             static_cast<void>(fail({call}, "the request did not arrive whole",
                                    payloads ? ErrorCode::batch_malformed : payloads.error().code,
                                    0));
-            batches_.finish_batch();
+            batches_.finish_batch(item.batches);
             continue;
         }
         batches_.hand_out({{}, options_.subject, {}, *view, *payloads, 0, 1}, item.buffer);
-        batches_.finish_batch();
+        batches_.finish_batch(item.batches);
         const std::lock_guard lock(mutex_);
         const auto open = open_.find(call);
         if (open == open_.end()) continue;

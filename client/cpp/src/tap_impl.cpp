@@ -193,6 +193,7 @@ Result<EventBatch> TapImpl::poll(std::size_t max_events, milliseconds timeout) {
 std::size_t TapImpl::hand_out(std::size_t max_events) {
     std::size_t events = 0;
     std::size_t bytes = 0;  // one credit's worth cannot pile up decompressed
+    queue_.look_again();
     while (events < max_events && bytes < options_.credit_bytes / 2 && errors_.empty() &&
            !queue_.empty()) {
         InboxItem& item = queue_.front();
@@ -220,21 +221,20 @@ bool TapImpl::hand_out_from(InboxItem& item, std::size_t max_events, std::size_t
             report(
                 Error(payloads.error().code, "'" + std::string(name_of(item.log.topic())) + "'"));
             returns_.used(item.batches.size(), 0);
+            batches_.finish_batch(item.batches);
             item.batches = {};
-            handed_out_ = 0;
-            batches_.finish_batch();
             break;
         }
-        const auto handed =
-            batches_.hand_out({item.log.topic(), name_of(item.log.topic()), item.log.partition(),
-                               *view, *payloads, handed_out_, view->event_count()},
-                              item, max_events - events);
+        const auto handed = batches_.hand_out(
+            {item.log.topic(), name_of(item.log.topic()), item.log.partition(), *view, *payloads,
+             static_cast<std::uint32_t>(item.start), view->event_count()},
+            item, max_events - events);
         events += handed.events;
-        handed_out_ = handed.end;
-        if (handed_out_ != view->event_count()) return false;
-        handed_out_ = 0;
+        item.start = handed.end;
+        if (item.start != view->event_count()) return false;
+        item.start = 0;
+        batches_.finish_batch(item.batches);
         item.batches = item.batches.subspan(view->bytes().size());
-        batches_.finish_batch();
         returns_.used(view->bytes().size(), item.meant(view->event_count()));
         item.first_bit += view->event_count();
     }
@@ -266,6 +266,7 @@ Result<void> TapImpl::close() {
             !ended && ended.error().code != ErrorCode::unknown_subscription)
             outcome = std::move(ended).error();
     }
+    batches_.finish_all();
     batches_.release();
     queue_.clear();
     core_->detach(port_);

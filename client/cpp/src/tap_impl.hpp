@@ -63,7 +63,6 @@ private:
     CreditReturns returns_;
     std::vector<std::uint32_t> topic_ids_;    // of options_.topics; 0: a pattern
     std::map<TopicId, std::string> matched_;  // names of those that patterns have brought in
-    std::uint32_t handed_out_ = 0;            // events of the batch in front
     std::uint32_t connection_ = 0;            // 0: none
     std::uint64_t begun_ = 0;                 // times
     bool tapped_ = false;

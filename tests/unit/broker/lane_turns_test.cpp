@@ -46,3 +46,20 @@ TEST_CASE("broker/lane_turns: a lower lane that was passed over for long enough 
     CHECK(until_low() >= 2'000'000);
     CHECK(until_low() >= 2'000'000);  // it begins anew
 }
+
+TEST_CASE("broker/lane_turns: room is kept for higher lanes, and not from one that is starving") {
+    LaneTurns turns;
+    const Config::Delivery bounds{.starvation_bound = 3};
+    std::string waiting = "0001";
+    const auto pick = [&] {
+        return turns.pick([&](std::size_t lane) { return waiting[lane] == '1'; },
+                          [](std::size_t lane) { return lane < 3; }, bounds);
+    };
+    for (int i = 0; i < 10; ++i)
+        CHECK(pick() == kLaneCount);  // not in favour of anybody
+    waiting = "1001";
+    std::string picked;
+    for (int i = 0; i < 7; ++i)
+        picked += std::to_string(pick());
+    CHECK(picked == "0030030");
+}

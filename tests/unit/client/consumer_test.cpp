@@ -283,3 +283,52 @@ TEST_CASE_FIXTURE(ConsumerFixture,
     client->close();
     CHECK(reading.poll(1, kPatience).error().code == ErrorCode::cancelled);
 }
+
+TEST_CASE_FIXTURE(
+    ConsumerFixture,
+    "client/consumer: an urgent event goes before the rest of a batch that was begun") {
+    wire::Codec codec{};
+    SUBCASE("as it is") {
+        codec = wire::Codec::none;
+    }
+    SUBCASE("compressed") {
+        codec = wire::Codec::lz4;
+    }
+    auto reading = consumer({.order = Order::priority});
+    REQUIRE(reading.assign({place(0, 0, Lane::low), place(0, 0, Lane::critical)}));
+    // In what the consumer polls next, since the answer comes behind it.
+    const auto arrives = [&](const std::vector<std::string>& payloads, Lane lane) {
+        append(payloads, 0, lane, codec);
+        REQUIRE(client->call(wire::fb::ListTopicsT{}));
+    };
+    const auto next = [&] { return read(reading, 1, 1).front(); };
+
+    arrives({"low 1", "low 2", "low 3", "low 4"}, Lane::low);
+    CHECK(next() == "low 1");
+    arrives({"critical 1", "critical 2"}, Lane::critical);
+    CHECK(next() == "critical 1");
+    CHECK(next() == "critical 2");
+    CHECK(next() == "low 2");
+    arrives({"critical 3", "critical 4"}, Lane::critical);
+    CHECK(next() == "critical 3");
+    // Both are begun.
+    CHECK(read(reading, 3, 10) == std::vector<std::string>{"critical 4", "low 3", "low 4"});
+    for (const Lane lane : {Lane::low, Lane::critical}) {
+        const auto position = reading.position("orders", PartitionId(0), lane);
+        REQUIRE(position);
+        CHECK(*position == Offset(4));
+    }
+}
+
+TEST_CASE_FIXTURE(ConsumerFixture,
+                  "client/consumer: a batch that was begun is not gone on with after a seek") {
+    auto reading = consumer({.order = Order::priority});
+    REQUIRE(reading.assign({place(0, 0, Lane::low), place(0, 0, Lane::critical)}));
+    append({"low 1", "low 2", "low 3"}, 0, Lane::low, wire::Codec::lz4);
+    CHECK(read(reading, 2, 1) == std::vector<std::string>{"low 1", "low 2"});
+    append({"critical 1", "critical 2"}, 0, Lane::critical, wire::Codec::lz4);
+    REQUIRE(client->call(wire::fb::ListTopicsT{}));
+    CHECK(read(reading, 1, 1) == std::vector<std::string>{"critical 1"});
+    REQUIRE(reading.seek(place(0, 1, Lane::low)));
+    CHECK(read(reading, 3) == std::vector<std::string>{"critical 2", "low 2", "low 3"});
+}
