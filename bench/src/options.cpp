@@ -75,6 +75,11 @@ const std::map<std::string_view, Adder>& adders() {
              add_parsed(app, n, o.idle_group_count, parse_small_count,
                         "queue groups that have a member and nothing to do");
          }},
+        {"--backlog",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.backlog_count, parse_count,
+                        "low events that are waiting all the time, as 1M");
+         }},
         {"--batch-bytes",
          [](auto& app, auto& o, const auto& n) {
              add_parsed(app, n, o.batch_bytes, parse_bytes,

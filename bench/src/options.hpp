@@ -39,11 +39,12 @@ struct Options {
     std::string lane = "normal";
     std::string compression = "none";              // none, lz4
     std::optional<std::uint64_t> retention_bytes;  // per log; unset: everything is kept
-    std::uint32_t idle_group_count = 0;            // that are there, and have nothing to do
-    std::uint32_t pass_count = 6;                  // how often everything is read
-    std::string transport = "tcp";                 // tcp, shm, both in turn
-    std::string address;                           // empty: a broker of our own
-    std::string data_folder;  // of our own broker; empty: $TMPDIR or the current folder
+    std::uint64_t backlog_count = 1'000'000;
+    std::uint32_t idle_group_count = 0;  // that are there, and have nothing to do
+    std::uint32_t pass_count = 6;        // how often everything is read
+    std::string transport = "tcp";       // tcp, shm, both in turn
+    std::string address;                 // empty: a broker of our own
+    std::string data_folder;             // of our own broker; empty: $TMPDIR or the current folder
     std::vector<std::string>
         settings;  // "key=value" of our own broker, on top of the shipped defaults
     Output output = Output::text;

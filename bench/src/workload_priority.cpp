@@ -210,8 +210,8 @@ void run_priority(const Options& options, Report& report) {
     }
     const std::uint64_t rate = std::max<std::uint64_t>(1, options.rate.value_or(200));
     plan.critical_count = options.event_count.value_or(1000);
-    plan.warm_up_count = rate;
-    plan.backlog_count = 1'000'000;
+    plan.warm_up_count = std::min(rate, plan.critical_count);
+    plan.backlog_count = options.backlog_count;
     plan.gap = nanoseconds(std::chrono::seconds(1)) / static_cast<std::int64_t>(rate);
     plan.run = std::random_device{}();
     plan.producer = producer_options(options);
@@ -229,7 +229,7 @@ void run_priority(const Options& options, Report& report) {
     // What the consumer can get through meanwhile comes on top.
     const auto running =
         plan.gap * static_cast<std::int64_t>(plan.warm_up_count + plan.critical_count) +
-        std::chrono::seconds(2);
+        milliseconds(500);
     const std::uint64_t low_count =
         plan.backlog_count + static_cast<std::uint64_t>(running / kWork);
     const double client_cpu = own_cpu_seconds();
@@ -260,8 +260,8 @@ void run_priority(const Options& options, Report& report) {
     report.rss_bytes_max = target.broker_rss_bytes_max();
 }
 
-constexpr std::array<std::string_view, 7> kPriorityFlags{
-    "--size", "--rate", "--events", "--linger", "--address", "--data-dir", "--set"};
+constexpr std::array<std::string_view, 8> kPriorityFlags{
+    "--size", "--rate", "--events", "--backlog", "--linger", "--address", "--data-dir", "--set"};
 
 }  // namespace
 
