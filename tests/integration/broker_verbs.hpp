@@ -117,6 +117,16 @@ inline Result<fb::ProduceReplyT> produce(RawConnection& raw, std::uint32_t topic
     return raw.call(request, batch);
 }
 
+// What the broker counts under this name.
+inline double figure_of(const TestBroker& broker, const std::string& name) {
+    RawConnection raw(broker.endpoint());
+    raw.hello();
+    for (const auto& figure : must(raw.call(fb::NodeInfoT{})).figures)
+        if (figure->name == name) return figure->value;
+    FAIL("no figure " << name);
+    return 0;
+}
+
 // The events in the attachments of a FetchReply or a Deliver.
 inline std::vector<std::string> events_in(std::span<const std::byte> attachments) {
     std::vector<std::string> events;

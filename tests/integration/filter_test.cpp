@@ -71,14 +71,7 @@ struct FilterFixture {
         request.filter = filter;
         return request;
     }
-    double figure(const std::string& name) {
-        RawConnection other(broker.endpoint());
-        other.hello();
-        for (const auto& figure : must(other.call(fb::NodeInfoT{})).figures)
-            if (figure->name == name) return figure->value;
-        FAIL("no figure ", name);
-        return 0;
-    }
+    double figure(const std::string& name) { return figure_of(broker, name); }
     Consumer consumer(Client& of, const std::string& filter, const std::string& group = {}) {
         ConsumerOptions options;
         options.filter = filter;

@@ -69,12 +69,7 @@ struct KeyValueFixture {
             if (std::chrono::steady_clock::now() > deadline) return false;
         return true;
     }
-    double figure(const std::string& name) {
-        for (const auto& one : must(client->call(fb::NodeInfoT{})).figures)
-            if (one->name == name) return one->value;
-        FAIL("no figure " << name);
-        return 0;
-    }
+    double figure(const std::string& name) { return figure_of(broker, name); }
 };
 
 }  // namespace casc::test

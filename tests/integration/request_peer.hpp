@@ -161,14 +161,7 @@ private:
 struct RequestFixture {
     TestBroker broker;
 
-    double figure(const std::string& name) {
-        RawConnection raw(broker.endpoint());
-        raw.hello();
-        for (const auto& figure : must(raw.call(fb::NodeInfoT{})).figures)
-            if (figure->name == name) return figure->value;
-        FAIL("no figure " << name);
-        return 0;
-    }
+    double figure(const std::string& name) { return figure_of(broker, name); }
     // Its connection's end has been seen.
     void wait_for(const std::string& name, double value) {
         const auto deadline = std::chrono::steady_clock::now() + kPatience;

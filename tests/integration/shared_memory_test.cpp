@@ -34,14 +34,7 @@ struct RingFixture {
     explicit RingFixture(std::vector<std::string> settings = {})
         : broker(on_unix_socket(std::move(settings))) {}
 
-    double figure(const std::string& name) {
-        RawConnection raw(broker.endpoint());
-        raw.hello();
-        for (const auto& figure : must(raw.call(fb::NodeInfoT{})).figures)
-            if (figure->name == name) return figure->value;
-        FAIL("no such figure: " << name);
-        return 0;
-    }
+    double figure(const std::string& name) { return figure_of(broker, name); }
     bool becomes(const std::string& name, double value) {
         const auto deadline = std::chrono::steady_clock::now() + kPatience;
         while (figure(name) != value)

@@ -13,20 +13,6 @@ inline void in_no_storage(fb::TopicSettingsT& settings) {
     settings.durability = 0;
 }
 
-// A batch with one event per (key, text).
-inline std::vector<std::byte> keyed_batch(
-    const std::vector<std::pair<std::string, std::string>>& events) {
-    wire::BatchBuilder builder(Lane::normal);
-    for (const auto& [key, text] : events) {
-        wire::EventInput input{.payload = std::as_bytes(std::span(text))};
-        input.key = std::as_bytes(std::span(key));
-        builder.add(input, EpochNanos(1));
-    }
-    std::vector<std::byte> bytes;
-    builder.finish({}, bytes);
-    return bytes;
-}
-
 class Tapper {
 public:
     static constexpr std::uint64_t kPlenty = 1u << 30;

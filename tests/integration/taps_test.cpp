@@ -24,7 +24,7 @@ struct TapFixture {
         must(produce(raw, topic, batch_of({text}, lane), Acks::memory));
     }
     void write_keyed(const std::vector<std::pair<std::string, std::string>>& events) {
-        must(produce(raw, topic, keyed_batch(events), Acks::memory));
+        must(produce(raw, topic, keyed_batch_of(events), Acks::memory));
     }
     static std::vector<std::string> numbered(int from, int to) {
         std::vector<std::string> texts;
@@ -32,14 +32,7 @@ struct TapFixture {
             texts.push_back(std::to_string(i));
         return texts;
     }
-    double figure(const std::string& name) {
-        RawConnection other(broker.endpoint());
-        other.hello();
-        for (const auto& figure : must(other.call(fb::NodeInfoT{})).figures)
-            if (figure->name == name) return figure->value;
-        FAIL("no figure ", name);
-        return 0;
-    }
+    double figure(const std::string& name) { return figure_of(broker, name); }
     template <class Condition>
     void wait_for(Condition condition) {
         const auto deadline = std::chrono::steady_clock::now() + kPatience;
