@@ -92,7 +92,8 @@ void LaneReader::remove(SourceKey key) {
     give_up_reading(*found->second);
     if (!key.again) core_.watch.remove(key.log, *this);
     sources_.erase(found);
-    --source_counts_[static_cast<std::size_t>(key.log.lane())];
+    // Nothing is kept any more for a lane that is not read.
+    if (--source_counts_[static_cast<std::size_t>(key.log.lane())] == 0) schedule();
 }
 
 void LaneReader::run() {
@@ -123,7 +124,10 @@ void LaneReader::run() {
 
 LaneReader::Source* LaneReader::pick() {
     const std::size_t chosen = turns_of_lanes_.pick(
-        [this](std::size_t lane) { return !ready_[lane].empty(); },
+        [this](std::size_t at) {
+            const Lane lane = static_cast<Lane>(at);
+            return !ready_[at].empty() && (has_room_for(lane) || !has_had_its_share(lane));
+        },
         [this](std::size_t lane) { return has_room_for(static_cast<Lane>(lane)); },
         core_.config.delivery);
     return chosen == kLaneCount ? nullptr : ready_[chosen].front();

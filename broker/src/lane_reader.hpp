@@ -83,6 +83,9 @@ protected:
     [[nodiscard]] virtual bool may_send() const noexcept = 0;
     // The same of one lane, when may_send(): some of the room may be kept for more urgent ones.
     [[nodiscard]] virtual bool has_room_for(Lane) const noexcept { return true; }
+    // Whether a lane without room has had its share already, so that its turn does not come by
+    // being passed over either.
+    [[nodiscard]] virtual bool has_had_its_share(Lane) const noexcept { return false; }
     // Of a turn of run(): it begins, and whether there is time for more in it.
     virtual void begin_turn() {}
     [[nodiscard]] virtual bool has_time() const noexcept { return true; }

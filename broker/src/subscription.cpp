@@ -69,16 +69,18 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
     parts_.clear();
     std::size_t bytes = 0;
     std::int64_t events = 0;
+    const auto lane = static_cast<std::size_t>(source.log.lane());
+    const bool had_room = has_room_for(source.log.lane());
     const auto [bytes_max, events_max] = share_of(source.log.lane());
     for (bool first = true; !source.fetched.empty(); first = false) {
         const storage::BatchRef& batch = source.fetched.front();
         const StoredExtent extent = stored_extent(batch);
         // What does not match takes no room, but time.
         const std::size_t room = bytes == 0 && settings_.filter ? 0 : batch.bytes.size();
-        if (!first &&
-            (bytes + room > read_bytes_ || static_cast<std::int64_t>(bytes) >= bytes_max ||
-             events >= events_max || extent.arrival > arrival_bound ||
-             scanned_bytes_ + parts_.scanned_bytes() >= kScanBytes))
+        if (!first && (bytes + room > read_bytes_ ||
+                       (bytes != 0 && static_cast<std::int64_t>(bytes) >= bytes_max) ||
+                       events >= events_max || extent.arrival > arrival_bound ||
+                       scanned_bytes_ + parts_.scanned_bytes() >= kScanBytes))
             break;
         const Handed handed = take(source, batch);
         bytes += handed.bytes;
@@ -95,8 +97,10 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
     silent_.erase(source.log);
     credit_bytes_ -= static_cast<std::int64_t>(bytes);
     credit_events_ -= events;
-    const auto lane = static_cast<std::size_t>(source.log.lane());
-    passed_over_bytes_[lane] = 0;
+    passed_over_bytes_[lane] =
+        had_room ? 0
+                 : passed_over_bytes_[lane] -
+                       static_cast<std::int64_t>(bytes) * core_.config.delivery.starvation_bound;
     for (std::size_t lower = lane + 1; lower < kLaneCount; ++lower)
         passed_over_bytes_[lower] += static_cast<std::int64_t>(bytes);
     send(source, bytes, events);

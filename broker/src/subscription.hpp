@@ -57,6 +57,9 @@ private:
 
     [[nodiscard]] bool may_send() const noexcept override;
     [[nodiscard]] bool has_room_for(Lane lane) const noexcept override;
+    [[nodiscard]] bool has_had_its_share(Lane lane) const noexcept override {
+        return passed_over_bytes_[static_cast<std::size_t>(lane)] < 0;
+    }
     void begin_turn() override;
     [[nodiscard]] bool has_time() const noexcept override { return scanned_bytes_ < kScanBytes; }
     void deliver(Source& source, std::uint64_t arrival_bound) override;
@@ -86,7 +89,8 @@ private:
     std::int64_t credit_events_ = 0;
     std::int64_t window_bytes_ = 0;  // the most credit that there was
     std::int64_t window_events_ = 0;
-    // Sent of more urgent lanes since a lane had its last turn.
+    // Sent of more urgent lanes since a lane had its last turn; below 0 when it has taken more than
+    // its share of that.
     std::array<std::int64_t, kLaneCount> passed_over_bytes_{};
     std::vector<storage::BatchRef> sending_;
 

@@ -31,7 +31,7 @@ void ConsumerImpl::wait_for_news(Steady::time_point until) {
     if (wake > Steady::now() && core_->drive([&] { return inbox_.ready(); }, wake)) return;
     const auto limit =
         std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(wake - Steady::now()));
-    waker_->wait([&] { return inbox_.ready(); }, limit);
+    port_->wait(*waker_, inbox_, limit);
 }
 
 void ConsumerImpl::report(Error why) {

@@ -45,6 +45,9 @@ public:
     virtual bool answered(const wire::Frame&) { return false; }
     // Whether there are such requests.
     [[nodiscard]] virtual bool expects_answers() const { return false; }
+    // Whether somebody waits for what is pushed to it and does not drive(): set with seq_cst, then
+    // Core::look_after_waiters().
+    [[nodiscard]] virtual bool expects_pushes() const { return false; }
     // Whether its drain() does things by the clock for which no timer is set: then somebody looks
     // every few milliseconds.
     [[nodiscard]] virtual bool needs_looks() const { return false; }
@@ -120,6 +123,10 @@ public:
     [[nodiscard]] bool is_shared(SteadyTime now) const noexcept {
         return now.time_since_epoch().count() < shared_.load(std::memory_order_relaxed);
     }
+    // Somebody waits, see Participant::expects_pushes(). Any thread.
+    void look_after_waiters() noexcept {
+        if (watching_.load(std::memory_order_seq_cst)) waker_->signal();
+    }
     // Does the client's I/O in the calling thread until `enough()` or `until`. False, at once: this
     // thread or another consumer's does it already, or the client is closed; wait for the news.
     template <class Enough>
@@ -192,11 +199,20 @@ private:
     bool turn();
     [[nodiscard]] bool begin_driving();
     void end_driving();
-    [[nodiscard]] SteadyTime watch_until(SteadyTime now);
-    [[nodiscard]] bool must_be_watched_earlier() noexcept;
+    struct Watch {
+        SteadyTime until{};  // the epoch: the I/O thread does not watch
+        bool socket = false;
+        bool writable = false;  // the socket, also for room to write
+        bool looks = false;     // it looks every few milliseconds
+    };
+    [[nodiscard]] Watch what_to_watch(SteadyTime now, bool is_driven);
+    [[nodiscard]] bool watches_too_little();
     void wait_for_driver(SteadyTime until);
     [[nodiscard]] bool expects_answers() const;
-    void watch_from_outside(SteadyTime until);
+    [[nodiscard]] bool expects_pushes() const;
+    [[nodiscard]] bool needs_socket() const { return expects_answers() || expects_pushes(); }
+    [[nodiscard]] bool needs_looks() const;
+    void watch_from_outside(const Watch& watch, int socket, bool bells_only);
     void tell_posted();
     [[nodiscard]] bool has_news();
     void arm() noexcept;
@@ -240,6 +256,7 @@ private:
     std::mutex turn_;
     std::atomic<std::thread::id> turn_of_{};
     std::atomic<bool> driving_{false};     // a consumer has the turn, or is about to
+    std::atomic<bool> watching_{false};    // the I/O thread leaves the turns to others
     std::atomic<bool> posted_{false};      // since the last turn
     std::atomic<std::int64_t> shared_{0};  // until then (steady ns) others take turns, too
     std::mutex driver_mutex_;              // of driver_left_; the I/O thread waits there
@@ -256,7 +273,8 @@ private:
     bool wakeups_awaited_ = false;
     bool armed_ = false;
     bool stopping_ = false;
-    SteadyTime watched_until_{};  // by the I/O thread, from outside; the epoch when it is not
+    Watch watch_;                 // the I/O thread's, while others take turns
+    SteadyTime answers_until_{};  // so long more are likely to be expected
     std::shared_ptr<ReceiveBufferPool> buffers_;
     std::shared_ptr<Link> link_;  // the connection, or the attempt at one
     ring::BriefWait brief_wait_;

@@ -43,40 +43,78 @@ void Core::run() {
     while (!stopping_) {
         const SteadyTime now = Clock::now();
         if (turn()) continue;
-        if (driving_.load(std::memory_order_seq_cst)) {
-            const SteadyTime until = watch_until(now);
-            leave_turn();
-            wait_for_driver(until);
-        } else if (link() != nullptr &&
-                   nanoseconds_of(Clock::now()) < shared_.load(std::memory_order_relaxed)) {
-            watch_from_outside(watch_until(now));
-            turn_.lock();
-        } else {
+        const bool is_driven = driving_.load(std::memory_order_seq_cst);
+        const bool is_left_to_others = is_driven || (link() != nullptr && is_shared(now));
+        if (!is_left_to_others) {
             sleep_until_work({});
             continue;
         }
-        watched_until_ = {};
-        begin_turn();
+        // First: who wants more to be watched than is wakes us from here on.
+        arm();
+        watching_.store(true, std::memory_order_seq_cst);
+        watch_ = what_to_watch(now, is_driven);
+        if (has_news() || (watch_.socket && !link_->arm_rings())) {
+            disarm();
+        } else {
+            const Watch watch = watch_;
+            const int socket = watch.socket ? link_->descriptor() : -1;
+            const bool bells_only = link_ && link_->uses_rings();
+            leave_turn();
+            if (is_driven) {
+                wait_for_driver(watch.until);
+            } else {
+                watch_from_outside(watch, socket, bells_only);
+            }
+            begin_turn();
+        }
+        watching_.store(false, std::memory_order_relaxed);
+        watch_ = {};
     }
     stop_everything();
     leave_turn();
 }
 
-// How long the I/O thread may stay away from the turn, having served what was due at `now`. From
-// here on whoever sets a timer for earlier wakes it.
-SteadyTime Core::watch_until(SteadyTime now) {
-    const bool looks = std::any_of(participants_.begin(), participants_.end(),
-                                   [](const auto& each) { return each->needs_looks(); });
-    const SteadyTime timer = timers_.next_after(now);
-    watched_until_ = std::clamp(timer, now + kLate, now + (looks ? kLate : kLookAgain));
-    return watched_until_;
+// The I/O thread's, when it leaves the turn to others, having served what was due at `now`. Of the
+// socket it watches for answers, and for pushes that somebody waits for without driving; who drives
+// asks for them himself. Also for a moment after the last answer: a program that asks again and
+// again need not wake anybody each time.
+Core::Watch Core::what_to_watch(SteadyTime now, bool is_driven) {
+    Watch watch;
+    watch.looks = needs_looks();
+    watch.until =
+        std::clamp(timers_.next_after(now), now + kLate, now + (watch.looks ? kLate : kLookAgain));
+    if (is_driven) return watch;
+    watch.writable = link_->waits_to_write();
+    watch.socket = watch.writable || needs_socket() || now < answers_until_;
+    return watch;
 }
 
-// With the turn, before it is left: whether the I/O thread has to be woken because of a timer.
-bool Core::must_be_watched_earlier() noexcept {
-    if (timers_.earliest_noted() >= watched_until_ - kLate) return false;
-    watched_until_ = {};
-    return true;
+// With the turn, before it is left and with the waker armed: whether the I/O thread watches for
+// less than is needed now, and so has to be woken. Asked by each turn until it has come, since
+// another turn may take the wake-up away.
+bool Core::watches_too_little() {
+    const bool answers = expects_answers();
+    if (answers) answers_until_ = Clock::time_point(Clock::duration(shared_.load()));
+    if (watch_.until == SteadyTime{}) return false;  // it does not watch
+    return link() == nullptr || timers_.earliest_noted() < watch_.until - kLate ||
+           (link_->waits_to_write() && !watch_.writable) ||
+           (!watch_.socket && (answers || expects_pushes())) || (!watch_.looks && needs_looks());
+}
+
+bool Core::expects_answers() const {
+    return calls_.size() != 0 ||
+           std::any_of(participants_.begin(), participants_.end(),
+                       [](const auto& each) { return each->expects_answers(); });
+}
+
+bool Core::expects_pushes() const {
+    return std::any_of(participants_.begin(), participants_.end(),
+                       [](const auto& each) { return each->expects_pushes(); });
+}
+
+bool Core::needs_looks() const {
+    return std::any_of(participants_.begin(), participants_.end(),
+                       [](const auto& each) { return each->needs_looks(); });
 }
 
 // Drives that follow each other at once are not worth a wake-up in between. So first it is only
@@ -100,26 +138,12 @@ void Core::wait_for_driver(SteadyTime until) {
     turn_.lock();
 }
 
-bool Core::expects_answers() const {
-    if (calls_.size() != 0) return true;
-    for (const auto& participant : participants_)
-        if (participant->expects_answers()) return true;
-    return false;
-}
-
-// Leaves the turn to others and sleeps until something happens that they may not see. The socket is
-// watched for answers only: pushes are for a consumer, who will ask for them.
-void Core::watch_from_outside(SteadyTime until) {
-    std::array<pollfd, 2> sources{pollfd{waker_->fd(), POLLIN, 0}, pollfd{-1, POLLIN, 0}};
-    if (expects_answers()) sources[1].fd = link_->descriptor();
-    if (link_->waits_to_write()) {
-        sources[1].fd = link_->descriptor();
-        if (!link_->uses_rings()) sources[1].events = POLLIN | POLLOUT;
-    }
-    arm();
-    if (has_news() || (sources[1].fd >= 0 && !link_->arm_rings())) return leave_turn();
-    leave_turn();
-    static_cast<void>(::poll(sources.data(), sources.size(), milliseconds_until(until)));
+// Sleeps until something happens that others may not see. Comes back with the turn.
+void Core::watch_from_outside(const Watch& watch, int socket, bool bells_only) {
+    std::array<pollfd, 2> sources{pollfd{waker_->fd(), POLLIN, 0}, pollfd{socket, POLLIN, 0}};
+    if (watch.writable && !bells_only) sources[1].events = POLLIN | POLLOUT;
+    static_cast<void>(::poll(sources.data(), sources.size(), milliseconds_until(watch.until)));
+    turn_.lock();
 }
 
 // ---- a turn -------------------------------------------------------------------------------------
@@ -171,14 +195,13 @@ void Core::end_turn() {
         }
         disarm();
     }
-    const bool earlier = must_be_watched_earlier();
+    if (watches_too_little()) waker_->wake();
     leave_turn();
-    if (earlier) waker_->wake();
 }
 
 bool Core::arm_watched_rings() {
     if (!link_ || !link_->uses_rings()) return true;
-    if (!link_->waits_to_write() && !expects_answers()) return true;
+    if (!watch_.socket && !link_->waits_to_write() && !needs_socket()) return true;
     return link_->arm_rings();
 }
 
@@ -216,8 +239,8 @@ void Core::end_driving() {
     drives_.fetch_add(1, std::memory_order_relaxed);
     // Whoever drives wants to go on with what it has got: nothing more is read.
     if (link_ && link_->unwritten_bytes() != 0) link_->flush();
-    const bool must_watch = expects_answers() || must_be_watched_earlier();
     arm();
+    const bool must_watch = watches_too_little();
     if (has_news()) {
         disarm();
         end_turn();

@@ -74,11 +74,23 @@ bool InboxPort::drain() {
 
 // ---- readiness ----------------------------------------------------------------------------------
 
+void InboxPort::wait(ring::Waker& waker, ring::RingConsumer<InboxItem>& inbox,
+                     std::chrono::nanoseconds limit) {
+    if (limit.count() <= 0) return;
+    waiting_.store(true, std::memory_order_seq_cst);
+    core_->look_after_waiters();
+    waker.wait([&] { return inbox.ready(); }, limit);
+    waiting_.store(false, std::memory_order_relaxed);
+}
+
 void InboxPort::when_ready(std::function<void()> done) {
-    const std::lock_guard lock(mutex_);
-    on_ready_ = std::move(done);
-    wanted_.store(
-        true, std::memory_order_seq_cst);  // pairs with announce(): one of the two sees the other
+    {
+        const std::lock_guard lock(mutex_);
+        on_ready_ = std::move(done);
+        wanted_.store(true, std::memory_order_seq_cst);  // pairs with announce(): one of the two
+                                                         // sees the other
+    }
+    core_->look_after_waiters();
 }
 
 bool InboxPort::forget_ready() {

@@ -12,7 +12,7 @@
 
 namespace casc::client {
 
-// Thread:   send() and when_ready() any; the rest the I/O thread.
+// Thread:   send(), wait() and when_ready() any; the rest the I/O thread.
 // Lifetime: shared by the consumer and, while attached, the core.
 class InboxPort : public Participant, public std::enable_shared_from_this<InboxPort> {
 public:
@@ -21,6 +21,9 @@ public:
     // null: then only a failure is told.
     void send(std::uint32_t connection, wire::Api api, std::vector<std::byte> body,
               std::function<void(InboxPort&, Result<Reply>)> done = {});
+    // Waits on `waker`, the inbox's, until it is ready; for who may not drive.
+    void wait(ring::Waker& waker, ring::RingConsumer<InboxItem>& inbox,
+              std::chrono::nanoseconds limit);
     // Calls `done` once when something is put into the inbox.
     void when_ready(std::function<void()> done);
     // Takes back a callback that has not run. False: it has, or is running.
@@ -33,6 +36,9 @@ public:
     void disconnected(const Error& why) override;
     bool drain() override;
     bool ready() override { return false; }
+    bool expects_pushes() const override {
+        return waiting_.load(std::memory_order_seq_cst) || wanted_.load(std::memory_order_seq_cst);
+    }
     void shut_down() override;
 
 protected:
@@ -56,6 +62,8 @@ private:
     std::deque<InboxItem> overflow_;   // behind a full inbox; bounded by what may be pushed ahead
     std::atomic<bool> behind_{false};  // overflow_ is not empty; read by any thread
     std::uint32_t connection_ = 0;
+
+    std::atomic<bool> waiting_{false};  // in wait()
 
     // Cold: one callback, asked for by async_poll.
     std::atomic<bool> wanted_{false};

@@ -212,7 +212,7 @@ void ResponderImpl::wait_for_news(Steady::time_point until) {
     port_->send_held();
     const auto limit =
         std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(wake - Steady::now()));
-    waker_->wait([&] { return inbox_.ready(); }, limit);
+    port_->wait(*waker_, inbox_, limit);
 }
 
 void ResponderImpl::when_ready(std::function<void()> done) {

@@ -98,10 +98,12 @@ void TapImpl::begin_failed(const Error& why) {
 
 void TapImpl::take_news() {
     while (auto item = inbox_.try_pop()) {
-        if (item->notice)
+        if (item->notice) {
             handle(*item->notice);
-        else
-            queue_.push(std::move(*item));
+            continue;
+        }
+        item->start = 0;  // counts the events of its first batch that are handed out
+        queue_.push(std::move(*item));
     }
     if (begin_at_ <= Steady::now()) begin();
 }
@@ -148,7 +150,7 @@ void TapImpl::wait_for_news(Steady::time_point until) {
     if (wake > Steady::now() && core_->drive([&] { return inbox_.ready(); }, wake)) return;
     const auto limit =
         std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(wake - Steady::now()));
-    waker_->wait([&] { return inbox_.ready(); }, limit);
+    port_->wait(*waker_, inbox_, limit);
 }
 
 void TapImpl::report(Error why) {

@@ -24,6 +24,11 @@ public:
 
     [[nodiscard]] boost::asio::io_context& context() const noexcept { return context_; }
     void note(SteadyTime when) {
+        // Nobody may ask for a long time, as while one thread has all the turns. What has been over
+        // for so long has been served.
+        while (!times_.empty() &&
+               times_.top() < std::chrono::steady_clock::now() - std::chrono::seconds(1))
+            times_.pop();
         times_.push(when);
         noted_ = std::min(noted_, when);
     }
@@ -36,6 +41,7 @@ public:
         return times_.empty() ? SteadyTime::max() : times_.top();
     }
     [[nodiscard]] SteadyTime earliest_noted() const noexcept { return noted_; }
+    [[nodiscard]] std::size_t size() const noexcept { return times_.size(); }
 
 private:
     boost::asio::io_context& context_;

@@ -55,3 +55,14 @@ TEST_CASE("client/timer: set anew it calls what it was set for before with an er
     context.run();
     CHECK(first == false);
 }
+
+TEST_CASE("client/timer: what is long over is forgotten, also when nobody asks for the next one") {
+    boost::asio::io_context context;
+    Timers timers(context);
+    const SteadyTime now = std::chrono::steady_clock::now();
+    timers.note(now + 1h);
+    for (int i = 0; i < 1000; ++i)
+        timers.note(now - 2s);
+    CHECK(timers.size() <= 2);
+    CHECK(timers.next_after(now) == now + 1h);
+}

@@ -85,6 +85,46 @@ TEST_CASE_FIXTURE(TurnFixture,
     CHECK(delivered.load() == 1);
 }
 
+// The client's thread watches from outside for 50 ms at most. What it does not watch for comes so
+// late; a thousand times that is minutes, and what it should be is a fraction of a second.
+constexpr int kRounds = 1000;
+constexpr auto kFarTooLong = 15s;
+
+TEST_CASE_FIXTURE(TurnFixture,
+                  "client/turn: an acknowledgement is read when it comes, whoever has sent") {
+    auto sending = prompt_producer();
+    const std::string text = "a";
+    const auto began = std::chrono::steady_clock::now();
+    for (int i = 0; i < kRounds; ++i)
+        REQUIRE(sending.send_future(event(text)).get());
+    CHECK(std::chrono::steady_clock::now() - began < kFarTooLong);
+}
+
+TEST_CASE_FIXTURE(TurnFixture,
+                  "client/turn: a consumer gets its event while another one is at work") {
+    auto at_work = reader();
+    auto waiting = reader();
+    std::atomic<int> received{0};
+    std::thread other([&] {
+        while (received.load() < kRounds) {
+            const auto events = waiting.poll(1, kPatience);
+            REQUIRE(events);
+            received.fetch_add(static_cast<int>(events->size()));
+            received.notify_all();
+        }
+    });
+    const auto began = std::chrono::steady_clock::now();
+    for (int i = 0; i < kRounds; ++i) {
+        broker.append(log(0), make_batch({"a"}));
+        REQUIRE(at_work.poll(1, kPatience));
+        // Its work takes until the other one has its event, too.
+        for (int now = received.load(); now <= i; now = received.load())
+            received.wait(now);
+    }
+    other.join();
+    CHECK(std::chrono::steady_clock::now() - began < kFarTooLong);
+}
+
 TEST_CASE_FIXTURE(TurnFixture, "client/turn: answers come while a consumer sleeps in poll()") {
     auto reading = reader();
     std::atomic<bool> stop{false};
