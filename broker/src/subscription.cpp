@@ -102,7 +102,8 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
                  : passed_over_bytes_[lane] -
                        static_cast<std::int64_t>(bytes) * core_.config.delivery.starvation_bound;
     for (std::size_t lower = lane + 1; lower < kLaneCount; ++lower)
-        passed_over_bytes_[lower] += static_cast<std::int64_t>(bytes);
+        passed_over_bytes_[lower] =
+            std::min(passed_over_bytes_[lower] + static_cast<std::int64_t>(bytes), window_bytes_);
     send(source, bytes, events);
 }
 

@@ -109,6 +109,8 @@ void Core::drop_link(const Error& why) {
     if (!link_) return;
     link_->close();
     link_.reset();
+    watch_.socket = watch_.writable =
+        false;  // whatever socket the I/O thread watches, it is not the next one's
     probe_timer_.cancel();
     if (probe_) std::exchange(probe_, nullptr)->close();
     calls_.fail_all(Error(ErrorCode::connection_closed, why.message()));

@@ -96,7 +96,7 @@ bool Core::watches_too_little() {
     const bool answers = expects_answers();
     if (answers) answers_until_ = Clock::time_point(Clock::duration(shared_.load()));
     if (watch_.until == SteadyTime{}) return false;  // it does not watch
-    return link() == nullptr || timers_.earliest_noted() < watch_.until - kLate ||
+    return stopping_ || link() == nullptr || timers_.earliest_noted() < watch_.until - kLate ||
            (link_->waits_to_write() && !watch_.writable) ||
            (!watch_.socket && (answers || expects_pushes())) || (!watch_.looks && needs_looks());
 }
@@ -154,7 +154,7 @@ bool Core::turn() {
     std::size_t done = context_.poll();
     if (link_ && link_->serve_rings()) ++done;
     if (drain_participants()) ++done;
-    if (link_) link_->flush();
+    if (link_ && link_->flush()) ++done;
     return done != 0;
 }
 
@@ -185,10 +185,11 @@ void Core::end_turn() {
     drain_participants();
     if (link_) link_->flush();
     for (int round = 0;; ++round) {
-        while (turn() && round < kRoundsMax)
+        bool more = false;
+        while ((more = turn()) && round < kRoundsMax)
             ++round;
         arm();
-        if (!has_news() && arm_watched_rings()) break;
+        if (!more && !has_news() && arm_watched_rings()) break;
         if (round >= kRoundsMax) {
             waker_->wake();
             break;
@@ -239,16 +240,17 @@ void Core::end_driving() {
     drives_.fetch_add(1, std::memory_order_relaxed);
     // Whoever drives wants to go on with what it has got: nothing more is read.
     if (link_ && link_->unwritten_bytes() != 0) link_->flush();
+    // While the turn is ours: else the I/O thread could take it for driven when nobody drives it.
+    driving_.store(false, std::memory_order_seq_cst);
     arm();
-    const bool must_watch = watches_too_little();
-    if (has_news()) {
+    // A drive leaves things half-way: a read that has begun, rings that nobody is asked to ring.
+    if (has_news() || needs_socket()) {
         disarm();
         end_turn();
     } else {
+        if (watches_too_little()) waker_->wake();
         leave_turn();
     }
-    driving_.store(false, std::memory_order_seq_cst);
-    if (must_watch) waker_->wake();  // ends the I/O thread's moment, if it is in one
     if (!io_waits_.load(std::memory_order_seq_cst)) return;  // pairs with wait_for_driver()
     const std::lock_guard lock(driver_mutex_);
     driver_left_.notify_one();

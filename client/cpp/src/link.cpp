@@ -297,9 +297,14 @@ std::span<std::byte> Link::room(std::size_t bytes) {
     return {at, bytes};
 }
 
-void Link::flush() {
-    if (const auto written = write_out(); !written) return lose(written.error());
-    if (std::exchange(read_is_due_, false) && phase_ != Phase::closed) read();
+bool Link::flush() {
+    if (const auto written = write_out(); !written) {
+        lose(written.error());
+        return true;
+    }
+    if (!std::exchange(read_is_due_, false) || phase_ == Phase::closed) return false;
+    read();
+    return !uses_rings();
 }
 
 bool Link::try_flush() {

@@ -77,8 +77,9 @@ public:
     [[nodiscard]] std::span<std::byte> room(std::size_t bytes);
     // Writes as much as the socket takes; the rest goes when it takes more. Then asks it for what
     // has come. Called once per round of the loop, so that frames of one round leave in one system
-    // call, and the answers to what was read before more is read.
-    void flush();
+    // call, and the answers to what was read before more is read. True: something may have come of
+    // that, which the context knows.
+    bool flush();
     // The same without a word to the owner, also when the connection turns out to be broken: then
     // false, and the next flush() finds out.
     [[nodiscard]] bool try_flush();
