@@ -45,6 +45,7 @@ std::vector<int> Store::Impl::event_fds() const {
 
 void Store::Impl::fail(Error error) {
     if (!failure_) failure_ = Error(ErrorCode::storage_failed, error.message());
+    promised_bytes_ = 0;
 }
 
 // --- the journal ---------------------------------------------------------------------------------

@@ -367,6 +367,21 @@ TEST_CASE_FIXTURE(StoreFixture, "storage/store: a failed journal write freezes t
     CHECK(!store->drain());
 }
 
+TEST_CASE_FIXTURE(
+    StoreFixture,
+    "storage/store: a frozen store takes nothing that it had promised to take either") {
+    must_open();
+    simulated.fail_writes(1, "journal");
+    append(log_of(1), {"a"});
+    store->submit();
+    REQUIRE(store->keep_together(1000, 0));
+    while (!store->failure())
+        poll();
+    const auto refused = try_append(log_of(1), {"b"});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::storage_failed);
+}
+
 TEST_CASE_FIXTURE(StoreFixture,
                   "storage/store: a failed checkpoint freezes the store and loses nothing") {
     must_open();
