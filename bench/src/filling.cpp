@@ -28,6 +28,18 @@ ReadPlan reading_of(const LoadPlan& plan, const Load& load, std::uint32_t partit
     return reading;
 }
 
+void send_everything(Load& load, std::uint64_t event_count, const std::string& workload) {
+    Progress progress(workload + ": filling");
+    load.start();
+    while (!load.has_sent_everything()) {
+        progress.show(static_cast<double>(load.acknowledged()) / static_cast<double>(event_count));
+        std::this_thread::sleep_for(
+            std::chrono::milliseconds(10));  // a watcher's pace; finish() is what waits
+    }
+    load.finish();
+    if (load.failed() > 0) throw std::runtime_error("filling the topic: " + load.first_error());
+}
+
 ReadPlan fill_topics(const Target& target, const Options& options, const std::string& workload,
                      Report& report) {
     LoadPlan plan;
@@ -44,16 +56,7 @@ ReadPlan fill_topics(const Target& target, const Options& options, const std::st
          .partition_count = options.partition_count,
          .durability = options.acks == "memory" ? Durability::memory : Durability::durable});
     Load load(target, plan);
-    Progress progress(workload + ": filling");
-    load.start();
-    while (!load.has_sent_everything()) {
-        progress.show(static_cast<double>(load.acknowledged()) /
-                      static_cast<double>(*plan.event_count));
-        std::this_thread::sleep_for(
-            std::chrono::milliseconds(10));  // a watcher's pace; finish() is what waits
-    }
-    load.finish();
-    if (load.failed() > 0) throw std::runtime_error("filling the topic: " + load.first_error());
+    send_everything(load, *plan.event_count, workload);
     report.details["filled_events"] = load.acknowledged();
 
     return reading_of(plan, load, options.partition_count);

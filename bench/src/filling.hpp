@@ -19,6 +19,10 @@ namespace casc::bench {
 [[nodiscard]] ReadPlan reading_of(const LoadPlan& plan, const Load& load,
                                   std::uint32_t partition_count);
 
+// Runs a load of so many events to its end, with a progress bar. Throws when an event was not
+// acknowledged.
+void send_everything(Load& load, std::uint64_t event_count, const std::string& workload);
+
 // Fills topics named after the workload. Returns what a reader must find there; who reads adds who
 // it is. Throws when an event was not acknowledged.
 [[nodiscard]] ReadPlan fill_topics(const Target& target, const Options& options,

@@ -4,10 +4,10 @@
 // open loop as in `e2e`. Then both lanes have a backlog: what share the low one still gets.
 
 #include "describe_times.hpp"
+#include "filling.hpp"
 #include "load.hpp"
 #include "need.hpp"
 #include "pacing.hpp"
-#include "progress.hpp"
 #include "target.hpp"
 #include "workload.hpp"
 
@@ -69,14 +69,7 @@ void fill(const Target& target, const PriorityPlan& plan, const std::string& top
     load_plan.producer.linger = client::ProducerOptions().linger;  // only the measured ones hurry
     load_plan.producer.acks = Acks::memory;
     Load load(target, load_plan);
-    load.start();
-    Progress progress("priority: filling");
-    while (!load.has_sent_everything()) {
-        progress.show(static_cast<double>(load.acknowledged()) / static_cast<double>(count));
-        std::this_thread::sleep_for(milliseconds(10));  // a watcher's pace; finish() waits
-    }
-    load.finish();
-    if (load.failed() > 0) throw std::runtime_error("filling the topic: " + load.first_error());
+    send_everything(load, count, "priority");
 }
 
 client::Consumer reader(client::Client& client, const std::string& topic) {
@@ -99,7 +92,7 @@ void work() {
 
 // One event at a time: what has been taken is worked on before anything more urgent is seen.
 void receive_all(client::Consumer& consumer, const PriorityPlan& plan, PriorityOutcome& outcome,
-                 std::atomic<std::uint64_t>& low_count) {
+                 std::atomic<std::uint64_t>& low_count, std::atomic<bool>& has_begun) {
     const std::uint64_t expected = plan.warm_up_count + plan.critical_count;
     std::uint64_t critical_count = 0;
     auto last_critical = Clock::now();
@@ -108,11 +101,15 @@ void receive_all(client::Consumer& consumer, const PriorityPlan& plan, PriorityO
         for (const client::ConsumedEvent& consumed : events) {
             const auto now = Clock::now();
             if (consumed.event.lane != Lane::critical) {
-                low_count.fetch_add(1, std::memory_order_relaxed);
+                if (low_count.fetch_add(1, std::memory_order_relaxed) == 0) {
+                    has_begun.store(true);
+                    has_begun.notify_one();
+                }
             } else {
                 last_critical = now;
                 const PayloadHead head = head_of(consumed.event.payload);
-                if (head.run != plan.run || head.sequence != critical_count++) ++outcome.misplaced;
+                if (head.run != plan.run || head.sequence != critical_count) ++outcome.misplaced;
+                ++critical_count;
                 if (head.sequence >= plan.warm_up_count)
                     outcome.latency_ns.record(
                         static_cast<std::uint64_t>(now.time_since_epoch().count() - head.intended));
@@ -136,19 +133,19 @@ PriorityOutcome measure(const Target& target, const PriorityPlan& plan, const st
     PriorityOutcome outcome;
     std::atomic<std::uint64_t> low_count{0};
     std::string receiver_trouble;
-    std::atomic<bool> is_receiving{true};
+    std::atomic<bool> has_begun{false};  // to get low events, or has ended
     std::thread receiver([&] {
         try {
-            receive_all(consumer, plan, outcome, low_count);
+            receive_all(consumer, plan, outcome, low_count, has_begun);
         } catch (const std::exception& error) {
             receiver_trouble = error.what();
         }
-        is_receiving.store(false);
+        has_begun.store(true);
+        has_begun.notify_one();
     });
     try {
         const Pacing pacing;
-        while (has_low && low_count.load() == 0 && is_receiving.load())
-            std::this_thread::sleep_for(milliseconds(1));
+        if (has_low) has_begun.wait(false);
         Payloads payloads(plan.payload_bytes);
         const auto began = Clock::now() + milliseconds(10);
         const std::uint64_t low_before = low_count.load();
