@@ -2,6 +2,7 @@
 
 #include "fail_stop_file_system.hpp"
 #include "read_ahead_file_system.hpp"
+#include "simulated_env.hpp"
 #include "write_behind_file_system.hpp"
 
 #include <rocksdb/cache.h>
@@ -149,7 +150,7 @@ Result<std::unique_ptr<Rocks>> Rocks::open(Disk& disk, const std::filesystem::pa
         simulated ? simulated
                   : make_read_ahead_file_system(rocksdb::FileSystem::Default(), first_reads),
         directory);
-    rocks->env_ = rocksdb::NewCompositeEnv(files);
+    rocks->env_ = simulated ? make_simulated_env(files) : rocksdb::NewCompositeEnv(files);
     if (mode != Mode::read_only && (rocks->direct_io_ || simulated))
         rocks->sst_env_ = rocksdb::NewCompositeEnv(make_write_behind_file_system(files));
     rocks->listener_ = std::make_shared<ErrorListener>();
@@ -160,7 +161,10 @@ Result<std::unique_ptr<Rocks>> Rocks::open(Disk& disk, const std::filesystem::pa
     for (const auto pool : {rocksdb::Env::HIGH, rocksdb::Env::LOW})
         static_cast<void>(
             rocks->env_->LowerThreadPoolCPUPriority(pool, rocksdb::CpuPriority::kLow));
-    if (simulated) rocks->options_.info_log = std::make_shared<SilentLogger>();
+    if (simulated) {
+        rocks->options_.info_log = std::make_shared<SilentLogger>();
+        rocks->options_.max_file_opening_threads = 1;  // there is no latency to hide
+    }
     rocks->options_.create_if_missing = mode == Mode::create;
     rocks->options_.listeners.push_back(rocks->listener_);
     const auto cache = rocksdb::NewLRUCache(block_cache_bytes);

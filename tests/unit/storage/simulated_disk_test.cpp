@@ -1,5 +1,7 @@
 // The simulated disk keeps its promises and, at a crash, breaks everything it did not promise.
 
+#include "simulated_env.hpp"
+
 #include <casc/storage/block.hpp>
 #include <casc/storage/simulated_disk.hpp>
 
@@ -213,7 +215,7 @@ struct RocksFixture {
 
 struct RocksDb {
     explicit RocksDb(SimulatedDisk& disk)
-        : environment(rocksdb::NewCompositeEnv(
+        : environment(make_simulated_env(
               std::static_pointer_cast<rocksdb::FileSystem>(disk.rocksdb_file_system()))) {
         rocksdb::Options options;
         options.create_if_missing = true;
