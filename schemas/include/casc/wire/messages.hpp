@@ -10,6 +10,7 @@
 
 #include <casc/types/result.hpp>
 #include <casc/wire/frame.hpp>
+#include <casc/wire/message_list.hpp>
 
 #if defined(__GNUC__)
 #pragma GCC diagnostic push
@@ -82,11 +83,7 @@ class Encoder {
 public:
     // The bytes are valid until the next use of this encoder.
     template <class Message>
-    [[nodiscard]] std::span<const std::byte> encode(const Message& message) {
-        builder_.Clear();
-        builder_.Finish(Message::TableType::Pack(builder_, &message));
-        return finished();
-    }
+    [[nodiscard]] std::span<const std::byte> encode(const Message& message);
 
     // For the hot path: `build(builder)` returns the offset of the root table.
     template <class Build>
@@ -103,5 +100,20 @@ private:
 
     flatbuffers::FlatBufferBuilder builder_{512};
 };
+
+template <class Message>
+std::span<const std::byte> Encoder::encode(const Message& message) {
+    builder_.Clear();
+    builder_.Finish(Message::TableType::Pack(builder_, &message));
+    return finished();
+}
+
+// Compiled once, in wire_messages.cpp, and not by everybody who sends or reads one.
+#define CASC_WIRE_ELSEWHERE(Table)                                                        \
+    extern template Result<const fb::Table*> view<fb::Table>(std::span<const std::byte>); \
+    extern template Result<fb::Table##T> decode<fb::Table>(std::span<const std::byte>);   \
+    extern template std::span<const std::byte> Encoder::encode<fb::Table##T>(const fb::Table##T&);
+CASC_WIRE_MESSAGES(CASC_WIRE_ELSEWHERE)
+#undef CASC_WIRE_ELSEWHERE
 
 }  // namespace casc::wire
