@@ -9,7 +9,7 @@
 #include "report.hpp"
 #include "scratch_folder.hpp"
 
-#include <casc/client/client.hpp>
+#include <casc/client/call.hpp>
 
 #include <filesystem>
 #include <memory>

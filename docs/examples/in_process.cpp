@@ -4,7 +4,7 @@
 // The broker could listen on an address besides, for others to look in: add one to
 // listen.endpoints.
 #include <casc/broker/broker.hpp>
-#include <casc/client/client.hpp>
+#include <casc/client/call.hpp>
 
 #include <iostream>
 

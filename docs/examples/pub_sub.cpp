@@ -3,7 +3,7 @@
 //   last of each key casc-example-pub-sub 127.0.0.1:7440 ticks sub anna          and of what is
 //   sent to somebody only what is for anna casc-example-pub-sub 127.0.0.1:7440 ticks pub EUR=1.08
 //   to everybody; the key is EUR casc-example-pub-sub 127.0.0.1:7440 ticks pub EUR=1.08 anna
-#include <casc/client/client.hpp>
+#include <casc/client/call.hpp>
 
 #include <csignal>
 #include <iostream>

@@ -4,7 +4,7 @@
 //   casc-example-push-pull 127.0.0.1:7440 jobs push 1000
 // What a worker has taken when it dies is lost, as with ZeroMQ; work_queue.cpp is the one that
 // loses nothing.
-#include <casc/client/client.hpp>
+#include <casc/client/call.hpp>
 
 #include <csignal>
 #include <iostream>

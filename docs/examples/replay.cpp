@@ -3,7 +3,7 @@
 //   casc-example-replay 127.0.0.1:7440 orders 3600
 // No group: nobody else notices, and nothing is remembered. With a longer last poll it would follow
 // what comes, as `casc-admin consume --follow` does.
-#include <casc/client/client.hpp>
+#include <casc/client/call.hpp>
 #include <casc/types/clock.hpp>
 
 #include <algorithm>

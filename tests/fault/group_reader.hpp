@@ -2,7 +2,7 @@
 // group_reader.hpp: a member of a consumer group that goes on through the deaths of the broker, and
 // what the members of one group have seen together.
 
-#include <casc/client/client.hpp>
+#include <casc/client/call.hpp>
 
 #include <atomic>
 #include <cstdint>

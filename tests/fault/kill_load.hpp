@@ -2,7 +2,7 @@
 // kill_load.hpp: what the tests that kill a broker share: a load that goes on through its deaths,
 // and readers that tell a DeliveryHistory what is there.
 
-#include <casc/client/client.hpp>
+#include <casc/client/call.hpp>
 
 #include <atomic>
 #include <delivery_history.hpp>

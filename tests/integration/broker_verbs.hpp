@@ -5,7 +5,7 @@
 #include "raw_connection.hpp"
 #include "test_broker.hpp"
 
-#include <casc/client/client.hpp>
+#include <casc/client/call.hpp>
 #include <casc/wire/batch_builder.hpp>
 #include <casc/wire/compression.hpp>
 

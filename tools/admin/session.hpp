@@ -9,7 +9,7 @@
 
 #include "output.hpp"
 
-#include <casc/client/client.hpp>
+#include <casc/client/call.hpp>
 #include <casc/types/result.hpp>
 
 #include <functional>

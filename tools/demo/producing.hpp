@@ -4,7 +4,7 @@
 #include "ledger.hpp"
 #include "records.hpp"
 
-#include <casc/client/client.hpp>
+#include <casc/client/call.hpp>
 
 #include <array>
 #include <optional>

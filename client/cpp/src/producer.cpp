@@ -1,6 +1,6 @@
 #include "producer_impl.hpp"
 
-#include <casc/client/client.hpp>
+#include <casc/client/call.hpp>
 #include <casc/client/producer.hpp>
 
 namespace casc::client {

@@ -3,7 +3,7 @@
 #include "batch_delivery.hpp"
 #include "event_input.hpp"
 
-#include <casc/client/client.hpp>
+#include <casc/client/call.hpp>
 #include <casc/client/partitioner.hpp>
 #include <casc/types/clock.hpp>
 

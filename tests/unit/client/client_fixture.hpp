@@ -4,7 +4,7 @@
 
 #include "fake_broker.hpp"
 
-#include <casc/client/client.hpp>
+#include <casc/client/call.hpp>
 
 #include <doctest/doctest.h>
 

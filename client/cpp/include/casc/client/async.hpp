@@ -10,7 +10,7 @@
 // associated with the handler (a coroutine's own, say); without one, on the client's I/O thread,
 // where nothing may block. An operation ends with its deadline; there is no other cancellation.
 
-#include <casc/client/client.hpp>
+#include <casc/client/call.hpp>
 
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>

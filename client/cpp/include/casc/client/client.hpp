@@ -1,8 +1,8 @@
 #pragma once
-// casc/client/client.hpp: a connection to a broker, and any request on it.
+// casc/client/client.hpp: a connection to a broker, and what is made from it.
 //
 //   CASC_TRY(auto client, Client::connect({.endpoints = {"127.0.0.1:7440"}}));
-//   CASC_TRY(auto reply, client->call(wire::fb::ListTopicsT{}));
+//   CASC_TRY(auto producer, client->make_producer("orders"));
 
 #include <casc/client/answer.hpp>
 #include <casc/client/consumer.hpp>
@@ -16,12 +16,19 @@
 #include <casc/client/tap.hpp>
 #include <casc/client/transaction.hpp>
 #include <casc/types/result.hpp>
-#include <casc/wire/rpc.hpp>
+#include <casc/wire/frame.hpp>
 
-#include <future>
 #include <memory>
 #include <optional>
 #include <vector>
+
+namespace casc::wire {
+template <class Request>
+struct Rpc;  // casc/wire/rpc.hpp
+}  // namespace casc::wire
+namespace casc::wire::fb {
+struct HelloReplyT;  // casc/wire/messages.hpp
+}  // namespace casc::wire::fb
 
 namespace casc::client {
 
@@ -48,10 +55,12 @@ public:
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
-    // Sends any request of the protocol and waits for its answer. While there is no connection it
-    // waits for one. Fails with: timeout (`deadline`, or options.request_timeout),
-    // connection_closed (the connection broke before the answer: the request may or may not have
-    // been carried out), queue_full, cancelled, and what the broker says.
+    // Sends any request of the protocol and waits for its answer. Whoever uses it includes
+    // casc/client/call.hpp: the messages take a compiler as long as all the rest of the client.
+    // While there is no connection it waits for one. Fails with: timeout (`deadline`, or
+    // options.request_timeout), connection_closed (the connection broke before the answer: the
+    // request may or may not have been carried out), queue_full, cancelled, and what the broker
+    // says.
     template <class Request>
     [[nodiscard]] Result<typename wire::Rpc<Request>::ReplyMessage> call(
         const Request& request, std::optional<milliseconds> deadline = {});
@@ -135,31 +144,5 @@ private:
 
     const std::shared_ptr<Core> core_;
 };
-
-template <class Request, class Done>
-void Client::call_async(const Request& request, std::optional<milliseconds> deadline, Done done) {
-    using Rpc = wire::Rpc<Request>;
-    wire::Encoder encoder;
-    // Shared, because std::function wants copies and `done` may be move-only.
-    auto shared = std::make_shared<Done>(std::move(done));
-    call_raw(Rpc::api, encoder.encode(request), deadline, [shared](Result<Reply> reply) {
-        if (!reply) return (*shared)(Result<typename Rpc::ReplyMessage>(std::move(reply).error()));
-        (*shared)(wire::decode<typename Rpc::Reply>(reply->body));
-    });
-}
-
-template <class Request>
-Result<typename wire::Rpc<Request>::ReplyMessage> Client::call(
-    const Request& request, std::optional<milliseconds> deadline) {
-    using Outcome = Result<typename wire::Rpc<Request>::ReplyMessage>;
-    if (in_callback())
-        return Error(ErrorCode::invalid_request, "a waiting call from the client's own callback");
-    std::promise<Outcome> promise;
-    auto answer = promise.get_future();
-    call_async(request, deadline, [promise = std::move(promise)](Outcome reply) mutable {
-        promise.set_value(std::move(reply));
-    });
-    return answer.get();
-}
 
 }  // namespace casc::client
