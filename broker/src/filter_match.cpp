@@ -1,7 +1,11 @@
 #include "filter_match.hpp"
 
+#include "same_text.hpp"
+
+#include <algorithm>
 #include <bit>
 #include <cstring>
+#include <span>
 
 namespace casc::broker {
 namespace {
@@ -55,7 +59,7 @@ bool is_that_number(std::string_view text, const FilterLiteral& literal, FilterO
 
 bool is_any(const FilterTest& test, std::string_view text) noexcept {
     for (const FilterLiteral& literal : test.literals) {
-        if (literal.kind == JsonKind::text ? text == literal.text
+        if (literal.kind == JsonKind::text ? same_text(text, literal.text)
                                            : is_that_number(text, literal, FilterOp::equal))
             return true;
     }
@@ -85,12 +89,29 @@ bool is_true_of(const FilterTest& test, std::string_view text) noexcept {
     }
 }
 
+// Calls `run` with what says whether a text that is there is as the test wants it. To be one of a
+// few texts is by far the most usual test, and decided here, not for each event.
+template <class Run>
+std::uint64_t with_text_test(const FilterTest& test, Run&& run) {
+    const bool is_one_of =
+        test.op == FilterOp::equal &&
+        std::all_of(test.literals.begin(), test.literals.end(),
+                    [](const FilterLiteral& one) { return one.kind == JsonKind::text; });
+    if (!is_one_of) return run([&](std::string_view text) { return is_true_of(test, text); });
+    const std::span literals(test.literals);
+    return run([literals](std::string_view text) {
+        for (const FilterLiteral& wanted : literals)
+            if (same_text(text, wanted.text)) return true;
+        return false;
+    });
+}
+
 bool same(const JsonValue& value, const FilterLiteral& literal, std::string_view text,
           const FilterNumber& number) noexcept {
     if (value.kind != literal.kind) return false;
     switch (value.kind) {
         case JsonKind::text:
-            return text == literal.text;
+            return same_text(text, literal.text);
         case JsonKind::number:
             return compare(number, literal.number) == 0;
         case JsonKind::boolean:
@@ -194,19 +215,11 @@ std::uint64_t FilterMatcher::test_text(const FilterTest& test, Column column,
     const auto there = [&](std::string_view text) {
         return empty_counts ? text.data() != nullptr : !text.empty();
     };
-    const FilterLiteral* only = test.literals.size() == 1 ? &test.literals.front() : nullptr;
-    if (test.op == FilterOp::equal && only != nullptr && only->kind == JsonKind::text) {
-        // By far the most usual test. The length decides most of them.
-        const std::string_view wanted = only->text;
+    return with_text_test(test, [&](auto&& wanted) {
         return select(candidates, [&](unsigned bit) {
             const std::string_view text = texts.at(base_ + bit);
-            return text.size() == wanted.size() && there(text) &&
-                   std::memcmp(text.data(), wanted.data(), wanted.size()) == 0;
+            return there(text) && wanted(text);
         });
-    }
-    return select(candidates, [&](unsigned bit) {
-        const std::string_view text = texts.at(base_ + bit);
-        return there(text) && is_true_of(test, text);
     });
 }
 
@@ -214,13 +227,15 @@ std::uint64_t FilterMatcher::test_text(const FilterTest& test, Column column,
 std::uint64_t FilterMatcher::test_header(const FilterTest& test, std::uint64_t candidates) const {
     const TextColumn lists(*batch_, Column::headers);
     if (lists.ends == nullptr) return 0;
-    const std::string& wanted = filter_->header_names()[test.slot];
-    return select(candidates, [&](unsigned bit) {
-        const std::string_view list = lists.at(base_ + bit);
-        wire::HeaderCursor headers(std::as_bytes(std::span(list)));
-        for (std::string_view name, value; headers.next(name, value);)
-            if (name == wanted && is_true_of(test, value)) return true;
-        return false;
+    const std::string_view name_wanted = filter_->header_names()[test.slot];
+    return with_text_test(test, [&](auto&& wanted) {
+        return select(candidates, [&](unsigned bit) {
+            const std::string_view list = lists.at(base_ + bit);
+            wire::HeaderCursor headers(std::as_bytes(std::span(list)));
+            for (std::string_view name, value; headers.next(name, value);)
+                if (same_text(name, name_wanted) && wanted(value)) return true;
+            return false;
+        });
     });
 }
 
@@ -231,8 +246,8 @@ const JsonValue& FilterMatcher::json_value(std::uint32_t slot, unsigned bit) {
     if ((of.known & mask) != 0) return value;
     of.known |= mask;
     const auto payload = batch_->payload(base_ + bit, *payloads_);
-    value = find_json({reinterpret_cast<const char*>(payload.data()), payload.size()},
-                      filter_->json_paths()[slot]);
+    find_json({reinterpret_cast<const char*>(payload.data()), payload.size()},
+              filter_->json_paths()[slot], value);
     return value;
 }
 

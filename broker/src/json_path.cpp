@@ -1,5 +1,9 @@
 #include "json_path.hpp"
 
+#include "same_text.hpp"
+
+#include <array>
+#include <bit>
 #include <cstring>
 #include <optional>
 
@@ -10,9 +14,41 @@ bool is_space(char c) noexcept {
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
+// One look instead of seven comparisons, for each character of a number.
+constexpr auto kEndsScalar = [] {
+    std::array<bool, 256> ends{};
+    for (const unsigned char c : {',', ']', '}', ' ', '\n', '\t', '\r'})
+        ends[c] = true;
+    return ends;
+}();
+
 bool ends_scalar(char c) noexcept {
-    return c == ',' || c == ']' || c == '}' || is_space(c);
+    return kEndsScalar[static_cast<unsigned char>(c)];
 }
+
+// The first quote or backslash of [at, end), or `end`: what a text is made of besides is nothing to
+// us. Eight characters at a time: `word ^ pattern` has a zero byte where the character is, and
+// (x - 0x01...) & ~x & 0x80... the top bit of the first zero byte.
+const char* find_quote_or_backslash(const char* at, const char* end) noexcept {
+    constexpr std::uint64_t ones = 0x0101010101010101u;
+    constexpr std::uint64_t tops = 0x8080808080808080u;
+    static_assert(std::endian::native == std::endian::little);  // the first character is lowest
+    const auto zero_bytes = [](std::uint64_t x) { return (x - ones) & ~x & tops; };
+    for (; end - at >= 8; at += 8) {
+        std::uint64_t word;
+        std::memcpy(&word, at, sizeof word);
+        const std::uint64_t found = zero_bytes(word ^ ones * '"') | zero_bytes(word ^ ones * '\\');
+        if (found != 0) return at + std::countr_zero(found) / 8;
+    }
+    while (at != end && *at != '"' && *at != '\\')
+        ++at;
+    return at;
+}
+
+struct Text {
+    std::string_view raw;  // without its quotes
+    bool escaped = false;  // it has backslashes
+};
 
 // Walks a text forward. Everything that takes something says whether it was there.
 class Walker {
@@ -26,49 +62,61 @@ public:
         ++at_;
         return true;
     }
-    // A text, from its first quote on. Nothing: it does not end.
-    [[nodiscard]] std::optional<JsonValue> take_text() noexcept {
-        if (!take('"')) return std::nullopt;
-        JsonValue value{.kind = JsonKind::text};
+    // A text, from its first quote on. False: there is none, or it does not end.
+    [[nodiscard]] bool take_text(Text& text) noexcept {
+        if (!take('"')) return false;
+        text.escaped = false;
         const char* const begin = at_;
-        for (; at_ != end_; ++at_) {
+        while ((at_ = find_quote_or_backslash(at_, end_)) != end_) {
             if (*at_ == '"') {
-                value.raw = {begin, static_cast<std::size_t>(at_ - begin)};
+                text.raw = {begin, static_cast<std::size_t>(at_ - begin)};
                 ++at_;
-                return value;
+                return true;
             }
-            if (*at_ != '\\') continue;
-            value.escaped = true;
+            text.escaped = true;
             if (++at_ == end_) break;
+            ++at_;
         }
-        return std::nullopt;
+        return false;
     }
     [[nodiscard]] bool skip_value() noexcept {
         skip_space();
         if (at_ == end_) return false;
-        if (*at_ == '"') return take_text().has_value();
+        if (*at_ == '"') return skip_text();
         if (*at_ == '{' || *at_ == '[') return skip_container();
         const char* const begin = at_;
         while (at_ != end_ && !ends_scalar(*at_))
             ++at_;
         return at_ != begin;
     }
-    [[nodiscard]] JsonValue take_value() noexcept {
+    void take_value(JsonValue& into) noexcept {
         skip_space();
-        if (at_ == end_) return {};
+        if (at_ == end_) return;
         switch (*at_) {
-            case '"':
-                return take_text().value_or(JsonValue{});
+            case '"': {
+                Text text;
+                if (!take_text(text)) return;
+                into.kind = JsonKind::text;
+                into.escaped = text.escaped;
+                into.raw = text.raw;
+                return;
+            }
             case '{':
-                return {.kind = JsonKind::object};
+                into.kind = JsonKind::object;
+                return;
             case '[':
-                return {.kind = JsonKind::array};
+                into.kind = JsonKind::array;
+                return;
             default:
-                return take_scalar();
+                take_scalar(into);
         }
     }
 
 private:
+    [[nodiscard]] bool skip_text() noexcept {
+        Text text;
+        return take_text(text);
+    }
     void skip_space() noexcept {
         while (at_ != end_ && is_space(*at_))
             ++at_;
@@ -79,7 +127,7 @@ private:
         while (at_ != end_) {
             const char c = *at_;
             if (c == '"') {
-                if (!take_text()) return false;
+                if (!skip_text()) return false;
                 continue;
             }
             ++at_;
@@ -88,25 +136,29 @@ private:
         }
         return false;
     }
-    [[nodiscard]] JsonValue take_scalar() noexcept {
+    void take_scalar(JsonValue& into) noexcept {
         const char* const begin = at_;
         while (at_ != end_ && !ends_scalar(*at_))
             ++at_;
         const std::string_view raw(begin, static_cast<std::size_t>(at_ - begin));
-        if (raw == "true") return {.kind = JsonKind::boolean, .truth = true};
-        if (raw == "false") return {.kind = JsonKind::boolean};
-        if (raw == "null") return {.kind = JsonKind::null};
-        const bool number = !raw.empty() && (raw[0] == '-' || (raw[0] >= '0' && raw[0] <= '9'));
-        if (!number) return {};
-        return {.kind = JsonKind::number, .raw = raw};
+        if (raw.empty()) return;
+        if (raw[0] == '-' || (raw[0] >= '0' && raw[0] <= '9')) {
+            into.kind = JsonKind::number;
+            into.raw = raw;
+        } else if (raw == "true" || raw == "false") {
+            into.kind = JsonKind::boolean;
+            into.truth = raw == "true";
+        } else if (raw == "null") {
+            into.kind = JsonKind::null;
+        }
     }
 
     const char* at_;
     const char* end_;
 };
 
-bool is_key(const JsonValue& found, const std::string& key) {
-    if (!found.escaped) return found.raw == key;
+bool is_key(const Text& found, const std::string& key) {
+    if (!found.escaped) return same_text(found.raw, key);
     std::string plain;  // rare: nobody escapes names
     return unescape_json(found.raw, plain) && plain == key;
 }
@@ -114,9 +166,9 @@ bool is_key(const JsonValue& found, const std::string& key) {
 [[nodiscard]] bool enter_member(Walker& walker, const std::string& key) {
     if (!walker.take('{')) return false;
     do {
-        const auto name = walker.take_text();
-        if (!name || !walker.take(':')) return false;
-        if (is_key(*name, key)) return true;
+        Text name;
+        if (!walker.take_text(name) || !walker.take(':')) return false;
+        if (is_key(name, key)) return true;
         if (!walker.skip_value()) return false;
     } while (walker.take(','));
     return false;
@@ -176,14 +228,15 @@ std::size_t append_unicode(std::string_view raw, std::string& into) {
 
 }  // namespace
 
-JsonValue find_json(std::string_view text, std::span<const JsonStep> path) noexcept {
+void find_json(std::string_view text, std::span<const JsonStep> path, JsonValue& into) noexcept {
+    into.kind = JsonKind::missing;
     Walker walker(text);
     for (const JsonStep& step : path) {
         const bool there =
             step.is_index ? enter_element(walker, step.index) : enter_member(walker, step.key);
-        if (!there) return {};
+        if (!there) return;
     }
-    return walker.take_value();
+    walker.take_value(into);
 }
 
 bool unescape_json(std::string_view raw, std::string& into) {

@@ -25,13 +25,14 @@ enum class JsonKind : std::uint8_t { missing, text, number, boolean, null, objec
 // A view into the text that it was found in.
 struct JsonValue {
     JsonKind kind = JsonKind::missing;
-    bool truth = false;      // of a boolean
-    bool escaped = false;    // of a text: it has backslashes
+    bool truth = false;      // of a boolean only
+    bool escaped = false;    // of a text only: it has backslashes
     std::string_view raw{};  // of a text, without its quotes; of a number
 };
 
-// Thread: any. Of members that have the same name the first one counts.
-[[nodiscard]] JsonValue find_json(std::string_view text, std::span<const JsonStep> path) noexcept;
+// Thread: any. Of members that have the same name the first one counts. `into` is written in place:
+// a value that was just written field by field is slow to copy.
+void find_json(std::string_view text, std::span<const JsonStep> path, JsonValue& into) noexcept;
 
 // What the escapes in `raw` mean, put into `into`. False: one of them means nothing.
 [[nodiscard]] bool unescape_json(std::string_view raw, std::string& into);

@@ -20,7 +20,14 @@ JsonStep element(std::uint32_t index) {
 }
 
 JsonValue value_in(std::string_view text, const std::vector<JsonStep>& path) {
-    return find_json(text, path);
+    // Of exactly its size, so that a sanitizer sees a look past the end.
+    const std::vector<char> copy(text.begin(), text.end());
+    JsonValue value;
+    find_json({copy.data(), copy.size()}, path, value);
+    if (value.raw.data() != nullptr)
+        value.raw =
+            text.substr(static_cast<std::size_t>(value.raw.data() - copy.data()), value.raw.size());
+    return value;
 }
 
 }  // namespace
@@ -56,6 +63,29 @@ TEST_CASE("broker/json_path: what is not there is missing") {
         CHECK(value_in(R"({"n":1,"l":[1,2],"o":{}})", path).kind == JsonKind::missing);
     CHECK(value_in("[]", {element(0)}).kind == JsonKind::missing);
     CHECK(value_in("", {}).kind == JsonKind::missing);
+}
+
+TEST_CASE("broker/json_path: a text ends at its quote, wherever that lies and whatever is in it") {
+    // Texts are walked in words; these are what looks most like a quote or a backslash in one.
+    for (const char filler : {'x', '!', '#', '[', ']', '\xA2', '\xDC', '\x01', '\xFF', '\0'})
+        for (std::size_t length = 0; length <= 40; ++length) {
+            const std::string plain(length, filler);
+            const std::string text =
+                "{\"" + plain + "\":[\"" + plain + "\"],\"a\":\"" + plain + "\"}";
+            CAPTURE(filler);
+            CAPTURE(length);
+            CHECK(value_in(text, {member("a")}).raw == plain);
+            CHECK_FALSE(value_in(text, {member("a")}).escaped);
+            CHECK(value_in(text, {member(plain), element(0)}).raw == plain);
+            for (std::size_t at = 0; at < length; ++at) {
+                std::string escaped = plain;
+                escaped.replace(at, 1, "\\\"");
+                const std::string list = "[\"" + escaped + "\",7]";
+                CHECK(value_in(list, {element(0)}).raw == escaped);
+                CHECK(value_in(list, {element(0)}).escaped);
+                CHECK(value_in(list, {element(1)}).raw == "7");
+            }
+        }
 }
 
 TEST_CASE("broker/json_path: the first of members with one name counts") {
