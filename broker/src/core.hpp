@@ -12,6 +12,7 @@
 #include "producer_table.hpp"
 #include "recent_reads.hpp"
 #include "session.hpp"
+#include "stored_batch.hpp"
 #include "topic_observers.hpp"
 #include "topic_registry.hpp"
 #include "visibility.hpp"
@@ -24,8 +25,10 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <algorithm>
 #include <array>
 #include <functional>
+#include <span>
 #include <unordered_map>
 
 namespace casc::broker {
@@ -37,6 +40,8 @@ struct Counters {
         std::uint64_t bytes_in = 0;
         std::uint64_t events_out = 0;
         std::uint64_t bytes_out = 0;
+        std::uint64_t batches_out = 0;
+        std::uint64_t waited_ns = 0;  // of those, from being appended to being pushed
     };
     std::array<PerLane, kLaneCount> lanes;
     std::uint64_t batches_in = 0;
@@ -123,6 +128,19 @@ struct Core {
         return *now_;
     }
     void forget_now() noexcept { now_.reset(); }
+
+    // Notes what a reader was pushed.
+    void count_out(Lane lane, std::span<const storage::BatchRef> batches, std::uint64_t events) {
+        auto& count = counters.lanes[static_cast<std::size_t>(lane)];
+        count.events_out += events;
+        count.batches_out += batches.size();
+        for (const storage::BatchRef& batch : batches) {
+            count.bytes_out += batch.bytes.size();
+            // A clock that was set back has nobody wait for less than nothing.
+            const std::int64_t waited = (now() - stored_append_time(batch)).value();
+            count.waited_ns += static_cast<std::uint64_t>(std::max(waited, std::int64_t{0}));
+        }
+    }
 
     // The topic of a request, or why there is none. Fails with: unknown_topic, unknown_partition.
     [[nodiscard]] Result<const Topic*> topic(std::uint32_t id) const {

@@ -453,10 +453,7 @@ void QueueGroup::send(const Source& source, QueueMember& member, Offset first, O
                                      static_cast<std::uint32_t>(settings_.lease.count()), name);
     });
     member.session->send(wire::FrameKind::push, wire::Api::lease, 0, body, sending_);
-    auto& lane = core_.counters.lanes[static_cast<std::size_t>(source.log.lane())];
-    lane.events_out += (end - first).value();
-    for (const storage::BatchRef& batch : sending_)
-        lane.bytes_out += batch.bytes.size();
+    core_.count_out(source.log.lane(), sending_, (end - first).value());
 }
 
 MonoNanos QueueGroup::lease_end() const {

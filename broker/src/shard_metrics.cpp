@@ -13,8 +13,27 @@ MetricFamily by_lane(const std::string& name, std::string help,
     MetricFamily family{name, std::move(help), "counter", {}};
     for (const Lane lane : kLanes)
         family.samples.push_back(
-            {name, "lane=\"" + std::string(to_string(lane)) + "\"",
+            {name, prometheus_label("lane", to_string(lane)),
              static_cast<double>(lanes[static_cast<std::size_t>(lane)].*member)});
+    return family;
+}
+
+// A summary without quantiles: the mean over any time is what the sum has grown by what the count
+// has.
+MetricFamily wait_by_lane(const std::array<Counters::PerLane, kLaneCount>& lanes) {
+    const std::string name = "casc_delivery_wait_seconds";
+    MetricFamily family{name,
+                        "Time from being appended to being pushed to a reader of any kind, of each "
+                        "batch or part of one, by lane; of what is delivered again, each time.",
+                        "summary",
+                        {}};
+    for (const Lane lane : kLanes) {
+        const auto& count = lanes[static_cast<std::size_t>(lane)];
+        const std::string label = prometheus_label("lane", to_string(lane));
+        family.samples.push_back(
+            {name + "_sum", label, static_cast<double>(count.waited_ns) / 1e9});
+        family.samples.push_back({name + "_count", label, static_cast<double>(count.batches_out)});
+    }
     return family;
 }
 
@@ -39,10 +58,11 @@ std::vector<MetricFamily> Shard::metrics() const {
                 &Counters::PerLane::events_in),
         by_lane("casc_bytes_in_total", "Bytes of batches appended, by lane.", count.lanes,
                 &Counters::PerLane::bytes_in),
-        by_lane("casc_events_out_total", "Events pushed to subscriptions, by lane.", count.lanes,
-                &Counters::PerLane::events_out),
-        by_lane("casc_bytes_out_total", "Bytes of batches pushed to subscriptions, by lane.",
+        by_lane("casc_events_out_total", "Events pushed to readers of any kind, by lane.",
+                count.lanes, &Counters::PerLane::events_out),
+        by_lane("casc_bytes_out_total", "Bytes of batches pushed to readers of any kind, by lane.",
                 count.lanes, &Counters::PerLane::bytes_out),
+        wait_by_lane(count.lanes),
         counter("casc_batches_in_total", "Batches appended.", count.batches_in),
         counter("casc_batches_duplicate_total", "Batches that had been stored before.",
                 count.batches_duplicate),

@@ -28,4 +28,10 @@ struct StoredExtent {
     return {Offset(stamp.base_offset), Offset(stamp.base_offset + count), count, stamp.arrival};
 }
 
+[[nodiscard]] inline EpochNanos stored_append_time(const storage::BatchRef& batch) {
+    std::int64_t time;
+    std::memcpy(&time, batch.bytes.data() + offsetof(wire::BatchStamp, append_time), sizeof time);
+    return EpochNanos(time);
+}
+
 }  // namespace casc::broker

@@ -104,10 +104,10 @@ void Subscription::deliver(Source& source, std::uint64_t arrival_bound) {
     for (std::size_t lower = lane + 1; lower < kLaneCount; ++lower)
         passed_over_bytes_[lower] =
             std::min(passed_over_bytes_[lower] + static_cast<std::int64_t>(bytes), window_bytes_);
-    send(source, bytes, events);
+    send(source, events);
 }
 
-void Subscription::send(const Source& source, std::size_t bytes, std::int64_t events) {
+void Subscription::send(const Source& source, std::int64_t events) {
     const auto matching = parts_.matches();
     const auto body = core_.encoder.build([&](flatbuffers::FlatBufferBuilder& builder) {
         const auto words = matching.empty()
@@ -121,9 +121,8 @@ void Subscription::send(const Source& source, std::size_t bytes, std::int64_t ev
     session_.send(wire::FrameKind::push, wire::Api::deliver, 0, body,
                   settings_.filter ? parts_.batches() : sending_);
 
-    auto& lane = core_.counters.lanes[static_cast<std::size_t>(source.log.lane())];
-    lane.events_out += static_cast<std::uint64_t>(events);
-    lane.bytes_out += bytes;
+    core_.count_out(source.log.lane(), settings_.filter ? parts_.batches() : sending_,
+                    static_cast<std::uint64_t>(events));
 }
 
 // One at most for each log and tick.

@@ -73,7 +73,7 @@ private:
         std::int64_t events;
     };
     [[nodiscard]] Share share_of(Lane lane) const noexcept;
-    void send(const Source& source, std::size_t bytes, std::int64_t events);
+    void send(const Source& source, std::int64_t events);
     [[nodiscard]] bool matches(std::string_view name) const;
     [[nodiscard]] Positions follow(const Topic& topic);
     void tell_matched(std::span<const std::pair<TopicId, Positions>> topics, bool gone = false);

@@ -190,43 +190,46 @@ void Tap::deliver(TapMember& member) {
     const LogId log = queue_.front(lane)->log;
     // Of what waits everybody who shares it gets some.
     std::size_t items_max = (queue_.items() + members_.size() - 1) / members_.size();
+    // Of what waits to be sent, in sending_.
     std::size_t bytes = 0;
     std::int64_t events = 0;
+    bool took_some = false;
+    const auto send_gathered = [&] {
+        if (sending_.empty()) return;
+        member.credit_bytes -= static_cast<std::int64_t>(bytes);
+        member.credit_events -= events;
+        last_taken_ = mono_now();
+        send(member, log, sending_, ErrorCode::ok);
+        core_.count_out(log.lane(), sending_, static_cast<std::uint64_t>(events));
+        sending_.clear();
+        bytes = 0;
+        events = 0;
+    };
     sending_.clear();
     for (const TapItem* next = queue_.front(lane);
          next != nullptr && items_max > 0 && next->log == log; next = queue_.front(lane)) {
-        const auto left = member.credit_bytes - static_cast<std::int64_t>(bytes);
-        if (!sending_.empty() && (bytes + next->batch.bytes.size() > member.deliver_bytes_max ||
-                                  left <= 0 || events >= member.credit_events))
+        if (took_some && (bytes + next->batch.bytes.size() > member.deliver_bytes_max ||
+                          member.credit_bytes <= static_cast<std::int64_t>(bytes) ||
+                          member.credit_events <= events))
             break;
         if (next->matches != nullptr) {
-            if (!sending_.empty()) break;  // on its own
+            if (took_some) break;  // on its own
             return deliver_marked(member, queue_.pop(lane));
         }
-        TapItem item = queue_.pop(lane);
+        const TapItem item = queue_.pop(lane);
         // In as many parts as it takes: what was taken out of the queue is not put back.
         const Offset end = stored_extent(item.batch).end;
         for (Offset at = stored_extent(item.batch).base; at < end;) {
             const Handed handed = add_alive(core_, log, item.batch, at, sending_);
             bytes += handed.bytes;
             events += handed.events;
+            took_some = took_some || handed.events != 0;
             at = handed.next;
-            if (at < end && !sending_.empty()) {
-                send(member, log, sending_, ErrorCode::ok);
-                sending_.clear();
-            }
+            if (at < end) send_gathered();
         }
         --items_max;
     }
-    if (sending_.empty()) return;  // all of it has expired
-    member.credit_bytes -= static_cast<std::int64_t>(bytes);
-    member.credit_events -= events;
-    last_taken_ = mono_now();
-    send(member, log, sending_, ErrorCode::ok);
-    sending_.clear();
-    auto& count = core_.counters.lanes[static_cast<std::size_t>(log.lane())];
-    count.events_out += static_cast<std::uint64_t>(events);
-    count.bytes_out += bytes;
+    send_gathered();
 }
 
 // A batch of which only some events are meant. Those that have expired, or were deleted, are left
@@ -255,9 +258,7 @@ void Tap::deliver_marked(TapMember& member, TapItem item) {
     member.credit_events -= item.events;
     last_taken_ = mono_now();
     send(member, item.log, {&item.batch, 1}, ErrorCode::ok, words_);
-    auto& count = core_.counters.lanes[static_cast<std::size_t>(item.log.lane())];
-    count.events_out += item.events;
-    count.bytes_out += item.batch.bytes.size();
+    core_.count_out(item.log.lane(), {&item.batch, 1}, item.events);
 }
 
 void Tap::send(TapMember& member, LogId log, std::span<const storage::BatchRef> batches,

@@ -2,6 +2,7 @@
 
 #include "log_reader.hpp"
 #include "queue_member.hpp"
+#include "tapper.hpp"
 
 #include <casc/wire/crc32c.hpp>
 
@@ -96,6 +97,32 @@ TEST_CASE_FIXTURE(ExpiryFixture, "broker/expiry: compressed batches too") {
     fill({"brief" + tail, "a" + tail, "brief" + tail, "b" + tail},
          {.codec = wire::Codec::lz4, .compress_bytes_min = 0});
     CHECK(subscribe_until("b" + tail, 2) == Texts{"a" + tail, "b" + tail});
+}
+
+TEST_CASE_FIXTURE(
+    ExpiryFixture,
+    "broker/expiry: a tap is charged for a batch in many parts whose end has expired") {
+    Tapper tapper(broker);
+    must(tapper.tap(no_credit));
+    Texts kept;
+    Texts all;
+    for (int i = 0; i < 64; ++i) {  // as many parts as go out at once
+        kept.push_back("kept " + std::to_string(i));
+        all.push_back(kept.back());
+        all.push_back("brief " + std::to_string(i));
+    }
+    fill(all);
+    fill({"next"});
+    subscribe_until("next", kept.size() + 1);  // the clock has moved on
+    tapper.credit(kept.size());
+    CHECK(tapper.take(kept.size()) == kept);
+    // Nothing more comes before more was asked for.
+    tapper.raw().send(request_bytes(fb::PingT{}, 4711));
+    const auto frame = tapper.raw().receive();
+    REQUIRE(frame);
+    CHECK(frame->header.kind == wire::FrameKind::response);
+    tapper.credit(1);
+    CHECK(tapper.take(1) == Texts{"next"});
 }
 
 TEST_CASE_FIXTURE(ExpiryFixture, "broker/expiry: a queue settles what has expired") {

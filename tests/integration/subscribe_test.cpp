@@ -2,7 +2,9 @@
 
 #include "broker_verbs.hpp"
 
+#include <chrono>
 #include <map>
+#include <thread>
 
 using namespace casc;
 using namespace casc::test;
@@ -113,6 +115,33 @@ TEST_CASE_FIXTURE(SubscribeFixture, "broker/subscribe: never more than was grant
         bytes += push().bytes;
     CHECK(bytes <= 3 * one);
     CHECK(pushed_until_now().empty());
+}
+
+TEST_CASE_FIXTURE(
+    SubscribeFixture,
+    "broker/subscribe: how long batches have waited for a reader is counted by lane") {
+    const auto waited = [&](const char* what, const char* lane) {
+        const std::string page = http_get(broker.http_endpoint(), "/metrics");
+        const std::string name =
+            std::string("casc_delivery_wait_seconds_") + what + "{lane=\"" + lane + "\"} ";
+        const std::size_t at = page.find(name);
+        REQUIRE(at != std::string::npos);
+        return std::stod(page.substr(at + name.size()));
+    };
+    const auto began = std::chrono::steady_clock::now();
+    write(Lane::high, 2);
+    const auto written = std::chrono::steady_clock::now();
+    std::this_thread::sleep_for(50ms);  // what they are to have waited, at least
+    const auto asked = std::chrono::steady_clock::now();
+    REQUIRE(subscribe(1, {Lane::high}, kPlenty, kPlenty) == ErrorCode::ok);
+    for (std::size_t events = 0; events < 2;)
+        events += push().events.size();
+    const auto ended = std::chrono::steady_clock::now();
+    const auto seconds = [](auto time) { return std::chrono::duration<double>(time).count(); };
+    CHECK(waited("count", "high") == 2);
+    CHECK(waited("count", "low") == 0);
+    CHECK(waited("sum", "high") >= 2 * 0.99 * seconds(asked - written));
+    CHECK(waited("sum", "high") <= 2 * 1.01 * seconds(ended - began));
 }
 
 TEST_CASE_FIXTURE(

@@ -24,7 +24,7 @@ struct MetricSample {
 struct MetricFamily {
     std::string name;
     std::string help;
-    std::string type;  // counter, gauge, histogram
+    std::string type;  // counter, gauge, histogram, summary
     std::vector<MetricSample> samples;
 };
 
