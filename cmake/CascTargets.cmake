@@ -46,7 +46,8 @@ endfunction()
 
 # casc_quick(target): for what only calls the libraries, which are optimised and watched as the preset says. Half of the
 # time that a sanitized build took went into our tests' own assertions and the flags of casc-admin. What such code reads
-# and frees is watched; whether what it refers to is aligned and of its type is asked of the libraries alone.
+# and frees is watched; whether what it refers to is aligned and of its type is not asked of it. (Of an inline function that
+# a library has, too, the linker keeps one, mostly this one: casc-broker itself and the suites marked HEADERS have all.)
 function(casc_quick target)
   if(CMAKE_BUILD_TYPE STREQUAL "Release")
     target_compile_options(${target} PRIVATE -O1)
