@@ -10,15 +10,18 @@
 namespace casc::broker {
 namespace {
 
-bool is_space(char c) noexcept {
+constexpr bool is_space(char c) noexcept {
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
 // One look instead of seven comparisons, for each character of a number.
 constexpr auto kEndsScalar = [] {
     std::array<bool, 256> ends{};
-    for (const unsigned char c : {',', ']', '}', ' ', '\n', '\t', '\r'})
-        ends[c] = true;
+    for (int c = 0; c < 128; ++c) {
+        const char letter = static_cast<char>(c);
+        ends[static_cast<std::size_t>(c)] =
+            letter == ',' || letter == ']' || letter == '}' || is_space(letter);
+    }
     return ends;
 }();
 

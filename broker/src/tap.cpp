@@ -196,11 +196,7 @@ void Tap::deliver(TapMember& member) {
     bool took_some = false;
     const auto send_gathered = [&] {
         if (sending_.empty()) return;
-        member.credit_bytes -= static_cast<std::int64_t>(bytes);
-        member.credit_events -= events;
-        last_taken_ = mono_now();
-        send(member, log, sending_, ErrorCode::ok);
-        core_.count_out(log.lane(), sending_, static_cast<std::uint64_t>(events));
+        hand_out(member, log, sending_, events);
         sending_.clear();
         bytes = 0;
         events = 0;
@@ -254,11 +250,17 @@ void Tap::deliver_marked(TapMember& member, TapItem item) {
         }
     }
     if (item.events == 0) return;
-    member.credit_bytes -= static_cast<std::int64_t>(item.batch.bytes.size());
-    member.credit_events -= item.events;
+    hand_out(member, item.log, {&item.batch, 1}, item.events, words_);
+}
+
+void Tap::hand_out(TapMember& member, LogId log, std::span<const storage::BatchRef> batches,
+                   std::int64_t events, std::span<const std::uint64_t> matches) {
+    for (const storage::BatchRef& batch : batches)
+        member.credit_bytes -= static_cast<std::int64_t>(batch.bytes.size());
+    member.credit_events -= events;
     last_taken_ = mono_now();
-    send(member, item.log, {&item.batch, 1}, ErrorCode::ok, words_);
-    core_.count_out(item.log.lane(), {&item.batch, 1}, item.events);
+    send(member, log, batches, ErrorCode::ok, matches);
+    core_.count_out(log.lane(), batches, static_cast<std::uint64_t>(events));
 }
 
 void Tap::send(TapMember& member, LogId log, std::span<const storage::BatchRef> batches,

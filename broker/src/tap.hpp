@@ -113,6 +113,9 @@ private:
     [[nodiscard]] TapMember* next_member();
     void deliver(TapMember& member);
     void deliver_marked(TapMember& member, TapItem item);
+    // Sends events, which are charged to the member and counted.
+    void hand_out(TapMember& member, LogId log, std::span<const storage::BatchRef> batches,
+                  std::int64_t events, std::span<const std::uint64_t> matches = {});
     void send(TapMember& member, LogId log, std::span<const storage::BatchRef> batches,
               ErrorCode why, std::span<const std::uint64_t> matches = {});
 
