@@ -2,7 +2,8 @@
 #   Public headers live in include/, private ones in src/. Warnings are errors on our own targets only.
 function(casc_warnings target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wshadow -Werror)
-  # GCC decides what is an error; clang, which only builds the fuzz targets, counts more as a conversion.
+  # GCC decides what is an error; clang, which builds for the address sanitizer and the fuzzers, counts more as a
+  # conversion.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     target_compile_options(${target} PRIVATE -Wno-sign-conversion -Wno-error)
   endif()
@@ -10,11 +11,11 @@ function(casc_warnings target)
     # GCC 12 takes "text" + std::string for an overlapping copy at -O3 (GCC bug 105651).
     target_compile_options(${target} PRIVATE -Wno-restrict)
   endif()
-  if(CASC_SANITIZE)
+  if(CASC_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # Instrumented code hides from GCC that an engaged optional or variant was written before it is read, and which
     # allocation function Asio's memory came from.
     target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized -Wno-mismatched-new-delete)
-    if(CASC_SANITIZE MATCHES thread AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    if(CASC_SANITIZE MATCHES thread)
       # Asio's handlers end in fences, which GCC's thread sanitizer does not see. Nothing of ours relies on them.
       target_compile_options(${target} PRIVATE -Wno-tsan)
     endif()
@@ -44,15 +45,33 @@ function(casc_executable name)
   casc_unity(${name})
 endfunction()
 
-# casc_quick(target): for what only calls the libraries, which are optimised and watched as the preset says. Half of the
-# time that a sanitized build took went into our tests' own assertions and the flags of casc-admin. What such code reads
+# casc_fuzzed(target): what libFuzzer steers by, in the libraries that have decoders and in the fuzz programs alone.
+function(casc_fuzzed target)
+  if(CASC_FUZZ)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
+endfunction()
+
+# casc_quick(target [HEADERS]): for what only calls the libraries, which are optimised and watched as the preset says. Half of
+# the time that a sanitized build took went into our tests' own assertions and the flags of casc-admin. What such code reads
 # and frees is watched; whether what it refers to is aligned and of its type is not asked of it. (Of an inline function that
 # a library has, too, the linker keeps one, mostly this one: casc-broker itself and the suites marked HEADERS have all.)
 function(casc_quick target)
   if(CMAKE_BUILD_TYPE STREQUAL "Release")
-    target_compile_options(${target} PRIVATE -O1)
+    # These wait for a broker or do things once; others do what they test themselves, many times.
+    if(target MATCHES "_(integration|golden)_")
+      target_compile_options(${target} PRIVATE -O0)
+    else()
+      target_compile_options(${target} PRIVATE -O1)
+    endif()
   elseif(CASC_SANITIZE MATCHES undefined)
-    target_compile_options(${target} PRIVATE -O0 -fno-sanitize=null,alignment,vptr)
+    target_compile_options(${target} PRIVATE -O0)
+    if(NOT "HEADERS" IN_LIST ARGN)
+      target_compile_options(${target} PRIVATE -fno-sanitize=null,alignment,vptr)
+    endif()
+  elseif(CASC_SANITIZE AND NOT target MATCHES "_unit_")
+    # The unit tests would run for longer by what their compilation gains.
+    target_compile_options(${target} PRIVATE -O0)
   endif()
 endfunction()
 
@@ -61,6 +80,6 @@ endfunction()
 # does not compile.
 function(casc_unity target)
   if(CASC_UNITY)
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 20)
   endif()
 endfunction()

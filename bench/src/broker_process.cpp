@@ -1,5 +1,7 @@
 #include "broker_process.hpp"
 
+#include "c_strings.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -38,15 +40,6 @@ int milliseconds_until(Clock::time_point deadline) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000));
-}
-
-// Pointers for execv(); `texts` must outlive them.
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-    std::vector<char*> all;
-    for (std::string& text : texts)
-        all.push_back(text.data());
-    all.push_back(nullptr);
-    return all;
 }
 
 }  // namespace
@@ -90,7 +83,7 @@ void BrokerProcess::spawn() {
         arguments.emplace_back("--set");
         arguments.push_back(setting);
     }
-    const std::vector<char*> argv = pointers(arguments);
+    const std::vector<char*> argv = c_strings(arguments);
     const std::string log_path = (folder_ / "log").string();
     const pid_t parent = ::getpid();
     const pid_t child = ::fork();

@@ -45,6 +45,7 @@ ReadPlan fill_topics(const Target& target, const Options& options, const std::st
     LoadPlan plan;
     plan.payload_bytes = payload_bytes_of(options);
     plan.event_count = event_count_of(options);
+    plan.key_count = options.key_count;
     plan.lane = lane_of(options.lane);
     plan.run = std::random_device{}();
     plan.producer = producer_options(options);

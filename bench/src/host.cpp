@@ -1,5 +1,6 @@
 #include "host.hpp"
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <pthread.h>
@@ -68,6 +69,17 @@ double stolen_cpu_seconds() {
     for (double& of_kind : ticks)
         stat >> of_kind;
     return stat ? ticks.back() / static_cast<double>(::sysconf(_SC_CLK_TCK)) : 0;
+}
+
+std::uint64_t allow_open_files(std::uint64_t count) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+    if (limit.rlim_cur >= count) return limit.rlim_cur;
+    const rlimit raised{.rlim_cur = count, .rlim_max = std::max<rlim_t>(count, limit.rlim_max)};
+    if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) return count;
+    // Only the privileged raise the hard limit.
+    limit.rlim_cur = limit.rlim_max;
+    return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
 }
 
 bool pin_this_thread(std::uint32_t cpu) {

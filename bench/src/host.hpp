@@ -23,6 +23,10 @@ namespace casc::bench {
 // boot and over all processors; in steps of 10 ms. 0 where nobody says ("steal" in /proc/stat).
 [[nodiscard]] double stolen_cpu_seconds();
 
+// Raises this process's limit of open files, and that of children that are started later, to
+// `count` where it is lower. Returns what is allowed then, which is less where it may not.
+std::uint64_t allow_open_files(std::uint64_t count);
+
 // Keeps the calling thread on processor `cpu`. False when it may not run there.
 bool pin_this_thread(std::uint32_t cpu);
 

@@ -39,6 +39,7 @@ struct Load::Sender {
     std::uint32_t number = 0;
     std::optional<std::uint64_t> event_count;
     Payloads payloads;
+    Keys keys;
     // Written by the I/O thread, read by the caller.
     alignas(kCacheLineBytes) std::atomic<std::uint64_t> acknowledged{0};
     std::atomic<std::uint64_t> failed{0};
@@ -52,7 +53,7 @@ struct Load::Sender {
     std::vector<client::Producer> producers;
     std::thread thread;
 
-    explicit Sender(std::size_t payload_bytes) : payloads(payload_bytes) {}
+    explicit Sender(const LoadPlan& plan) : payloads(plan.payload_bytes), keys(plan.key_count) {}
 
     void note(const Error& why) {
         const std::lock_guard lock(error_mutex);
@@ -62,7 +63,7 @@ struct Load::Sender {
 
 Load::Load(const Target& target, LoadPlan plan) : plan_(std::move(plan)) {
     for (std::uint32_t number = 0; number < plan_.producer_count; ++number) {
-        auto sender = std::make_unique<Sender>(plan_.payload_bytes);
+        auto sender = std::make_unique<Sender>(plan_);
         sender->number = number;
         if (plan_.event_count)
             sender->event_count = share_of(*plan_.event_count, plan_.producer_count, number);
@@ -110,6 +111,7 @@ void Load::run(Sender& sender) {
         }
         client::Event event;
         event.payload = sender.payloads.next({sequence, sender.number, plan_.run, 0});
+        event.key = sender.keys.of(sequence);
         event.lane = plan_.lane;
         client::DeliveryCallback done;
         if (sequence % kTimedEvery == 0 && measuring_.load(std::memory_order_relaxed)) {
@@ -129,7 +131,7 @@ void Load::run(Sender& sender) {
     }
 }
 
-void Load::finish() {
+void Load::drain() {
     stopping_.store(true, std::memory_order_relaxed);
     for (auto& sender : senders_) {
         if (sender->thread.joinable()) sender->thread.join();
@@ -137,6 +139,12 @@ void Load::finish() {
         for (client::Producer& producer : sender->producers) {
             if (const auto flushed = producer.flush(); !flushed) sender->note(flushed.error());
         }
+    }
+}
+
+void Load::finish() {
+    drain();
+    for (auto& sender : senders_) {
         sender->producers.clear();
         if (sender->client) sender->client->close();
         if (first_error_.empty()) first_error_ = sender->error;

@@ -24,6 +24,7 @@ namespace casc::bench {
 struct LoadPlan {
     std::vector<std::string> topics;  // events go to them in turn
     std::size_t payload_bytes = 100;
+    std::uint32_t key_count = 0;  // 0: events have no keys
     std::uint32_t producer_count = 1;
     std::optional<std::uint64_t> event_count;  // over all producers; unset: until stop()
     std::optional<std::uint64_t> rate;         // events per second over all producers
@@ -45,7 +46,10 @@ public:
     void start();
     // Latencies are recorded from now on; before, everything is warming up.
     void begin_measuring() { measuring_.store(true, std::memory_order_relaxed); }
-    // No event is sent any more; returns when each has been acknowledged or has failed.
+    // No event is sent any more; returns when each has been acknowledged or has failed. The
+    // connections stay.
+    void drain();
+    // The same, and closes the connections.
     void finish();
     // Every producer has sent what it was to send.
     [[nodiscard]] bool has_sent_everything() const {

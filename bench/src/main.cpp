@@ -1,5 +1,6 @@
 // casc-bench: how fast casc is on this machine, and how fast the machine would allow.
 
+#include "compare/command.hpp"
 #include "host.hpp"
 #include "options.hpp"
 #include "report.hpp"
@@ -24,7 +25,19 @@ int main(int argc, char** argv) {
             app.add_subcommand(std::string(workload.name), std::string(workload.question));
         add_flags(*command, options, workload.flags);
     }
+    auto* comparing = app.add_subcommand(
+        "compare", "How fast is casc beside Redis, NATS, RabbitMQ and ZeroMQ, in turn with them?");
+    compare::CompareOptions comparison;
+    compare::add_flags(*comparing, comparison);
     CLI11_PARSE(app, argc, argv);
+    if (app.got_subcommand(comparing)) {
+        try {
+            return compare::run(comparison);
+        } catch (const std::exception& error) {
+            std::cerr << "casc-bench compare: " << error.what() << '\n';
+            return 2;
+        }
+    }
     for (const Workload& workload : workloads()) {
         if (!app.got_subcommand(std::string(workload.name))) continue;
         try {

@@ -75,6 +75,29 @@ const std::map<std::string_view, Adder>& adders() {
              add_parsed(app, n, o.idle_group_count, parse_small_count,
                         "queue groups that have a member and nothing to do");
          }},
+        {"--idle-connections",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.idle_connection_count, parse_small_count,
+                        "clients beside those that are measured: connected, and silent but for "
+                        "their heartbeats");
+         }},
+        {"--idle-topics",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.idle_topic_count, parse_small_count,
+                        "further topics, with default settings and an event each");
+         }},
+        {"--slow-consumer",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(
+                 app, n, o.slow_consumer_count, parse_small_count,
+                 "further consumers that fall behind: ten times a second they take 64 KiB, or "
+                 "one batch that is longer; of a queue one event each");
+         }},
+        {"--keys",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.key_count, parse_small_count,
+                        "events have one of so many keys, which decides their partition; 0: none");
+         }},
         {"--backlog",
          [](auto& app, auto& o, const auto& n) {
              add_parsed(app, n, o.backlog_count, parse_count,
@@ -151,6 +174,17 @@ const std::map<std::string_view, Adder>& adders() {
                             "both in turn")
                  ->check(CLI::IsMember({"tcp", "shm", "both"}))
                  ->capture_default_str();
+         }},
+        {"--over",
+         [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.scale_over,
+                            "what grows: partitions, connections, groups, size or backlog");
+         }},
+        {"--steps",
+         [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.scale_steps,
+                            "through which steps, as 1,10,1k or 16,1KiB; default: a ladder for "
+                            "each");
          }},
         {"--address",
          [](auto& app, auto& o, const auto& n) {

@@ -41,10 +41,16 @@ struct Options {
     std::optional<std::uint64_t> retention_bytes;  // per log; unset: everything is kept
     std::uint64_t backlog_count = 1'000'000;
     std::uint32_t idle_group_count = 0;  // that are there, and have nothing to do
-    std::uint32_t pass_count = 6;        // how often everything is read
-    std::string transport = "tcp";       // tcp, shm, both in turn
-    std::string address;                 // empty: a broker of our own
-    std::string data_folder;             // of our own broker; empty: $TMPDIR or the current folder
+    std::uint32_t idle_connection_count = 0;
+    std::uint32_t idle_topic_count = 0;
+    std::uint32_t slow_consumer_count = 0;  // of what is measured, beside who is
+    std::uint32_t key_count = 0;            // that events have; 0: none
+    std::uint32_t pass_count = 6;           // how often everything is read
+    std::string transport = "tcp";          // tcp, shm, both in turn
+    std::string address;                    // empty: a broker of our own
+    std::string data_folder;  // of our own broker; empty: $TMPDIR or the current folder
+    std::string scale_over;   // what grows, and through which steps; empty: the default ones
+    std::string scale_steps;  // as they were given: what they count depends on what grows
     std::vector<std::string>
         settings;  // "key=value" of our own broker, on top of the shipped defaults
     Output output = Output::text;
@@ -52,14 +58,16 @@ struct Options {
 
 // The names of the shared flags, as in `--batch-bytes`, for a workload's list of those it reads.
 inline constexpr std::string_view kFlagNames[] = {
-    "--size",        "--acks",        "--producers",
-    "--consumers",   "--group",       "--idle-groups",
-    "--batch-bytes", "--linger",      "--rate",
-    "--duration",    "--events",      "--total",
-    "--in-flight",   "--topics",      "--partitions",
-    "--lane",        "--compression", "--retention-bytes",
-    "--passes",      "--transport",   "--address",
-    "--data-dir",    "--set"};
+    "--size",          "--acks",        "--producers",
+    "--consumers",     "--group",       "--batch-bytes",
+    "--linger",        "--rate",        "--duration",
+    "--events",        "--total",       "--in-flight",
+    "--topics",        "--partitions",  "--keys",
+    "--lane",          "--compression", "--retention-bytes",
+    "--idle-groups",   "--idle-topics", "--idle-connections",
+    "--slow-consumer", "--passes",      "--transport",
+    "--address",       "--data-dir",    "--set",
+    "--over",          "--steps"};
 
 // Adds `-o` and those of the shared flags that are in `names` to `app`; they fill in `options`,
 // which must outlive it.

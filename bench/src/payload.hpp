@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -30,6 +31,24 @@ inline PayloadHead head_of(std::span<const std::byte> payload) {
                 payload.size() < sizeof head ? kPayloadBytesMin : sizeof head);
     return head;
 }
+
+// The keys of events: so many different ones, of eight bytes each, or none.
+class Keys {
+public:
+    explicit Keys(std::uint32_t count) : count_(count) {}
+
+    // Valid until the next call. The same for the same event; scattered, because keys in turn would
+    // go to topics and partitions in turn.
+    [[nodiscard]] std::optional<std::span<const std::byte>> of(std::uint64_t sequence) {
+        if (count_ == 0) return {};
+        number_ = (sequence * 0x9E3779B97F4A7C15ull >> 32) % count_;
+        return std::as_bytes(std::span(&number_, 1));
+    }
+
+private:
+    const std::uint32_t count_;
+    std::uint64_t number_ = 0;
+};
 
 // A supply of different payloads of one size, about a MiB of them, handed out in turn. Behind the
 // head they look like JSON, which LZ4 makes about half as long.

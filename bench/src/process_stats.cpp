@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <istream>
 #include <iterator>
 #include <sstream>
 #include <string>
@@ -16,20 +17,65 @@ std::string proc_path(pid_t process, const char* file) {
 
 }  // namespace
 
-double cpu_seconds_of(pid_t process) {
-    std::ifstream in(proc_path(process, "stat"));
-    std::string line;
-    if (!std::getline(in, line)) return 0;
+std::optional<ProcessorTimes> parse_processor_times(const std::string& stat) {
     // The second field is the name in parentheses and may hold anything; the fourteenth and
     // fifteenth are the times.
-    std::istringstream fields(line.substr(std::min(line.size(), line.rfind(')') + 1)));
+    const std::size_t name_end = stat.rfind(')');
+    if (name_end == std::string::npos) return {};
+    std::istringstream fields(stat.substr(name_end + 1));
     std::string skipped;
     for (int field = 3; field < 14; ++field)
         fields >> skipped;
-    double user = 0;
-    double system = 0;
-    fields >> user >> system;
-    return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+    ProcessorTimes times;
+    if (!(fields >> times.user_seconds >> times.system_seconds)) return {};
+    const auto ticks_per_second = static_cast<double>(::sysconf(_SC_CLK_TCK));
+    times.user_seconds /= ticks_per_second;
+    times.system_seconds /= ticks_per_second;
+    return times;
+}
+
+std::optional<Switches> parse_switches(std::istream& status) {
+    Switches switches;
+    int found = 0;
+    for (std::string line; std::getline(status, line);) {
+        std::istringstream fields(line);
+        std::string name;
+        fields >> name;
+        if (name == "voluntary_ctxt_switches:" && fields >> switches.voluntary) ++found;
+        if (name == "nonvoluntary_ctxt_switches:" && fields >> switches.involuntary) ++found;
+    }
+    return found == 2 ? std::optional(switches) : std::nullopt;
+}
+
+std::optional<ProcessorTimes> processor_times_of(pid_t process) {
+    std::ifstream in(proc_path(process, "stat"));
+    std::string line;
+    std::getline(in, line);
+    return parse_processor_times(line);
+}
+
+double cpu_seconds_of(pid_t process) {
+    const ProcessorTimes times = processor_times_of(process).value_or(ProcessorTimes{});
+    return times.user_seconds + times.system_seconds;
+}
+
+std::vector<pid_t> threads_of(pid_t process) {
+    std::vector<pid_t> threads;
+    std::error_code error;
+    // Not a range-for, which would throw when the process ends meanwhile.
+    for (std::filesystem::directory_iterator entry(proc_path(process, "task"), error), end;
+         !error && entry != end; entry.increment(error))
+        threads.push_back(std::stoi(entry->path().filename().string()));
+    return threads;
+}
+
+std::map<pid_t, Switches> switches_by_thread(pid_t process) {
+    std::map<pid_t, Switches> by_thread;
+    for (const pid_t thread : threads_of(process)) {
+        std::ifstream in(proc_path(process, "task/") + std::to_string(thread) + "/status");
+        if (const auto switches = parse_switches(in)) by_thread[thread] = *switches;
+    }
+    return by_thread;
 }
 
 std::uint64_t rss_bytes_of(pid_t process) {
@@ -46,14 +92,18 @@ std::uint64_t open_files_of(pid_t process) {
     return error ? 0 : static_cast<std::uint64_t>(std::distance(begin(files), end(files)));
 }
 
-std::uint64_t own_disk_bytes_written() {
-    std::ifstream in("/proc/self/io");
+std::optional<std::uint64_t> disk_bytes_written_by(pid_t process) {
+    std::ifstream in(proc_path(process, "io"));
     for (std::string name; in >> name;) {
         std::uint64_t value = 0;
         in >> value;
         if (name == "write_bytes:") return value;
     }
-    return 0;
+    return {};
+}
+
+std::uint64_t own_disk_bytes_written() {
+    return disk_bytes_written_by(::getpid()).value_or(0);
 }
 
 bool drop_page_cache() {

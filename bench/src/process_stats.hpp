@@ -7,11 +7,37 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <iosfwd>
+#include <map>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <sys/types.h>
 #include <thread>
+#include <vector>
 
 namespace casc::bench {
+
+struct ProcessorTimes {
+    double user_seconds = 0;
+    double system_seconds = 0;
+};
+struct Switches {
+    std::uint64_t voluntary = 0;
+    std::uint64_t involuntary = 0;
+};
+
+// Out of /proc/PID/stat and /proc/PID/task/TID/status; nothing when it is not there.
+[[nodiscard]] std::optional<ProcessorTimes> parse_processor_times(const std::string& stat);
+[[nodiscard]] std::optional<Switches> parse_switches(std::istream& status);
+
+// Nothing when there is no such process (any more) or it may not be looked at. Times are of all
+// threads, also those that have ended, in steps of 10 ms.
+[[nodiscard]] std::optional<ProcessorTimes> processor_times_of(pid_t process);
+[[nodiscard]] std::optional<std::uint64_t> disk_bytes_written_by(pid_t process);
+// Of the threads that there are.
+[[nodiscard]] std::vector<pid_t> threads_of(pid_t process);
+[[nodiscard]] std::map<pid_t, Switches> switches_by_thread(pid_t process);
 
 // All are 0 when there is no such process (any more) or it may not be looked at.
 [[nodiscard]] double cpu_seconds_of(pid_t process);  // user and system, all threads, up to now

@@ -55,6 +55,7 @@ json::object to_json(const Report& report) {
                                      {"broker", report.cpu_seconds.broker},
                                      {"stolen_by_host", report.stolen_seconds}}},
     };
+    if (report.budget) object["budget_per_event"] = report.budget->to_json();
     if (!report.details.empty()) object["details"] = report.details;
     return object;
 }
@@ -125,7 +126,12 @@ void print_text(const Report& report) {
     if (report.stolen_seconds > 0)
         std::cout << "; " << report.stolen_seconds << " s taken by the host";
     std::cout << '\n';
-    if (!report.details.empty()) print_details(report.details, "");
+    if (report.budget) std::cout << report.budget->to_text();
+    if (!report.table.empty()) {
+        std::cout << report.table;
+    } else if (!report.details.empty()) {
+        print_details(report.details, "");
+    }
 }
 
 }  // namespace

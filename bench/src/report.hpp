@@ -1,6 +1,7 @@
 #pragma once
 // What a run found out, for people and for scripts.
 
+#include "event_costs.hpp"
 #include "histogram.hpp"
 #include "options.hpp"
 
@@ -38,7 +39,9 @@ struct Report {
     double share_of_limit = 0;        // 1 is the limit itself
     std::uint64_t rss_bytes_max = 0;  // of the process that does the work: the broker's, else ours
     CpuSeconds cpu_seconds;
-    double stolen_seconds = 0;    // of processor time, by the host, during the whole run
+    std::optional<BudgetPerEvent> budget;  // of workloads that talk to a broker
+    double stolen_seconds = 0;             // of processor time, by the host, during the whole run
+    std::string table;  // what there is to be seen at the end, in text instead of the details
     boost::json::object details;  // what is particular to the workload
 };
 

@@ -1,5 +1,6 @@
 #include "target.hpp"
 
+#include "bystanders.hpp"
 #include "need.hpp"
 
 #include <algorithm>
@@ -12,6 +13,7 @@ namespace casc::bench {
 Target::Target(const Options& options, boost::json::object& parameters)
     : folder_(options.data_folder), endpoint_(options.address) {
     parameters["data_folder"] = folder_.description();
+    const std::vector<std::string> effective = make_room_for_bystanders(options, parameters);
     if (!options.address.empty()) {
         if (options.transport != "tcp")
             throw std::runtime_error(
@@ -21,15 +23,15 @@ Target::Target(const Options& options, boost::json::object& parameters)
     }
     if (options.transport != "tcp") parameters["transport"] = options.transport;
     parameters["broker"] = "its own, shipped defaults";
-    if (!options.settings.empty()) {
+    if (!effective.empty()) {
         parameters["broker"] = "its own";
         boost::json::array settings;
-        for (const std::string& setting : options.settings)
+        for (const std::string& setting : effective)
             settings.emplace_back(setting);
         parameters["settings"] = std::move(settings);
     }
-    broker_ = std::make_unique<BrokerProcess>(folder_.path(), options.settings,
-                                              options.transport != "tcp");
+    broker_ =
+        std::make_unique<BrokerProcess>(folder_.path(), effective, options.transport != "tcp");
     rss_ = std::make_unique<RssWatch>(broker_->pid());
     use(options.transport == "shm" ? Transport::shared_memory : Transport::tcp);
 }
@@ -39,11 +41,15 @@ void Target::use(Transport transport) {
         transport == Transport::tcp ? broker_->endpoint() : "shm://" + broker_->socket().string();
 }
 
-std::unique_ptr<client::Client> Target::connect() const {
+client::ClientOptions Target::client_options() const {
     client::ClientOptions options;
     options.endpoints = {endpoint_};
     options.client_id = "casc-bench";
-    return need(client::Client::connect(std::move(options)), "connecting");
+    return options;
+}
+
+std::unique_ptr<client::Client> Target::connect() const {
+    return need(client::Client::connect(client_options()), "connecting");
 }
 
 double Target::restart_seconds() {

@@ -26,11 +26,17 @@ public:
     // Starts a broker unless options.address is set, and notes in `parameters` which it is.
     Target(const Options& options, boost::json::object& parameters);
 
+    // What the next connections are made with.
+    [[nodiscard]] client::ClientOptions client_options() const;
     // A connection of its own, with an I/O thread. Thread: any.
     [[nodiscard]] std::unique_ptr<client::Client> connect() const;
     // How the next connections are made; what --transport asks for at first ("both": TCP).
     void use(Transport transport);
 
+    // Where plain sockets go, whatever --transport asks for: to TCP, or as --address says.
+    [[nodiscard]] const std::string& endpoint() const {
+        return is_own() ? broker_->endpoint() : endpoint_;
+    }
     [[nodiscard]] bool is_own() const { return broker_ != nullptr; }
     // Of our own broker only: drains it, starts it again, and returns how long the start took.
     double restart_seconds();
@@ -39,6 +45,8 @@ public:
     // know, for the limits.
     [[nodiscard]] const std::filesystem::path& folder() const { return folder_.path(); }
     [[nodiscard]] std::filesystem::path data_folder() const { return broker_->data_folder(); }
+
+    [[nodiscard]] pid_t broker_pid() const { return broker_->pid(); }  // of our own, as it is now
 
     // All of our own broker, 0 with --address: it may not even be on this machine.
     [[nodiscard]] double broker_cpu_seconds() const;           // of all that were started

@@ -55,9 +55,11 @@ void produce_until(client::Client& client, const std::string& topic, const Volat
     options.in_flight_bytes = plan.in_flight_bytes;
     auto producer = need(client.make_producer(topic, options), "a producer");
     Payloads payloads(plan.payload_bytes);
+    Keys keys(plan.key_count);
     for (std::uint64_t sequence = 0; !stopping.load(std::memory_order_relaxed); ++sequence) {
         client::Event event;
         event.payload = payloads.next(volatile_head(plan, number, sequence));
+        event.key = keys.of(sequence);
         need(producer.send(event), "sending");
     }
     need(producer.flush(), "flushing");
@@ -75,7 +77,8 @@ void consume_until(client::Tap& tap, TakenEvents& tally, const std::atomic<bool>
 
 }  // namespace
 
-VolatileOutcome run_casc(const Target& target, const std::string& topic, const VolatilePlan& plan) {
+VolatileOutcome run_casc(const Target& target, const std::string& topic, const VolatilePlan& plan,
+                         EventBudget& budget) {
     std::atomic<bool> measuring{false};
     std::atomic<bool> producers_stop{false};
     std::atomic<bool> consumers_stop{false};
@@ -100,7 +103,7 @@ VolatileOutcome run_casc(const Target& target, const std::string& topic, const V
         });
     }
     VolatileOutcome outcome;
-    outcome.events_per_second = measure_rate(plan, tallies, measuring);
+    outcome.events_per_second = measure_rate(plan, tallies, measuring, &budget);
     producers_stop = true;
     producers.join();
     consumers_stop = true;

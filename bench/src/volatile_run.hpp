@@ -21,6 +21,7 @@ struct VolatilePlan {
     std::uint32_t producer_count = 1;
     std::uint32_t consumer_count = 1;  // with more than one each gets everything
     std::size_t payload_bytes = 100;
+    std::uint32_t key_count = 0;       // casc: 0 for none
     std::size_t batch_bytes = 0;       // casc: of one batch
     std::size_t in_flight_bytes = 0;   // casc: sent and not acknowledged, of one producer
     std::size_t waiting_bytes = 0;     // casc: marks of a tap, and again its credit
@@ -86,17 +87,21 @@ inline PayloadHead volatile_head(const VolatilePlan& plan, std::uint32_t produce
     return head;
 }
 
+class EventBudget;
+class Target;
+
 // Waits for the warm-up and the time that is measured; returns events per second of each consumer.
+// What they have cost is added to `budget`, if there is one: an event counts once, however many
+// consumers get it.
 double measure_rate(const VolatilePlan& plan,
                     const std::vector<std::unique_ptr<TakenEvents>>& tallies,
-                    std::atomic<bool>& measuring);
+                    std::atomic<bool>& measuring, EventBudget* budget = nullptr);
 // After the consumers have ended.
 void sum_up(const std::vector<std::unique_ptr<TakenEvents>>& tallies, VolatileOutcome& outcome);
 
-class Target;
 // A volatile topic through a broker, one tap for each consumer, that makes producers wait.
 [[nodiscard]] VolatileOutcome run_casc(const Target& target, const std::string& topic,
-                                       const VolatilePlan& plan);
+                                       const VolatilePlan& plan, EventBudget& budget);
 // PUSH/PULL for one consumer, PUB/SUB for several, from producers to consumers without a broker.
 [[nodiscard]] VolatileOutcome run_zeromq(const VolatilePlan& plan);
 

@@ -4,67 +4,18 @@
 // slowest subscriber has got.
 
 #include "volatile_run.hpp"
+#include "zeromq_sockets.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <stdexcept>
 #include <thread>
-#include <zmq.h>
 
 namespace casc::bench {
 namespace {
 
-[[noreturn]] void fail(const char* doing) {
-    throw std::runtime_error(std::string("ZeroMQ, ") + doing + ": " + zmq_strerror(zmq_errno()));
-}
-
-struct Context {
-    void* const raw = zmq_ctx_new();
-    Context() = default;
-    Context(const Context&) = delete;
-    Context& operator=(const Context&) = delete;
-    ~Context() { zmq_ctx_term(raw); }
-};
-
-// Thread: one at a time.
-class ZmqSocket {
-public:
-    ZmqSocket(Context& context, int type) : raw_(zmq_socket(context.raw, type)) {
-        if (raw_ == nullptr) fail("a socket");
-        set(ZMQ_LINGER, 0);
-    }
-    ZmqSocket(ZmqSocket&& other) noexcept : raw_(std::exchange(other.raw_, nullptr)) {}
-    ZmqSocket& operator=(ZmqSocket&&) = delete;
-    ~ZmqSocket() {
-        if (raw_ != nullptr) zmq_close(raw_);
-    }
-    void set(int option, int value) {
-        if (zmq_setsockopt(raw_, option, &value, sizeof value) != 0) fail("an option");
-    }
-    void subscribe_all() {
-        if (zmq_setsockopt(raw_, ZMQ_SUBSCRIBE, "", 0) != 0) fail("subscribing");
-    }
-    // The address that it got.
-    std::string bind() {
-        if (zmq_bind(raw_, "tcp://127.0.0.1:*") != 0) fail("binding");
-        char name[128];
-        std::size_t length = sizeof name;
-        if (zmq_getsockopt(raw_, ZMQ_LAST_ENDPOINT, name, &length) != 0) fail("its address");
-        return name;
-    }
-    void connect(const std::string& to) {
-        if (zmq_connect(raw_, to.c_str()) != 0) fail("connecting");
-    }
-    [[nodiscard]] void* raw() const { return raw_; }
-
-private:
-    void* raw_;
-};
-
 // How long a blocked send or receive goes without looking whether it is over.
 constexpr int kLookMs = 50;
 
-void zmq_consume(ZmqSocket& socket, TakenEvents& tally, const std::atomic<bool>& stopping) {
+void zmq_consume(ZeroMqSocket& socket, TakenEvents& tally, const std::atomic<bool>& stopping) {
     zmq_msg_t message;
     zmq_msg_init(&message);
     for (std::uint64_t taken = 0; !stopping.load(std::memory_order_relaxed);) {
@@ -80,7 +31,7 @@ void zmq_consume(ZmqSocket& socket, TakenEvents& tally, const std::atomic<bool>&
 
 // `may_send(sequence)` waits for room where the socket would drop.
 template <class MaySend>
-void zmq_produce(ZmqSocket& socket, const VolatilePlan& plan, std::uint32_t number,
+void zmq_produce(ZeroMqSocket& socket, const VolatilePlan& plan, std::uint32_t number,
                  const std::atomic<bool>& stopping, MaySend&& may_send) {
     Payloads payloads(plan.payload_bytes);
     for (std::uint64_t sequence = 0; !stopping.load(std::memory_order_relaxed); ++sequence) {
@@ -108,10 +59,10 @@ VolatileOutcome run_zeromq(const VolatilePlan& plan) {
     std::atomic<bool> producers_stop{false};
     std::atomic<bool> consumers_stop{false};
     std::vector<std::unique_ptr<TakenEvents>> tallies;
-    Context producing;
-    Context consuming;
-    std::vector<ZmqSocket> to;
-    std::vector<ZmqSocket> from;
+    ZeroMqContext producing;
+    ZeroMqContext consuming;
+    std::vector<ZeroMqSocket> to;
+    std::vector<ZeroMqSocket> from;
     // Many on one side connect to the one on the other.
     if (fans_out) {
         to.emplace_back(producing, ZMQ_PUB);
@@ -135,9 +86,9 @@ VolatileOutcome run_zeromq(const VolatilePlan& plan) {
             to.back().connect(address);
         }
     }
-    for (ZmqSocket& socket : to)
+    for (ZeroMqSocket& socket : to)
         socket.set(ZMQ_SNDTIMEO, kLookMs);
-    for (ZmqSocket& socket : from) {
+    for (ZeroMqSocket& socket : from) {
         socket.set(ZMQ_RCVTIMEO, kLookMs);
         tallies.push_back(std::make_unique<TakenEvents>(plan, measuring));
     }

@@ -14,15 +14,16 @@ extern const Workload kProduceWorkload;
 extern const Workload kQueueWorkload;
 extern const Workload kRequestWorkload;
 extern const Workload kRingWorkload;
+extern const Workload kScaleWorkload;
 extern const Workload kStorageWorkload;
 extern const Workload kTopicsWorkload;
 extern const Workload kVolatileWorkload;
 
 std::span<const Workload> workloads() {
-    static const std::array all{kProduceWorkload, kConsumeWorkload,  kFilterWorkload,
-                                kQueueWorkload,   kE2eWorkload,      kPriorityWorkload,
-                                kRequestWorkload, kVolatileWorkload, kStorageWorkload,
-                                kTopicsWorkload,  kRingWorkload,     kCodecWorkload};
+    static const std::array all{
+        kProduceWorkload,  kConsumeWorkload, kFilterWorkload,   kQueueWorkload,   kE2eWorkload,
+        kPriorityWorkload, kRequestWorkload, kVolatileWorkload, kStorageWorkload, kTopicsWorkload,
+        kScaleWorkload,    kRingWorkload,    kCodecWorkload};
     return all;
 }
 

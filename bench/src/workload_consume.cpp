@@ -2,8 +2,9 @@
 // again, and everything is read several times by a new group each, committing every second: first
 // cold, then from whatever the broker and the kernel have kept.
 
+#include "bystanders.hpp"
+#include "event_budget.hpp"
 #include "filling.hpp"
-#include "host.hpp"
 #include "limits_disk.hpp"
 #include "load.hpp"
 #include "progress.hpp"
@@ -33,14 +34,13 @@ struct Pass {
     }
 };
 
-Pass one_pass(const Target& target, ReadPlan plan, std::uint32_t number) {
+Pass one_pass(const Target& target, ReadPlan plan, std::uint32_t number, EventBudget& budget) {
     plan.group += '-' + std::to_string(number);
     Pass pass;
-    const double client_before = own_cpu_seconds();
-    const double broker_before = target.broker_cpu_seconds();
+    budget.start();
     pass.outcome = read_all(target, plan);
-    pass.cpu_seconds = {own_cpu_seconds() - client_before,
-                        target.broker_cpu_seconds() - broker_before};
+    pass.cpu_seconds = budget.stop(static_cast<double>(pass.outcome.event_count),
+                                   static_cast<double>(pass.outcome.payload_bytes));
     return pass;
 }
 
@@ -93,6 +93,7 @@ void run_consume(const Options& options, Report& report) {
                          {"partitions", options.partition_count},
                          {"lane", options.lane},
                          {"compression", options.compression},
+                         {"keys", options.key_count},
                          {"passes", options.pass_count}};
     Target target(options, report.parameters);
     print_banner(report);
@@ -100,12 +101,15 @@ void run_consume(const Options& options, Report& report) {
     plan.consumer_count = std::max(1u, options.consumer_count);
     plan.group = options.group.empty() ? "bench" : options.group;
     make_cold(target, report);
+    Bystanders bystanders(target, options, plan.topics, SlowKind::reader);
 
     json::array passes;
     std::vector<double> warm;
+    EventBudget cold_budget(target);
+    EventBudget warm_budget(target);
     Progress progress("consume: reading");
     for (std::uint32_t number = 0; number < options.pass_count; ++number) {
-        const Pass pass = one_pass(target, plan, number);
+        const Pass pass = one_pass(target, plan, number, number == 0 ? cold_budget : warm_budget);
         passes.push_back(describe(pass, number == 0 ? "cold" : "warm"));
         report.error_count += pass.outcome.error_count();
         report.cpu_seconds.client += pass.cpu_seconds.client;
@@ -117,16 +121,21 @@ void run_consume(const Options& options, Report& report) {
         if (number > 0 || options.pass_count == 1) warm.push_back(pass.events_per_second());
         progress.show(static_cast<double>(number + 1) / options.pass_count);
     }
+    bystanders.end(report);
     report.details["passes"] = std::move(passes);
+    report.budget = (options.pass_count > 1 ? warm_budget : cold_budget).so_far();
+    if (cold_budget.so_far())
+        report.details["cold_budget_per_event"] = cold_budget.so_far()->to_json();
     report.events_per_second = median(warm);
     report.bytes_per_second = report.events_per_second * static_cast<double>(plan.payload_bytes);
     report.rss_bytes_max = target.broker_rss_bytes_max();
 }
 
-constexpr std::array<std::string_view, 13> kConsumeFlags{
-    "--size",    "--events",     "--consumers", "--group",       "--batch-bytes",
-    "--topics",  "--partitions", "--lane",      "--compression", "--passes",
-    "--address", "--data-dir",   "--set"};
+constexpr std::array<std::string_view, 17> kConsumeFlags{
+    "--size",        "--events",       "--consumers", "--group",       "--batch-bytes",
+    "--topics",      "--partitions",   "--lane",      "--compression", "--passes",
+    "--address",     "--data-dir",     "--set",       "--keys",        "--idle-connections",
+    "--idle-topics", "--slow-consumer"};
 
 }  // namespace
 

@@ -120,15 +120,15 @@ std::uint64_t read_to_end(const Target& target, const std::string& topic, const 
     return events;
 }
 
-struct Pass {
+struct FilterPass {
     double seconds = 0;
     std::uint64_t wrong_count = 0;
     CpuSeconds cpu;
 };
 
-Pass one_pass(const Target& target, const std::string& topic, const Kind& kind,
-              std::uint32_t readers, std::uint64_t events) {
-    Pass pass;
+FilterPass one_pass(const Target& target, const std::string& topic, const Kind& kind,
+                    std::uint32_t readers, std::uint64_t events) {
+    FilterPass pass;
     const double client_before = own_cpu_seconds();
     const double broker_before = target.broker_cpu_seconds();
     const auto began = Clock::now();
@@ -173,7 +173,7 @@ void run_filter(const Options& options, Report& report) {
     Progress progress("filter: reading");
     for (std::uint32_t number = 0; number < options.pass_count; ++number) {
         for (const Kind& kind : kKinds) {
-            const Pass pass = one_pass(target, topic, kind, readers, events);
+            const FilterPass pass = one_pass(target, topic, kind, readers, events);
             rates[kind.name].push_back(static_cast<double>(events) * readers / pass.seconds);
             cpu[kind.name].client += pass.cpu.client;
             cpu[kind.name].broker += pass.cpu.broker;

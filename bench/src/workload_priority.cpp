@@ -5,6 +5,7 @@
 
 #include "describe_times.hpp"
 #include "filling.hpp"
+#include "host.hpp"
 #include "load.hpp"
 #include "need.hpp"
 #include "pacing.hpp"
@@ -144,7 +145,7 @@ PriorityOutcome measure(const Target& target, const PriorityPlan& plan, const st
         has_begun.notify_one();
     });
     try {
-        const Pacing pacing;
+        Pacing pacing;
         if (has_low) has_begun.wait(false);
         Payloads payloads(plan.payload_bytes);
         const auto began = Clock::now() + milliseconds(10);

@@ -2,8 +2,9 @@
 // machine; the limits are one TCP stream, and for durable events the device, measured in the same
 // run. Everything acknowledged is read back.
 
+#include "bystanders.hpp"
+#include "event_budget.hpp"
 #include "filling.hpp"
-#include "host.hpp"
 #include "limits_disk.hpp"
 #include "limits_network.hpp"
 #include "load.hpp"
@@ -87,21 +88,32 @@ json::array thinned(const std::vector<Sample>& samples) {
 class Measurement {
 public:
     Measurement(const Target& target, Load& load, const Options& options, std::size_t payload_bytes)
-        : target_(target), load_(load), options_(options), payload_bytes_(payload_bytes) {}
+        : target_(target),
+          load_(load),
+          options_(options),
+          payload_bytes_(payload_bytes),
+          budget_(target) {}
 
     void run() {
+        // System calls are counted in the warm-up, so that the counting does not slow down what is
+        // measured. A small run has next to none of that.
+        const bool small = is_bounded();
+        if (!small) budget_.start(Counting::only_calls);
         load_.start();
         warm_up();
+        if (!small) budget_.stop(static_cast<double>(load_.acknowledged()), 0);
         began_ = Clock::now();
         acknowledged_before_ = load_.acknowledged();
-        const double client_before = own_cpu_seconds();
-        const double broker_before = target_.broker_cpu_seconds();
         load_.begin_measuring();
+        // It takes a moment, in which the load goes on, and counts the events behind it.
+        budget_.start(small ? Counting::everything : Counting::all_but_calls);
+        const std::uint64_t before_budget = load_.acknowledged();
         watch();
-        load_.finish();  // also waits for what is on its way
+        load_.drain();  // waits for what is on its way
         seconds_ = duration<double>(load_.last_acknowledged() - began_).count();
-        cpu_.client = own_cpu_seconds() - client_before;
-        cpu_.broker = target_.broker_cpu_seconds() - broker_before;
+        const auto events = static_cast<double>(load_.acknowledged() - before_budget);
+        cpu_ = budget_.stop(events, events * static_cast<double>(payload_bytes_));
+        load_.finish();
     }
 
     void describe(Report& report) const {
@@ -111,6 +123,7 @@ public:
         report.latency_ns = load_.latency_ns();
         report.error_count += load_.failed();
         report.cpu_seconds = cpu_;
+        report.budget = budget_.so_far();
         report.rss_bytes_max = target_.broker_rss_bytes_max();
         report.details["measured_seconds"] = seconds_;
         report.details["measured_events"] = events;
@@ -121,6 +134,8 @@ public:
     }
 
 private:
+    [[nodiscard]] bool is_bounded() const { return options_.event_count || options_.total_bytes; }
+
     // Until the memory is touched, but no more than a quarter of a run that is bounded by its size.
     void warm_up() const {
         std::uint64_t events = kWarmUpBytes / payload_bytes_;
@@ -136,7 +151,7 @@ private:
 
     void watch() {
         Progress progress("produce");
-        const bool bounded = options_.event_count || options_.total_bytes;
+        const bool bounded = is_bounded();
         const nanoseconds limit =
             options_.duration.value_or(bounded ? nanoseconds::max() : std::chrono::seconds(10));
         for (auto next = began_; !load_.has_sent_everything();) {
@@ -161,6 +176,7 @@ private:
     Clock::time_point began_;
     std::uint64_t acknowledged_before_ = 0;
     double seconds_ = 0;
+    EventBudget budget_;
     CpuSeconds cpu_;
     std::vector<Sample> samples_;
 };
@@ -210,6 +226,7 @@ void note_parameters(const Options& options, const LoadPlan& plan, Report& repor
     parameters["partitions"] = options.partition_count;
     parameters["lane"] = options.lane;
     parameters["compression"] = options.compression;
+    parameters["keys"] = options.key_count;
     if (options.rate) parameters["rate"] = *options.rate;
     if (options.duration) parameters["duration_s"] = duration<double>(*options.duration).count();
     if (plan.event_count) parameters["events"] = *plan.event_count;
@@ -220,6 +237,7 @@ void run_produce(const Options& options, Report& report) {
     LoadPlan plan;
     plan.payload_bytes = options.size_bytes.value_or(100);
     plan.producer_count = std::max(1u, options.producer_count);
+    plan.key_count = options.key_count;
     plan.rate = options.rate;
     plan.lane = lane_of(options.lane);
     plan.run = std::random_device{}();
@@ -241,17 +259,20 @@ void run_produce(const Options& options, Report& report) {
          .retention_bytes = options.retention_bytes});
     Load load(target, plan);
     Measurement measurement(target, load, options, plan.payload_bytes);
+    Bystanders bystanders(target, options, plan.topics, SlowKind::reader);
     measurement.run();
     measurement.describe(report);
+    bystanders.end(report);
     report.share_of_limit = report.bytes_per_second / *report.limit.bytes_per_second;
     read_back(target, options, plan, load, report);
 }
 
-constexpr std::array<std::string_view, 18> kProduceFlags{
-    "--size",    "--acks",       "--producers", "--batch-bytes", "--linger",
-    "--rate",    "--duration",   "--events",    "--total",       "--in-flight",
-    "--topics",  "--partitions", "--lane",      "--compression", "--retention-bytes",
-    "--address", "--data-dir",   "--set"};
+constexpr std::array<std::string_view, 22> kProduceFlags{
+    "--size",        "--acks",         "--producers", "--batch-bytes", "--linger",
+    "--rate",        "--duration",     "--events",    "--total",       "--in-flight",
+    "--topics",      "--partitions",   "--lane",      "--compression", "--retention-bytes",
+    "--address",     "--data-dir",     "--set",       "--keys",        "--idle-connections",
+    "--idle-topics", "--slow-consumer"};
 
 }  // namespace
 

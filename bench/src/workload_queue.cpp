@@ -3,8 +3,9 @@
 // the others in random order within a thousand; several times, by a new group each. The limit is
 // the same events read as a log, which settles none of them.
 
+#include "bystanders.hpp"
+#include "event_budget.hpp"
 #include "filling.hpp"
-#include "host.hpp"
 #include "load.hpp"
 #include "need.hpp"
 #include "progress.hpp"
@@ -98,26 +99,28 @@ void run_queue(const Options& options, Report& report) {
                          {"partitions", options.partition_count},
                          {"lane", options.lane},
                          {"compression", options.compression},
+                         {"keys", options.key_count},
                          {"passes", options.pass_count}};
     Target target(options, report.parameters);
     print_banner(report);
     ReadPlan filled = fill_topics(target, options, "queue", report);
     const IdleGroups idle(target, options.idle_group_count);
+    Bystanders bystanders(target, options, filled.topics, SlowKind::member);
 
     json::array passes;
     std::vector<double> rates;
     std::vector<double> log_rates;
+    EventBudget budget(target);
     Progress progress("queue: working");
     for (std::uint32_t number = 0; number < options.pass_count; ++number) {
         QueuePlan plan = queue_plan(options, filled);
         plan.group += '-' + std::to_string(number);
-        const double client_before = own_cpu_seconds();
-        const double broker_before = target.broker_cpu_seconds();
+        budget.start();
         const QueueOutcome outcome = work_off(target, plan);
-        const CpuSeconds cpu{own_cpu_seconds() - client_before,
-                             target.broker_cpu_seconds() - broker_before};
+        const auto done = static_cast<double>(outcome.done_count);
+        const CpuSeconds cpu = budget.stop(done, done * static_cast<double>(plan.payload_bytes));
         passes.push_back(describe(outcome, cpu));
-        rates.push_back(static_cast<double>(outcome.done_count) / outcome.seconds);
+        rates.push_back(done / outcome.seconds);
         report.error_count += outcome.error_count();
         report.cpu_seconds.client += cpu.client;
         report.cpu_seconds.broker += cpu.broker;
@@ -128,7 +131,9 @@ void run_queue(const Options& options, Report& report) {
         report.error_count += as_log.error_count();
         progress.show(static_cast<double>(number + 1) / options.pass_count);
     }
+    bystanders.end(report);
     report.details["passes"] = std::move(passes);
+    report.budget = budget.so_far();
     report.events_per_second = median(rates);
     report.bytes_per_second = report.events_per_second * static_cast<double>(filled.payload_bytes);
     report.limit.name = "the same events read as a log, in turn";
@@ -137,10 +142,11 @@ void run_queue(const Options& options, Report& report) {
     report.rss_bytes_max = target.broker_rss_bytes_max();
 }
 
-constexpr std::array<std::string_view, 15> kQueueFlags{
-    "--size",        "--events",      "--acks",    "--consumers",  "--group",
-    "--idle-groups", "--batch-bytes", "--topics",  "--partitions", "--lane",
-    "--compression", "--passes",      "--address", "--data-dir",   "--set"};
+constexpr std::array<std::string_view, 19> kQueueFlags{
+    "--size",        "--events",           "--acks",        "--consumers",    "--group",
+    "--idle-groups", "--batch-bytes",      "--topics",      "--partitions",   "--lane",
+    "--compression", "--passes",           "--address",     "--data-dir",     "--set",
+    "--keys",        "--idle-connections", "--idle-topics", "--slow-consumer"};
 
 }  // namespace
 

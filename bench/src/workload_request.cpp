@@ -2,7 +2,9 @@
 // in flight, a responder echoes each; both are threads of this process with a connection each. The
 // limit is the raw TCP ping-pong, which has half as many hops.
 
+#include "bystanders.hpp"
 #include "describe_times.hpp"
+#include "event_budget.hpp"
 #include "host.hpp"
 #include "limits_network.hpp"
 #include "need.hpp"
@@ -18,6 +20,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -32,6 +35,7 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
 constexpr milliseconds kWarmUp{500};
+constexpr milliseconds kCallsCountedFor{500};  // after the warm-up of a run of its own
 constexpr const char* kSubject = "bench.echo";
 
 struct RequestPlan {
@@ -80,13 +84,17 @@ private:
 
 struct RequestOutcome {
     Histogram latency_ns;
+    std::uint64_t asked = 0;  // and answered or failed, the warm-up included
     std::uint64_t answered = 0;
     std::uint64_t misplaced = 0;  // somebody else's answer
     std::uint64_t failed = 0;
     double seconds = 0;
     std::string trouble;
+    CpuSeconds cpu_seconds;
+    std::optional<BudgetPerEvent> budget;  // of all that were asked
 
     void check(const Result<client::Answer>& answer, std::uint64_t sequence, std::uint32_t run) {
+        ++asked;
         if (!answer) {
             ++failed;
             if (trouble.empty()) trouble = answer.error().message();
@@ -184,12 +192,35 @@ private:
     RequestOutcome outcome_;
 };
 
+RequestOutcome ask(client::Client& client, const RequestPlan& plan) {
+    return plan.in_flight == 1 ? ask_one_by_one(client, plan) : ManyAtATime(client, plan).run();
+}
+
+void count_calls(client::Client& client, RequestPlan plan, EventBudget& budget,
+                 RequestOutcome& outcome) {
+    plan.duration = std::min<nanoseconds>(plan.duration, kCallsCountedFor);
+    budget.start(Counting::only_calls);
+    const RequestOutcome counted = ask(client, plan);
+    budget.stop(static_cast<double>(counted.asked), 0);
+    outcome.failed += counted.failed;
+    outcome.misplaced += counted.misplaced;
+    if (outcome.trouble.empty()) outcome.trouble = counted.trouble;
+}
+
 RequestOutcome ask(const Target& target, const RequestPlan& plan) {
     std::vector<std::unique_ptr<Echo>> echoes;
     for (std::uint32_t i = 0; i < plan.responder_count; ++i)
         echoes.push_back(std::make_unique<Echo>(target));
     const auto client = target.connect();
-    return plan.in_flight == 1 ? ask_one_by_one(*client, plan) : ManyAtATime(*client, plan).run();
+    EventBudget budget(target);
+    budget.start(Counting::all_but_calls);
+    RequestOutcome outcome = ask(*client, plan);
+    const auto asked = static_cast<double>(outcome.asked);
+    // The payload goes to the responder and back.
+    outcome.cpu_seconds = budget.stop(asked, 2 * asked * static_cast<double>(plan.payload_bytes));
+    count_calls(*client, plan, budget, outcome);
+    outcome.budget = budget.so_far();
+    return outcome;
 }
 
 // The same through shared memory, and how the two compare.
@@ -208,6 +239,7 @@ json::object ask_through_rings(Target& target, const RequestPlan& plan, const Re
                         {"over_tcp", rate(rings) / rate(tcp)},
                         {"tcp_p50_over_its_p50", median_ns(tcp) / median_ns(rings)},
                         {"latency_us", describe(rings.latency_ns)}};
+    object["budget_per_event"] = rings.budget->to_json();
     if (!rings.trouble.empty()) object["trouble"] = rings.trouble;
     return object;
 }
@@ -236,10 +268,11 @@ void run_request(const Options& options, Report& report) {
     if (cpu_count() > 1)
         report.details["ping_pong_on_two_processors_us"] =
             describe(tcp_round_trips_ns(milliseconds(500), Ends::on_two_processors));
-    const double client_cpu = own_cpu_seconds();
-    const double broker_cpu = target.broker_cpu_seconds();
+    // Without slow ones: requests that a slow responder takes are not beside what is measured.
+    Bystanders bystanders(target, options, {}, SlowKind::reader);
     const RequestOutcome outcome = ask(target, plan);
-    report.cpu_seconds = {own_cpu_seconds() - client_cpu, target.broker_cpu_seconds() - broker_cpu};
+    report.cpu_seconds = outcome.cpu_seconds;
+    report.budget = outcome.budget;
     // Before and after: the machine may have changed.
     round_trips.merge(tcp_round_trips_ns(std::chrono::seconds(1)));
 
@@ -260,12 +293,13 @@ void run_request(const Options& options, Report& report) {
     report.error_count = outcome.failed + outcome.misplaced;
     if (options.transport == "both")
         report.details["shared_memory"] = ask_through_rings(target, plan, outcome, report);
+    bystanders.end(report);
     report.rss_bytes_max = target.broker_rss_bytes_max();
 }
 
-constexpr std::array<std::string_view, 9> kRequestFlags{"--size",     "--in-flight", "--consumers",
-                                                        "--duration", "--events",    "--transport",
-                                                        "--address",  "--data-dir",  "--set"};
+constexpr std::array<std::string_view, 11> kRequestFlags{
+    "--size",    "--in-flight", "--consumers", "--duration",         "--events",     "--transport",
+    "--address", "--data-dir",  "--set",       "--idle-connections", "--idle-topics"};
 
 }  // namespace
 

@@ -1,11 +1,12 @@
 // The `topics` workload: what a hundred thousand topics cost. Creates them, writes one event to
-// each, starts the broker again, and reads the event of each; times of every phase, and the
-// broker's memory and open files.
+// each, starts the broker again, and reads the event of each; then taps with patterns follow all of
+// them, while more come. Times of every phase, and the broker's memory and open files.
 
 #include "host.hpp"
 #include "limits_network.hpp"
 #include "need.hpp"
 #include "payload.hpp"
+#include "pipeline.hpp"
 #include "progress.hpp"
 #include "target.hpp"
 #include "workload.hpp"
@@ -18,8 +19,8 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <random>
 #include <stdexcept>
@@ -34,43 +35,18 @@ namespace {
 namespace json = boost::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint32_t kRequestsInFlight = 256;
 constexpr std::uint32_t kProducersAtOnce = 128;  // of each writer
 constexpr std::size_t kWriters = 4;
+// The first part of a name, and how many taps there are: one of them for all, each of the others
+// for one of those parts.
+constexpr std::size_t kFirstParts = 100;
+constexpr std::size_t kTaps = kFirstParts + 1;
+constexpr std::size_t kTappedEventsMax = 10'000;
+constexpr std::chrono::seconds kPatience{60};
 
 struct Topic {
     std::string name;
     std::uint32_t id = 0;
-};
-
-// Lets `kRequestsInFlight` requests be on their way and counts those that failed.
-// Thread: start() and finish() one; done() any. The mutex is a leaf.
-class Pipeline {
-public:
-    void start() {
-        std::unique_lock lock(mutex_);
-        room_.wait(lock, [this] { return in_flight_ < kRequestsInFlight; });
-        ++in_flight_;
-    }
-    void done(const Error* why) {
-        const std::lock_guard lock(mutex_);
-        --in_flight_;
-        if (why != nullptr && error_count_++ == 0) first_error_ = why->message();
-        room_.notify_one();
-    }
-    void finish() {
-        std::unique_lock lock(mutex_);
-        room_.wait(lock, [this] { return in_flight_ == 0; });
-    }
-    [[nodiscard]] std::uint64_t error_count() const { return error_count_; }       // after finish()
-    [[nodiscard]] const std::string& first_error() const { return first_error_; }  // after finish()
-
-private:
-    std::mutex mutex_;
-    std::condition_variable room_;
-    std::uint32_t in_flight_ = 0;
-    std::uint64_t error_count_ = 0;
-    std::string first_error_;
 };
 
 class TopicsRun {
@@ -81,9 +57,8 @@ public:
           topics_(options.topic_count == 1 ? 100'000 : options.topic_count),
           payload_bytes_(options.size_bytes.value_or(100)),
           run_(std::random_device{}()) {
-        const std::string prefix = "topics-" + std::to_string(::getpid()) + '-';
         for (std::size_t i = 0; i < topics_.size(); ++i)
-            topics_[i].name = prefix + std::to_string(i);
+            topics_[i].name = subject(i);
     }
 
     void run() {
@@ -96,26 +71,45 @@ public:
             phase("restart", [this] { static_cast<void>(target_.restart_seconds()); });
         client_ = target_.connect();
         phase("read_after_restart", [this] { read(); });
+        part("tap_by_pattern", "taps_per_second", kTaps, [this] { tap(); });
+        const std::size_t before = topics_.size();
+        for (std::size_t i = before; i < before + before / 10; ++i)
+            topics_.push_back({.name = subject(i)});
+        first_ = before;
+        part("create_under_patterns", "topics_per_second", topics_.size() - before,
+             [this] { create(); });
+        const std::size_t tapped = std::min(topics_.size() - before, kTappedEventsMax);
+        first_ = topics_.size() - tapped;
+        part("write_under_patterns", "events_per_second", tapped, [&] { follow(tapped); });
     }
 
     [[nodiscard]] double seconds() const { return seconds_; }
-    [[nodiscard]] std::size_t count() const { return topics_.size(); }
+    // Topics that went through the phases before the patterns.
+    [[nodiscard]] std::size_t count() const { return count_; }
 
 private:
+    [[nodiscard]] std::string subject(std::size_t number) const {
+        return prefix_ + std::to_string(number % kFirstParts) + "." + std::to_string(number);
+    }
+
+    // Something that is done with all topics.
     void phase(const char* name, const std::function<void()>& work) {
+        seconds_ += part(name, "topics_per_second", topics_.size(), work);
+    }
+    double part(const char* name, const char* pace, std::size_t count,
+                const std::function<void()>& work) {
         Progress progress(std::string("topics: ") + name);
         progress_ = &progress;
         const auto began = Clock::now();
         work();
         const double took = std::chrono::duration<double>(Clock::now() - began).count();
-        seconds_ += took;
-        report_.details[name] =
-            json::object{{"seconds", took},
-                         {"topics_per_second", static_cast<double>(topics_.size()) / took},
-                         {"rss_bytes", target_.broker_rss_bytes()},
-                         {"open_files", target_.broker_open_files()}};
+        report_.details[name] = json::object{{"seconds", took},
+                                             {pace, static_cast<double>(count) / took},
+                                             {"rss_bytes", target_.broker_rss_bytes()},
+                                             {"open_files", target_.broker_open_files()}};
         open_files_max_ = std::max(open_files_max_, target_.broker_open_files());
         report_.details["open_files_max"] = open_files_max_;
+        return took;
     }
 
     void end(Pipeline& pipeline) {
@@ -130,7 +124,7 @@ private:
 
     void create() {
         Pipeline pipeline;
-        for (std::size_t i = 0; i < topics_.size(); ++i) {
+        for (std::size_t i = first_; i < topics_.size(); ++i) {
             wire::fb::CreateTopicT request;
             request.name = topics_[i].name;
             pipeline.start();
@@ -147,7 +141,7 @@ private:
 
     // As applications do it: a producer for each, from several connections.
     void write() {
-        std::atomic<std::size_t> next{0};
+        std::atomic<std::size_t> next{first_};
         std::mutex mutex;  // cold: only when something fails
         std::string trouble;
         std::vector<std::thread> writers;
@@ -188,6 +182,30 @@ private:
         }
     }
 
+    void tap() {
+        for (std::size_t i = 0; i < kTaps; ++i) {
+            client::TapOptions options;
+            options.topics = {i == 0 ? prefix_ + ">" : prefix_ + std::to_string(i - 1) + ".*"};
+            taps_.push_back(need(client_->make_tap(options), "a tap"));
+            progress_->show(static_cast<double>(i) / kTaps);
+        }
+    }
+    // An event in each of the topics that came last, which the tap for all of them gives meanwhile.
+    void follow(std::size_t count) {
+        auto written = std::async(std::launch::async, [this] { write(); });
+        std::size_t taken = 0;
+        const auto deadline = Clock::now() + kPatience;
+        while (taken < count) {
+            if (Clock::now() > deadline)
+                throw std::runtime_error("the tap has given " + std::to_string(taken) + " of " +
+                                         std::to_string(count) + " events in a minute");
+            const auto events =
+                need(taps_.front().poll(1000, std::chrono::milliseconds(100)), "the tap");
+            taken += events.size();
+        }
+        written.get();
+    }
+
     void read() {
         Pipeline pipeline;
         wire::Encoder encoder;
@@ -223,10 +241,14 @@ private:
 
     Target& target_;
     Report& report_;
+    const std::string prefix_ = "topics-" + std::to_string(::getpid()) + ".";
     std::vector<Topic> topics_;
+    const std::size_t count_ = topics_.size();
+    std::size_t first_ = 0;  // those before it are done
     const std::size_t payload_bytes_;
     const std::uint32_t run_;
     std::unique_ptr<client::Client> client_;
+    std::vector<client::Tap> taps_;  // of that client, which outlives them
     Progress* progress_ = nullptr;
     double seconds_ = 0;
     std::uint64_t open_files_max_ = 0;
@@ -237,7 +259,8 @@ void run_topics(const Options& options, Report& report) {
                          {"payload_bytes", options.size_bytes.value_or(100)},
                          {"requests_in_flight", kRequestsInFlight},
                          {"writers", kWriters},
-                         {"producers_at_once", kProducersAtOnce}};
+                         {"producers_at_once", kProducersAtOnce},
+                         {"taps", kTaps}};
     Target target(options, report.parameters);
     print_banner(report);
     const Histogram round_trips = tcp_round_trips_ns(std::chrono::milliseconds(500));

@@ -2,7 +2,9 @@
 // go. One consumer takes what all producers send; several get everything each. In turn with
 // ZeroMQ, which goes from one to the other without a broker between them.
 
+#include "bystanders.hpp"
 #include "describe_times.hpp"
+#include "event_budget.hpp"
 #include "host.hpp"
 #include "need.hpp"
 #include "progress.hpp"
@@ -30,6 +32,7 @@ VolatilePlan volatile_plan(const Options& options) {
         throw std::runtime_error(
             "either one producer or one consumer: ZeroMQ has no pattern to compare the rest with");
     plan.payload_bytes = options.size_bytes.value_or(100);
+    plan.key_count = options.key_count;
     if (plan.payload_bytes < kTimedPayloadBytesMin)
         throw std::runtime_error("--size must be at least " +
                                  std::to_string(kTimedPayloadBytesMin) + " bytes");
@@ -62,6 +65,7 @@ void run_volatile(const Options& options, Report& report) {
     report.parameters = {{"payload_bytes", plan.payload_bytes},
                          {"producers", plan.producer_count},
                          {"consumers", plan.consumer_count},
+                         {"keys", plan.key_count},
                          {"batch_bytes", plan.batch_bytes},
                          {"in_flight_bytes", plan.in_flight_bytes},
                          {"tap_bytes_max_and_credit", plan.waiting_bytes},
@@ -73,19 +77,23 @@ void run_volatile(const Options& options, Report& report) {
     const auto topics = create_topics(*target.connect(),
                                       {.prefix = "volatile", .durability = Durability::volatile_});
 
+    Bystanders bystanders(target, options, topics, SlowKind::tap);
+
     const bool both = options.transport == "both";
     json::array passes;
     std::vector<double> rates;
     std::vector<double> ring_rates;
     Histogram ring_latency_ns;
     std::vector<double> peer_rates;
+    EventBudget budget(target);
+    EventBudget ring_budget(target);
     Progress progress("volatile: casc and ZeroMQ in turn");
     for (std::uint32_t number = 0; number < options.pass_count; ++number) {
         plan.run = 3 * number + 1;
         if (both) target.use(Transport::tcp);
         const double client_before = own_cpu_seconds();
         const double broker_before = target.broker_cpu_seconds();
-        const VolatileOutcome ours = run_casc(target, topics.front(), plan);
+        const VolatileOutcome ours = run_casc(target, topics.front(), plan, budget);
         report.cpu_seconds.client += own_cpu_seconds() - client_before;
         report.cpu_seconds.broker += target.broker_cpu_seconds() - broker_before;
         report.latency_ns.merge(ours.latency_ns);
@@ -96,7 +104,7 @@ void run_volatile(const Options& options, Report& report) {
         if (both) {
             plan.run = 3 * number + 2;
             target.use(Transport::shared_memory);
-            const VolatileOutcome rings = run_casc(target, topics.front(), plan);
+            const VolatileOutcome rings = run_casc(target, topics.front(), plan, ring_budget);
             ring_latency_ns.merge(rings.latency_ns);
             report.error_count += rings.misplaced_count + (rings.trouble.empty() ? 0 : 1);
             ring_rates.push_back(rings.events_per_second);
@@ -111,13 +119,16 @@ void run_volatile(const Options& options, Report& report) {
         passes.push_back(std::move(pass));
         progress.show(static_cast<double>(number + 1) / options.pass_count);
     }
+    bystanders.end(report);
     report.details["passes"] = std::move(passes);
-    if (both)
+    report.budget = budget.so_far();
+    if (ring_budget.so_far())
         report.details["shared_memory"] =
             json::object{{"events_per_second", median(ring_rates)},
                          {"over_tcp", median(ring_rates) / median(rates)},
                          {"over_zeromq", median(ring_rates) / median(peer_rates)},
-                         {"latency_us", describe(ring_latency_ns)}};
+                         {"latency_us", describe(ring_latency_ns)},
+                         {"budget_per_event", ring_budget.so_far()->to_json()}};
     report.events_per_second = median(rates);
     report.bytes_per_second = report.events_per_second * static_cast<double>(plan.payload_bytes);
     report.limit.name = plan.consumer_count > 1 ? "ZeroMQ PUB/SUB without a broker, in turn"
@@ -127,9 +138,10 @@ void run_volatile(const Options& options, Report& report) {
     report.rss_bytes_max = target.broker_rss_bytes_max();
 }
 
-constexpr std::array<std::string_view, 11> kVolatileFlags{
-    "--size",   "--producers", "--consumers", "--batch-bytes", "--in-flight", "--duration",
-    "--passes", "--transport", "--address",   "--data-dir",    "--set"};
+constexpr std::array<std::string_view, 15> kVolatileFlags{
+    "--size",     "--producers", "--consumers",        "--batch-bytes", "--in-flight",
+    "--duration", "--passes",    "--transport",        "--address",     "--data-dir",
+    "--set",      "--keys",      "--idle-connections", "--idle-topics", "--slow-consumer"};
 
 }  // namespace
 

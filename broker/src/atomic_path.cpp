@@ -50,14 +50,15 @@ Result<wire::fb::AtomicWriteT> AtomicPath::decode(std::span<const std::byte> bod
     return request;
 }
 
-Result<void> AtomicPath::check_batches(const wire::fb::AtomicWriteT& request,
+Result<void> AtomicPath::check_batches(Session& session, const wire::fb::AtomicWriteT& request,
                                        std::span<const std::byte> attachments, Checked& checked) {
     produce_.admission().begin();
     std::size_t repeated = 0;
     for (const auto& part : request.batches) {
         CASC_TRY(const std::size_t bytes, wire::BatchView::peek_bytes(attachments));
-        CASC_TRY(IncomingBatch incoming, produce_.admission().admit(part->topic_id, part->partition,
-                                                                    attachments.first(bytes)));
+        CASC_TRY(IncomingBatch incoming,
+                 produce_.admission().admit(session, part->topic_id, part->partition,
+                                            attachments.first(bytes)));
         attachments = attachments.subspan(bytes);
         if (incoming.place.topic->settings.durability != Durability::durable)
             return Error(ErrorCode::not_supported,
@@ -81,9 +82,9 @@ Result<void> AtomicPath::check_batches(const wire::fb::AtomicWriteT& request,
 
 Result<AtomicPath::Checked> AtomicPath::check(const wire::fb::AtomicWriteT& request,
                                               std::span<const std::byte> attachments,
-                                              const Session& session) {
+                                              Session& session) {
     Checked checked;
-    CASC_TRY_VOID(check_batches(request, attachments, checked));
+    CASC_TRY_VOID(check_batches(session, request, attachments, checked));
     // What came with batches that are here has been done with them.
     if (checked.repeated) return checked;
     for (const auto& commit : request.commits) {
@@ -133,10 +134,16 @@ Result<AtomicPath::Written> AtomicPath::write(const Checked& checked) {
     const JournalSequence entry = core_.store.filling();
     // Nothing may be left to write: then there is nothing to wait for either.
     Written written{{}, core_.store.durable_through()};
+    const auto end_entry = [&] {
+        core_.store.hurry(core_.store.filling());
+        core_.store.submit();
+    };
     const auto wait_for = [&](JournalSequence sequence) {
         written.sequence = std::max(written.sequence, sequence);
     };
+    const bool torn = seeded_bug("atomic_in_two_entries");
     for (const IncomingBatch& incoming : checked.batches) {
+        if (torn) end_entry();
         CASC_TRY(const AcceptedBatch accepted, produce_.append(incoming));
         wait_for(accepted.sequence);
         written.reply.batches.push_back(
@@ -151,7 +158,7 @@ Result<AtomicPath::Written> AtomicPath::write(const Checked& checked) {
         CASC_TRY(const JournalSequence sequence, queues_.write_done(done));
         wait_for(sequence);
     }
-    CASC_ASSERT(checked.repeated || core_.store.filling() == entry, entry.value());
+    CASC_ASSERT(checked.repeated || torn || core_.store.filling() == entry, entry.value());
     return written;
 }
 

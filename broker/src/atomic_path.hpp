@@ -29,12 +29,12 @@ private:
     };
 
     [[nodiscard]] static Result<wire::fb::AtomicWriteT> decode(std::span<const std::byte> body);
-    [[nodiscard]] Result<void> check_batches(const wire::fb::AtomicWriteT& request,
+    [[nodiscard]] Result<void> check_batches(Session& session,
+                                             const wire::fb::AtomicWriteT& request,
                                              std::span<const std::byte> attachments,
                                              Checked& checked);
     [[nodiscard]] Result<Checked> check(const wire::fb::AtomicWriteT& request,
-                                        std::span<const std::byte> attachments,
-                                        const Session& session);
+                                        std::span<const std::byte> attachments, Session& session);
     [[nodiscard]] Result<void> reserve(const Checked& checked);
     struct Written {
         wire::fb::AtomicWriteReplyT reply;

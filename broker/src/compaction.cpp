@@ -11,10 +11,9 @@ namespace {
 constexpr std::uint64_t kEventsWorthIt = 1000;
 constexpr std::uint64_t kBytesWorthIt = 1_MiB;
 constexpr auto kPauseAfterFailure = std::chrono::seconds(10);
-
-MonoNanos after(MonoNanos now, std::chrono::nanoseconds time) {
-    return now + MonoNanos::distance(time.count());
-}
+// After a pass in vain, whatever the topic says.
+constexpr std::chrono::milliseconds kWaitMin = std::chrono::seconds(1);
+constexpr std::chrono::milliseconds kWaitMax = std::chrono::hours(1);
 
 }  // namespace
 
@@ -33,14 +32,25 @@ bool Compaction::is_worth_it(LogId log) const {
     const std::uint64_t replaced = core_.keys.replaced(log);
     const auto known = left_.find(log);
     const std::uint64_t fresh =
-        replaced - std::min(replaced, known == left_.end() ? 0 : known->second);
+        replaced - std::min(replaced, known == left_.end() ? 0 : known->second.events);
     if (fresh == 0 || fresh < core_.keys.log_keys(log).live) return false;
     return fresh >= kEventsWorthIt || state->bytes >= kBytesWorthIt;
 }
 
 void Compaction::on_append(const Topic&, LogId log) {
-    if (!is_worth_it(log) || !queued_.insert(log).second) return;
-    queue_.push_back(log);
+    if (is_worth_it(log) && !rests(log, mono_now())) queue_.push(log);
+}
+
+bool Compaction::rests(LogId log, MonoNanos now) const {
+    const auto known = left_.find(log);
+    return known != left_.end() && known->second.rests_until > now;
+}
+
+void Compaction::look_again(LogId log, MonoNanos when) {
+    Left& left = left_[log];
+    if (left.due) std::erase_if(later_, [&](const auto& at) { return at.second == log; });
+    left.due = when;
+    later_.emplace(when, log);
 }
 
 void Compaction::tick(MonoNanos now) {
@@ -48,15 +58,14 @@ void Compaction::tick(MonoNanos now) {
     while (!later_.empty() && later_.begin()->first <= now) {
         const LogId log = later_.begin()->second;
         later_.erase(later_.begin());
-        left_.erase(log);
-        queue_.push_back(log);
+        if (const auto known = left_.find(log); known != left_.end())
+            known->second = {.waited = known->second.waited};
+        queue_.push(log);
     }
     while (!queue_.empty()) {
-        const LogId log = queue_.front();
-        queue_.pop_front();
-        queued_.erase(log);
+        const LogId log = queue_.pop();
         const Topic* topic = core_.topics.find(log.topic());
-        if (topic != nullptr && topic->is_compacted() && is_worth_it(log))
+        if (topic != nullptr && topic->is_compacted() && is_worth_it(log) && !rests(log, now))
             return begin(*topic, log);
     }
 }
@@ -85,8 +94,7 @@ void Compaction::go_on() {
         if (!done) {
             log_event(LogLevel::error, "compaction_failed",
                       {{"log", log.value()}, {"why", done.error().message()}});
-            later_.emplace(after(mono_now(), kPauseAfterFailure), log);
-            queued_.insert(log);
+            look_again(log, mono_now() + kPauseAfterFailure);
             pass_.reset();
             return;
         }
@@ -109,22 +117,22 @@ void Compaction::end(MonoNanos now) {
     pass_.reset();
     if (events != 0) core_.store.post_reclaim();
     const Topic* topic = core_.topics.find(log.topic());
-    // Too young, most likely. What was replaced while the pass went on is not among them.
-    if (left == 0) {
-        left_.erase(log);
-    } else {
-        left_[log] = left;
-    }
+    // Too young, most likely, or not durable yet. What was replaced while the pass went on is not
+    // among them.
+    Left& known = left_[log];
+    known.events = left;
     if (core_.keys.replaced(log) == 0) return;
-    if (is_worth_it(log)) {
-        if (queued_.insert(log).second) queue_.push_back(log);
-        return;
-    }
-    const std::uint32_t wait_ms =
-        std::max(topic->settings.compaction_lag_ms, topic->settings.tombstones_ms);
-    if (wait_ms == 0 || !queued_.insert(log).second) return;
-    const auto wait = events == 0 ? wait_ms : std::max(1u, topic->settings.compaction_lag_ms);
-    later_.emplace(after(now, std::chrono::milliseconds(wait) + std::chrono::seconds(1)), log);
+    if (events != 0 && is_worth_it(log)) return queue_.push(log);
+    // After a pass in vain for twice as long, so that a log full of young tombstones is not read
+    // all day. What is appended meanwhile is looked at when it is worth it, but not before any of
+    // it can be old enough.
+    const std::chrono::milliseconds lag(topic->settings.compaction_lag_ms);
+    const std::chrono::milliseconds longest =
+        std::max({lag, std::chrono::milliseconds(topic->settings.tombstones_ms), kWaitMax});
+    const std::chrono::milliseconds shortest = std::max(lag, kWaitMin);
+    known.waited = events == 0 ? std::clamp(2 * known.waited, shortest, longest) : shortest;
+    if (events == 0) known.rests_until = now + shortest;
+    look_again(log, now + known.waited);
 }
 
 void Compaction::forget_topic(TopicId topic) {

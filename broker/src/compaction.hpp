@@ -4,12 +4,13 @@
 // it, on a thread of its own. Only logs that were appended to are ever looked at.
 
 #include "core.hpp"
+#include "unique_queue.hpp"
 
 #include <boost/unordered/unordered_flat_map.hpp>
-#include <boost/unordered/unordered_flat_set.hpp>
 
-#include <deque>
+#include <chrono>
 #include <map>
+#include <optional>
 
 namespace casc::broker {
 
@@ -39,18 +40,27 @@ private:
         std::uint64_t replaced = 0;  // that the log had when it began
     };
 
+    // What the last pass over a log has left.
+    struct Left {
+        std::uint64_t events = 0;  // they alone do not make the next one worth it
+        std::chrono::milliseconds waited{0};
+        std::optional<MonoNanos> due{};  // its place in later_
+        MonoNanos rests_until{};         // appends do not bring it back before
+    };
+
     [[nodiscard]] bool is_worth_it(LogId log) const;
+    // Nothing of it can be old enough yet.
+    [[nodiscard]] bool rests(LogId log, MonoNanos now) const;
+    void look_again(LogId log, MonoNanos when);
     void begin(const Topic& topic, LogId log);
     void go_on();
     void end(MonoNanos now);
 
     Core& core_;
-    std::deque<LogId> queue_;
-    boost::unordered_flat_set<LogId, std::hash<LogId>> queued_;  // there, or in later_
-    // What a pass has had to leave is looked at again when it is old enough.
+    UniqueQueue<LogId> queue_;
+    // What a pass has had to leave is looked at again when it may be old enough, each log once.
     std::multimap<MonoNanos, LogId> later_;
-    // Events that the last pass has left: they do not make the next one worth it.
-    boost::unordered_flat_map<LogId, std::uint64_t, std::hash<LogId>> left_;
+    boost::unordered_flat_map<LogId, Left, std::hash<LogId>> left_;
     std::optional<Pass> pass_;
     bool stopped_ = false;
     std::uint64_t passes_ = 0;

@@ -16,11 +16,7 @@ using storage::StateTable;
 constexpr std::size_t kTakenOutMax = 1024;
 
 constexpr std::chrono::seconds kPause{1};
-constexpr std::chrono::seconds kPauseAfterFailure{60};
-
-MonoNanos after(MonoNanos now, std::chrono::nanoseconds pause) {
-    return now + MonoNanos::distance(pause.count());
-}
+constexpr std::chrono::seconds kRetryPause{60};
 
 enum class RowState : std::uint8_t { stored = 0, taken_out = 1 };
 
@@ -106,9 +102,9 @@ void DeletedEvents::take_out(LogId log, std::vector<Offset> offsets, Offset from
     store_.post_rewrite(std::move(request), [this, log, offsets = std::move(offsets)](
                                                 Result<storage::Rewritten> done) mutable {
         busy_ = false;
-        not_before_ = after(mono_now(), kPause);
+        not_before_ = mono_now() + kPause;
         if (!done) {
-            failing_[log] = after(mono_now(), kPauseAfterFailure);
+            failing_[log] = mono_now() + kRetryPause;
             return log_event(LogLevel::error, "deleted_events_stay",
                              {{"log", log.value()}, {"why", done.error().message()}});
         }

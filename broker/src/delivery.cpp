@@ -159,8 +159,7 @@ void Delivery::schedule(LaneReader& reader) {
 bool Delivery::run() {
     if (scheduled_.empty()) return false;
     running_.swap(scheduled_);
-    const MonoNanos until =
-        mono_now() + MonoNanos::distance(std::chrono::nanoseconds(kRunMax).count());
+    const MonoNanos until = mono_now() + kRunMax;
     for (auto it = running_.begin(); it != running_.end(); ++it) {
         if (mono_now() >= until) {  // the others are the first of the next turn
             scheduled_.insert(scheduled_.begin(), it, running_.end());

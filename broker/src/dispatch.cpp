@@ -90,6 +90,10 @@ void Shard::dispatch(Session& session, const wire::Frame& frame) {
             return decode<fb::InitProducer>(frame, to,
                                             [&](auto& m) { produce_.on_init_producer(m, to); });
 
+        case Api::describe_producer:
+            return decode<fb::DescribeProducer>(frame, to,
+                                                [&](auto& m) { on_describe_producer(m, to); });
+
         case Api::create_schedule:
             return schedules_.on_create(frame, to);
         case Api::list_schedules:
@@ -243,6 +247,24 @@ void Shard::on_credit(Session& session, const wire::Frame& frame) {
     const auto credit = wire::view<fb::Credit>(frame.body);
     if (!credit) return Responder(core_, session, frame.header).error(credit.error());
     if (!taps_.grant(session, **credit)) delivery_.on_credit(**credit, session);
+}
+
+void Shard::on_describe_producer(const fb::DescribeProducerT& request, const Responder& responder) {
+    std::vector<ProducingConnection> producing;
+    for (const auto& [number, connection] : connections_)
+        if (connection.session->produced.last())
+            producing.push_back({connection.session, held_by(connection)});
+    const ProducerApi api(core_, [this](const Session& session) {
+        return taps_.holder_of(session).value_or(std::string());
+    });
+    api.on_describe(request, producing, responder);
+}
+
+HeldBy Shard::held_by(const Connection& connection) const {
+    if (draining()) return HeldBy::shutdown;
+    if (connection.session->held()) return HeldBy::tap;
+    if (connection.session->congested()) return HeldBy::answers;
+    return connection.produces && store_->congested() ? HeldBy::storage : HeldBy::nothing;
 }
 
 void Shard::on_list_groups(const fb::ListGroupsT& request, const Responder& responder) {

@@ -96,7 +96,8 @@ std::map<GroupPartition, std::string> Group::target(
         if (wanting == eligible.end()) continue;
         const std::size_t of_class = classes.at(wanting->second);
         for (std::uint32_t p = 0; p < count; ++p) {
-            const GroupPartition& partition = all.emplace_back(topic, PartitionId(p));
+            const GroupPartition& partition =
+                all.emplace_back(GroupPartition{topic, PartitionId(p)});
             const std::uint64_t handle = all.size() - 1;
             const Member* owner = this->owner(partition);
             if (owner == nullptr || !owner->topics.contains(topic)) {

@@ -46,9 +46,13 @@ bool continues(const BatchPart& part, const BatchPart& next) {
 
 }  // namespace
 
-Result<IncomingBatch> BatchAdmission::admit(std::uint32_t topic_id, std::uint32_t partition,
+Result<IncomingBatch> BatchAdmission::admit(Session& session, std::uint32_t topic_id,
+                                            std::uint32_t partition,
                                             std::span<const std::byte> attachment) {
     CASC_TRY(const wire::BatchView batch, wire::BatchView::parse(attachment));
+    const ProducerId producer(batch.header().producer_id);
+    session.produced.note(core_.producers.was_given_out(producer) ? producer : ProducerId(0),
+                          session.last_active());
     CASC_TRY(const Core::Place place,
              core_.place(topic_id, partition, static_cast<std::uint8_t>(batch.header().lane)));
     if (!batch.verify_body()) return Error(ErrorCode::batch_corrupt);

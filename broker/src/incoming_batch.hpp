@@ -40,10 +40,12 @@ public:
 
     // Forgets the ids of what was admitted together.
     void begin() { admitted_.clear(); }
-    // Views into `attachment`. Fails with: batch_malformed, batch_corrupt, unknown_topic,
-    // unknown_partition, event_too_large, unknown_producer, producer_fenced, sequence_gap,
-    // sequence_too_old, overloaded (too many message ids), invalid_request.
-    [[nodiscard]] Result<IncomingBatch> admit(std::uint32_t topic_id, std::uint32_t partition,
+    // Views into `attachment`, which came over `session`. Fails with: batch_malformed,
+    // batch_corrupt, unknown_topic, unknown_partition, event_too_large, unknown_producer,
+    // producer_fenced, sequence_gap, sequence_too_old, overloaded (too many message ids),
+    // invalid_request.
+    [[nodiscard]] Result<IncomingBatch> admit(Session& session, std::uint32_t topic_id,
+                                              std::uint32_t partition,
                                               std::span<const std::byte> attachment);
 
 private:

@@ -49,7 +49,7 @@ void KvPath::on_put(Session& session, const wire::Frame& frame) {
     const Responder responder(core_, session, frame.header);
     const auto request = wire::decode<wire::fb::KvPut>(frame.body);
     if (!request) return responder.error(request.error());
-    const auto put = check_put(*request, frame.attachments);
+    const auto put = check_put(session, *request, frame.attachments);
     if (!put) return responder.error(put.error());
 
     const TopicId topic = put->incoming.place.topic->id;
@@ -81,7 +81,7 @@ void KvPath::on_put(Session& session, const wire::Frame& frame) {
     responder.reply_when_durable(accepted->sequence, reply);
 }
 
-Result<KvPath::Put> KvPath::check_put(const wire::fb::KvPutT& request,
+Result<KvPath::Put> KvPath::check_put(Session& session, const wire::fb::KvPutT& request,
                                       std::span<const std::byte> attachment) {
     CASC_TRY(const Topic* topic, compacted_topic(request.topic_id));
     CASC_TRY(const wire::BatchView batch, wire::BatchView::parse(attachment));
@@ -94,7 +94,7 @@ Result<KvPath::Put> KvPath::check_put(const wire::fb::KvPutT& request,
     const PartitionId partition = partition_of_key(*key, topic->settings.partitions);
     produce_.admission().begin();
     CASC_TRY(IncomingBatch incoming,
-             produce_.admission().admit(request.topic_id, partition.value(), attachment));
+             produce_.admission().admit(session, request.topic_id, partition.value(), attachment));
     return Put{std::move(incoming),
                {reinterpret_cast<const char*>(key->data()), key->size()},
                wire::is_tombstone(batch, 0)};

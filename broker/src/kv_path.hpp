@@ -48,7 +48,7 @@ private:
 
     // Fails with: unknown_topic, not_compacted.
     [[nodiscard]] Result<const Topic*> compacted_topic(std::uint32_t id) const;
-    [[nodiscard]] Result<Put> check_put(const wire::fb::KvPutT& request,
+    [[nodiscard]] Result<Put> check_put(Session& session, const wire::fb::KvPutT& request,
                                         std::span<const std::byte> attachment);
     [[nodiscard]] Result<AcceptedBatch> write(const Put& put);
 

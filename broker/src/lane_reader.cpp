@@ -14,6 +14,10 @@ constexpr std::uint64_t kNoBound = ~std::uint64_t{0};
 // Enough to keep the disk busy while answers are sent.
 constexpr std::size_t kTurnsMax = 8;
 constexpr int kDeliveriesPerTurn = 1024;
+// What is read again is often one event, and the next one near it: events that wait for one another
+// by key come back one by one. So as many are read, or as much.
+constexpr auto kEventsReadAgainMin = OffsetDelta(128);
+constexpr std::size_t kFewReadAgainBytes = 256_KiB;
 
 LogId partition_of(LogId log) {
     return {log.topic(), log.partition(), kLanes.front()};
@@ -245,11 +249,21 @@ void LaneReader::give_up_reading(Source& source) {
     end_turn(source);
 }
 
+Offset LaneReader::read_end(const Source& source) const {
+    const Topic* topic = core_.topics.find(source.topic);
+    if (!source.again || topic == nullptr) return source.visible_end;
+    const Offset visible = core_.visibility.visible_end(*topic, source.log);
+    return std::max(source.visible_end, std::min(source.next + kEventsReadAgainMin, visible));
+}
+
 void LaneReader::start_cold_read(Source& source) {
     if (!std::exchange(source.from_disk, true)) ++turns_[partition_of(source.log)];
     const std::uint64_t token = source.reading_token;
+    const Offset end = read_end(source);
+    const bool is_few = end != source.visible_end;
     core_.cold_reads.post(
-        source.log, source.next, source.visible_end, read_bytes_,
+        source.log, source.next, end,
+        is_few ? std::min(read_bytes_, kFewReadAgainBytes) : read_bytes_,
         [weak = std::weak_ptr(self_), key = SourceKey(source.log, source.again), token,
          until = source.visible_end](Result<std::vector<storage::BatchRef>> batches) {
             const auto alive = weak.lock();

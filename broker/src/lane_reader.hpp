@@ -128,6 +128,8 @@ private:
     // Starts what waits for its turn, as far as there are turns.
     void start_waiting();
     void start_cold_read(Source& source);
+    // Up to where it is worth reading: what is behind visible_end may be what is asked for next.
+    [[nodiscard]] Offset read_end(const Source& source) const;
     // With the last of its partition the partition's turn ends, and somebody else's begins.
     void end_turn(Source& source);
     void give_up_reading(Source& source);

@@ -33,20 +33,20 @@ void ProducePath::on_produce(Session& session, const wire::Frame& frame) {
     const auto request = wire::view<wire::fb::Produce>(frame.body);
     if (!request) return responder.error(request.error());
     const auto acks = one_way ? Acks::none : static_cast<Acks>((*request)->acks());
-    auto accepted = accept(**request, frame.attachments, acks);
+    auto accepted = accept(session, **request, frame.attachments, acks);
     // A one-way producer asked not to be told, but a refused batch would otherwise be a silent
     // loss.
     if (!accepted) return responder.error(accepted.error());
     if (!one_way) acknowledge(responder, acks, std::move(*accepted));
 }
 
-Result<AcceptedBatch> ProducePath::accept(const wire::fb::Produce& request,
+Result<AcceptedBatch> ProducePath::accept(Session& session, const wire::fb::Produce& request,
                                           std::span<const std::byte> attachment, Acks acks) {
     if (acks > Acks::durable)
         return Error(ErrorCode::not_supported, "acks=replicated: this broker has no replicas");
     admission_.begin();
     CASC_TRY(const IncomingBatch incoming,
-             admission_.admit(request.topic_id(), request.partition(), attachment));
+             admission_.admit(session, request.topic_id(), request.partition(), attachment));
     const Topic& topic = *incoming.place.topic;
     if (topic.is_volatile() && acks >= Acks::durable)
         return Error(ErrorCode::not_supported, "acks=durable: topic " + topic.name +
@@ -265,6 +265,8 @@ void ProducePath::on_init_producer(const wire::fb::InitProducerT& request,
             return responder.error(named.error());
     const auto identity = core_.producers.init(request.name);
     if (!identity) return responder.error(identity.error());
+    if (const SessionPtr session = responder.session())
+        session->produced.note(identity->id, session->last_active());
     wire::fb::InitProducerReplyT reply;
     reply.producer_id = identity->id.value();
     reply.epoch = identity->epoch;

@@ -47,7 +47,7 @@ public:
     [[nodiscard]] wire::fb::ProduceReplyT reply_of(const AcceptedBatch& accepted, Acks level) const;
 
 private:
-    [[nodiscard]] Result<AcceptedBatch> accept(const wire::fb::Produce& request,
+    [[nodiscard]] Result<AcceptedBatch> accept(Session& session, const wire::fb::Produce& request,
                                                std::span<const std::byte> attachment, Acks acks);
     [[nodiscard]] Result<AcceptedBatch> append_parts(const IncomingBatch& incoming);
     [[nodiscard]] std::span<const std::byte> slice(const IncomingBatch& incoming,

@@ -139,6 +139,49 @@ Result<JournalSequence> ProducerTable::remember(LogId log, const wire::BatchHead
                       storage::Urgency::soon);  // as urgent as its batch
 }
 
+std::optional<ProducerId> ProducerTable::find(std::string_view name) const {
+    const auto found = named_.find(std::string(name));
+    if (found == named_.end()) return std::nullopt;
+    return found->second.first;
+}
+
+std::vector<ProducerTable::Known> ProducerTable::describe(std::span<const ProducerId> wanted,
+                                                          std::size_t logs_max) const {
+    std::vector<Known> known;
+    std::unordered_map<ProducerId, std::size_t> places;
+    for (const ProducerId id : wanted) {
+        if (!places.emplace(id, known.size()).second) continue;
+        const auto fence = fences_.find(id);
+        known.push_back({.id = id, .epoch = fence == fences_.end() ? 0 : fence->second});
+    }
+    for (const auto& [name, identity] : named_)
+        if (const auto place = places.find(identity.first); place != places.end())
+            known[place->second].name = name;
+    const JournalSequence durable = store_.durable_through();
+    for (const auto& [key, window] : windows_) {
+        const auto place = places.find(key.producer);
+        if (place == places.end()) continue;
+        Known& producer = known[place->second];
+        // One without a name has no newer instance that fences it.
+        if (producer.name.empty()) producer.epoch = std::max(producer.epoch, window.epoch);
+        const auto waiting =
+            std::count_if(window.slots.begin(), window.slots.end(),
+                          [&](const Slot& slot) { return slot.sequence > durable; });
+        producer.logs.push_back({key.log, window.epoch, window.next_sequence, window.last_used,
+                                 static_cast<std::uint32_t>(waiting)});
+    }
+    for (Known& producer : known) {
+        std::sort(producer.logs.begin(), producer.logs.end(),
+                  [](const LogUse& a, const LogUse& b) { return a.last_used > b.last_used; });
+        producer.more_logs = producer.logs.size() > logs_max;
+        producer.logs.resize(std::min(producer.logs.size(), logs_max));
+        logs_max -= producer.logs.size();
+        for (LogUse& log : producer.logs)
+            if (log.epoch != producer.epoch) log.next_sequence = 0;
+    }
+    return known;
+}
+
 void ProducerTable::expire(EpochNanos before) {
     forget_if([&](const auto& entry) { return entry.second.last_used < before; });
 }

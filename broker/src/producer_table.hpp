@@ -16,8 +16,11 @@
 
 #include <array>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace casc::broker {
 
@@ -53,6 +56,29 @@ public:
     [[nodiscard]] Result<JournalSequence> remember(LogId log, const wire::BatchHeader& header,
                                                    const storage::AppendTicket& ticket,
                                                    EpochNanos now);
+
+    // ---- what is known of a producer ----
+    [[nodiscard]] std::optional<ProducerId> find(std::string_view name) const;
+    [[nodiscard]] bool was_given_out(ProducerId id) const noexcept {
+        return id.value() != 0 && id.value() < next_id_;
+    }
+    struct LogUse {
+        LogId log;
+        std::uint32_t epoch;
+        std::uint32_t next_sequence;  // that a batch of the newest epoch must have
+        EpochNanos last_used;
+        std::uint32_t batches_not_durable;
+    };
+    struct Known {
+        ProducerId id;
+        std::string name{};          // empty: it has none
+        std::uint32_t epoch = 0;     // the one that is not fenced; 0: not known
+        std::vector<LogUse> logs{};  // those used last, the last one first
+        bool more_logs = false;
+    };
+    // In one walk over everything that is known. At most `logs_max` logs in all.
+    [[nodiscard]] std::vector<Known> describe(std::span<const ProducerId> wanted,
+                                              std::size_t logs_max) const;
 
     // Forgets what was last used before `before`.
     void expire(EpochNanos before);

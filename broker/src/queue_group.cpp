@@ -366,11 +366,17 @@ void QueueGroup::deliver_again(Source& source, QueueLedger& ledger, QueueMember&
     const storage::BatchRef front = source.fetched.front();
     aim_again(source, ledger);
     if (source.fetched.empty()) {
-        // Read for what has been settled meanwhile, or it is not there: then nobody can have it.
+        // Read for what has been settled meanwhile, or trimmed away, which fill() finds; or it is
+        // not there: then nobody can have it, nor what else there should be before that batch.
         const Offset base = stored_extent(front).base;
-        if (source.next == aimed && aimed != source.visible_end && base > aimed) {
-            report_missing(source.log, aimed, base);
-            ledger.skip_ready(base);
+        const auto state = core_.logs.state(source.log);
+        const bool is_trimmed = state && state->start > aimed;
+        if (source.next == aimed && aimed < base && !is_trimmed) {
+            report_missing(source.log, aimed, std::min(base, source.visible_end));
+            for (auto run = ledger.first_ready();
+                 run != ledger.runs().end() && ledger.first_open(run) < base;
+                 run = ledger.first_ready())
+                ledger.skip_ready(base);
             changed_.insert(source.log);
             release_keys(source.log, ledger);
             aim_again(source, ledger);
@@ -457,7 +463,7 @@ void QueueGroup::send(const Source& source, QueueMember& member, Offset first, O
 }
 
 MonoNanos QueueGroup::lease_end() const {
-    return mono_now() + MonoNanos::distance(std::chrono::nanoseconds(settings_.lease).count());
+    return mono_now() + settings_.lease;
 }
 
 void QueueGroup::on_read(LogId log, const std::vector<storage::BatchRef>& batches) {

@@ -139,8 +139,8 @@ bool QueueGroup::judge(QueueMember& member, QueueLedger& ledger,
             const std::chrono::nanoseconds delay =
                 verdict.delay_ms ? std::chrono::milliseconds(*verdict.delay_ms)
                                  : settings_.delay_after(ledger.run_of(offset).attempts);
-            freed = ledger.refuse(member.number, offset, now + MonoNanos::distance(delay.count()),
-                                  now, kept_error(verdict.error));
+            freed =
+                ledger.refuse(member.number, offset, now + delay, now, kept_error(verdict.error));
             break;
         }
         case Verdict::released:

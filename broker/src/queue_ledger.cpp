@@ -27,6 +27,7 @@ std::uint32_t QueueLedger::count_open(std::uint64_t first, std::uint64_t end) co
 void QueueLedger::index(Place place) {
     const auto& [first, run] = *place;
     touch(place);
+    open_in(run.state) += run.open;
     switch (run.state) {
         case RunState::ready:
             ready_.insert(first);
@@ -45,6 +46,7 @@ void QueueLedger::index(Place place) {
 
 void QueueLedger::unindex(Place place) {
     const auto& [first, run] = *place;
+    open_in(run.state) -= run.open;
     switch (run.state) {
         case RunState::ready:
             ready_.erase(first);
@@ -94,6 +96,7 @@ QueueLedger::Place QueueLedger::split(Place place, std::uint64_t offset) {
     run.end = offset;
     touch(place);
     run.open -= behind.open;
+    open_in(run.state) -= behind.open;
     run.bytes -= behind.bytes;
     const Place added = runs_.emplace_hint(std::next(place), offset, std::move(behind));
     index(added);
@@ -150,6 +153,7 @@ QueueLedger::Freed QueueLedger::close(Place place, std::uint32_t events) {
     run.open -= events;
     run.bytes -= freed.bytes;
     open_ -= events;
+    open_in(run.state) -= events;
     return freed;
 }
 

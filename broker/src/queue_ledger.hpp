@@ -15,6 +15,7 @@
 #include <casc/types/vocabulary.hpp>
 #include <casc/wire/messages.hpp>
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -36,6 +37,7 @@ enum class RunState : std::uint8_t {
     given_up,  // its attempts are used up, or a member gave it up: to be taken out as a dead letter
     blocked    // another event of its key has to be settled first
 };
+inline constexpr std::size_t kRunStates = 5;
 
 // Thread: owning shard. No clock and no I/O of its own.
 class QueueLedger {
@@ -75,6 +77,10 @@ public:
     [[nodiscard]] Offset next() const noexcept { return Offset(next_); }
     // Delivered and not settled.
     [[nodiscard]] std::uint64_t open() const noexcept { return open_; }
+    // Of these, those of runs in that state.
+    [[nodiscard]] std::uint64_t open(RunState state) const noexcept {
+        return open_in_[static_cast<std::size_t>(state)];
+    }
     [[nodiscard]] const Runs& runs() const noexcept { return runs_; }
     [[nodiscard]] bool is_open(Offset offset) const noexcept {
         return offset.value() >= floor_ && offset.value() < next_ &&
@@ -202,10 +208,13 @@ private:
     void touch(Place run);
     // Splits the run at `offset`, which lies inside; returns the second part.
     Place split(Place run, std::uint64_t offset);
-    // Into and out of the indexes by state and time.
+    // Into and out of the indexes and counts by state and time.
     void index(Place run);
     void unindex(Place run);
     void change(Place run, RunState state, MemberNumber member, MonoNanos when);
+    [[nodiscard]] std::uint64_t& open_in(RunState state) noexcept {
+        return open_in_[static_cast<std::size_t>(state)];
+    }
     // Ready, delayed or given up, as attempts and `when` say.
     Freed put_back(Place run, MonoNanos when, MonoNanos now);
     [[nodiscard]] Place cut_ready(Offset end);
@@ -220,6 +229,7 @@ private:
     std::uint64_t floor_;
     std::uint64_t next_;
     std::uint64_t open_ = 0;
+    std::array<std::uint64_t, kRunStates> open_in_{};
     std::uint32_t attempts_max_;  // 0: without bound
     Runs runs_;
     std::set<std::uint64_t> ready_;

@@ -18,25 +18,11 @@ std::unique_ptr<wire::fb::QueueLogT> describe(LogId log, const QueueLedger& ledg
     described->lane = static_cast<std::uint8_t>(log.lane());
     described->floor = ledger.floor().value();
     described->next = ledger.next().value();
-    for (const auto& [first, run] : ledger.runs()) {
-        switch (run.state) {
-            case RunState::leased:
-                described->leased += run.open;
-                break;
-            case RunState::ready:
-                described->ready += run.open;
-                break;
-            case RunState::delayed:
-                described->delayed += run.open;
-                break;
-            case RunState::given_up:
-                described->given_up += run.open;
-                break;
-            case RunState::blocked:
-                described->blocked += run.open;
-                break;
-        }
-    }
+    described->leased = ledger.open(RunState::leased);
+    described->ready = ledger.open(RunState::ready);
+    described->delayed = ledger.open(RunState::delayed);
+    described->given_up = ledger.open(RunState::given_up);
+    described->blocked = ledger.open(RunState::blocked);
     return described;
 }
 

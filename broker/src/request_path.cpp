@@ -96,7 +96,7 @@ std::uint32_t RequestRouter::admit(const wire::fb::Request& request, RequestPeer
     slot.requester = &requester;
     slot.subject = &subject;
     const std::chrono::nanoseconds time = milliseconds(request.timeout_ms());
-    slot.deadline = now + MonoNanos::distance(time.count());
+    slot.deadline = now + time;
     slot.takes_parts = request.credit_bytes() != 0;
     slot.credit_bytes =
         static_cast<std::int64_t>(std::min<std::uint64_t>(request.credit_bytes(), kCreditMax));

@@ -9,6 +9,10 @@ EpochNanos after(EpochNanos from, std::int64_t ms) {
     return from + EpochNanos::distance(ms * 1'000'000);
 }
 
+bool has_size_bound(const Topic& topic) {
+    return topic.settings.retention_bytes >= 0 || topic.settings.retention_events >= 0;
+}
+
 }  // namespace
 
 void Retention::load() {
@@ -20,55 +24,67 @@ void Retention::load() {
             // out.
             if (topic->settings.retention_ms >= 0)
                 schedule(*topic, log, after(core_.now(), -topic->settings.retention_ms));
-            grown_.insert(log);
+            if (has_size_bound(*topic)) grown_.push(log);
         });
 }
 
 void Retention::on_append(const Topic& topic, LogId log) {
     if (topic.settings.retention_ms >= 0) schedule(topic, log, core_.now());
-    if (topic.settings.retention_bytes >= 0 || topic.settings.retention_events >= 0)
-        grown_.insert(log);
+    if (has_size_bound(topic)) grown_.push(log);
 }
 
 void Retention::schedule(const Topic& topic, LogId log, EpochNanos oldest) {
-    if (scheduled_.insert(log).second) due_.push({after(oldest, topic.settings.retention_ms), log});
+    const EpochNanos at = after(oldest, topic.settings.retention_ms);
+    if (scheduled_.try_emplace(log, at).second) due_.push({at, log});
 }
 
 void Retention::on_bounds_changed(LogId log) {
-    grown_.insert(log);
-    scheduled_.insert(log);
-    due_.push({core_.now(), log});  // an older place in the queue is one look too many, no harm
+    grown_.push(log);
+    const EpochNanos now = core_.now();
+    scheduled_[log] = now;  // an older place in the queue is passed over
+    due_.push({now, log});
 }
 
 bool Retention::tick(EpochNanos now) {
+    const bool sizes_left = grown_.size() > kLogsPerTick;
+    const bool by_size = look_at_sizes();
+    const bool by_age = look_at_ages(now);
+    if (by_size || by_age) core_.store.post_reclaim();
+    return sizes_left || (!due_.empty() && due_.top().at <= now);
+}
+
+bool Retention::look_at_sizes() {
     bool trimmed = false;
-    std::vector<LogId> looked_at;
-    std::vector<LogId> again;
-    for (auto it = grown_.begin(); it != grown_.end() && looked_at.size() < kLogsPerTick; ++it)
-        looked_at.push_back(*it);
-    for (const LogId log : looked_at) {
-        grown_.erase(log);
+    for (std::size_t looks = std::min(grown_.size(), kLogsPerTick); looks > 0; --looks) {
+        const LogId log = grown_.pop();
         const Topic* topic = core_.topics.find(log.topic());
-        if (topic == nullptr) continue;
+        if (topic == nullptr || !has_size_bound(*topic)) continue;
         const auto done = trim_by_size(*topic, log);
-        if (!done) again.push_back(log);
+        // To the back, so that many that grow all the time take turns.
+        if (!done || grows_yet(*topic, log)) grown_.push(log);
         trimmed = trimmed || (done && *done);
     }
-    grown_.insert(again.begin(), again.end());
-    std::size_t looks = looked_at.size();
-    for (; !due_.empty() && due_.top().at <= now && looks < kLogsPerTick; ++looks) {
-        const LogId log = due_.top().log;
+    return trimmed;
+}
+
+bool Retention::look_at_ages(EpochNanos now) {
+    bool trimmed = false;
+    for (std::size_t looks = 0; !due_.empty() && due_.top().at <= now && looks < kLogsPerTick;) {
+        const Due due = due_.top();
         due_.pop();
-        scheduled_.erase(log);
-        const Topic* topic = core_.topics.find(log.topic());
+        const auto place = scheduled_.find(due.log);
+        if (place == scheduled_.end() || place->second != due.at) continue;
+        scheduled_.erase(place);
+        ++looks;
+        const Topic* topic = core_.topics.find(due.log.topic());
         if (topic == nullptr) continue;
-        const auto done = trim_by_age(*topic, log, now);
+        const auto done = trim_by_age(*topic, due.log, now);
         // The disk has failed or is full: in a second, not never.
-        if (!done && scheduled_.insert(log).second) due_.push({after(now, 1000), log});
+        if (!done && scheduled_.try_emplace(due.log, after(now, 1000)).second)
+            due_.push({after(now, 1000), due.log});
         trimmed = trimmed || (done && *done);
     }
-    if (trimmed) core_.store.post_reclaim();
-    return looks >= kLogsPerTick;
+    return trimmed;
 }
 
 Result<bool> Retention::trim_by_size(const Topic& topic, LogId log) {
@@ -90,6 +106,11 @@ Result<bool> Retention::trim_by_size(const Topic& topic, LogId log) {
     CASC_TRY_VOID(core_.store.trim(log, start));
     core_.deleted.on_trimmed(log);
     return true;
+}
+
+bool Retention::grows_yet(const Topic& topic, LogId log) const {
+    const auto state = core_.store.log_state(log);
+    return state && core_.visibility.visible_end(topic, log) < state->end;
 }
 
 Result<bool> Retention::trim_by_age(const Topic& topic, LogId log, EpochNanos now) {

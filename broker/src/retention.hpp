@@ -4,8 +4,9 @@
 // are ever looked at.
 
 #include "core.hpp"
+#include "unique_queue.hpp"
 
-#include <boost/unordered/unordered_flat_set.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include <queue>
 #include <vector>
@@ -34,15 +35,22 @@ private:
         friend bool operator>(const Due& a, const Due& b) { return a.at > b.at; }
     };
 
-    static constexpr std::size_t kLogsPerTick = 1024;
+    static constexpr std::size_t kLogsPerTick = 1024;  // of either kind
 
+    // Whether something went.
+    bool look_at_sizes();
+    bool look_at_ages(EpochNanos now);
     [[nodiscard]] Result<bool> trim_by_size(const Topic& topic, LogId log);
+    // Events that nobody can see yet are not counted: they will be once they are durable, and no
+    // append says so then.
+    [[nodiscard]] bool grows_yet(const Topic& topic, LogId log) const;
     [[nodiscard]] Result<bool> trim_by_age(const Topic& topic, LogId log, EpochNanos now);
     void schedule(const Topic& topic, LogId log, EpochNanos oldest);
 
     Core& core_;
-    boost::unordered_flat_set<LogId, std::hash<LogId>> grown_;      // to be checked by size
-    boost::unordered_flat_set<LogId, std::hash<LogId>> scheduled_;  // in due_, at least once
+    UniqueQueue<LogId> grown_;  // to be looked at by size
+    // The place in due_ that counts.
+    boost::unordered_flat_map<LogId, EpochNanos, std::hash<LogId>> scheduled_;
     std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
 };
 

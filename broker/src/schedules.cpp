@@ -214,8 +214,7 @@ bool Schedules::run() {
             if (!std::exchange(failing_, true))
                 log_event(LogLevel::warn, "schedules_wait",
                           {{"due", due_.size()}, {"why", done.error().message()}});
-            not_before_ = mono_now() +
-                          MonoNanos::distance(std::chrono::nanoseconds(kPauseAfterFailure).count());
+            not_before_ = mono_now() + kPauseAfterFailure;
             armed_for_ = {};
             break;
         }
@@ -241,7 +240,7 @@ Result<void> Schedules::fire(ById::iterator at) {
     CASC_TRY(const auto ticket, appender_.append(place, schedule.batch));
     CASC_FAIL_POINT("schedule.fire");
     if (!again) {
-        const auto erased = erase_row(id);
+        const auto erased = seeded_bug("schedule_kept") ? ticket.sequence : erase_row(id);
         CASC_ASSERT(erased, id);  // keep_together() has promised it
         ids_.schedule_ended(
             *topic, id, *parse(schedule.batch),

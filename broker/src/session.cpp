@@ -152,6 +152,7 @@ void Session::announce_output(wire::FrameKind kind) {
 }
 
 void Session::send_error(wire::Api api, std::uint32_t correlation_id, const Error& error) {
+    if (Produced::is_about(api)) produced.refuse(error, mono_now());
     const ErrorInfo info = error_info(error.code);
     wire::fb::ErrorReplyT reply;
     reply.code = static_cast<std::uint16_t>(error.code);

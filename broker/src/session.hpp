@@ -1,6 +1,7 @@
 #pragma once
 // One connection: bytes in, frames out to the dispatcher, answers and pushes back.
 
+#include "produced.hpp"
 #include "receive_buffer.hpp"
 #include "send_queue.hpp"
 
@@ -118,6 +119,8 @@ public:
     // Set by the dispatcher when the handshake is done.
     std::string client_id;
     bool greeted = false;
+
+    Produced produced;
 
 private:
     enum class State : std::uint8_t { open, draining, closed };

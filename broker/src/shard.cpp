@@ -27,7 +27,7 @@ bool elapsed(MonoNanos since, MonoNanos now, std::chrono::nanoseconds bound) {
 
 bool passed(MonoNanos now, MonoNanos& due, std::chrono::milliseconds every) {
     if (now < due) return false;
-    due = now + MonoNanos::distance(std::chrono::nanoseconds(every).count());
+    due = now + every;
     return true;
 }
 
@@ -153,9 +153,7 @@ void Shard::sleep() {
 // processor meanwhile gets it.
 bool Shard::wait_briefly() {
     if (!requests_.has_handed_on_a_lone_one() || !brief_wait_.is_worth_it()) return false;
-    const MonoNanos until =
-        mono_now() +
-        MonoNanos::distance(std::chrono::nanoseconds(ring::BriefWait::kLength).count());
+    const MonoNanos until = mono_now() + ring::BriefWait::kLength;
     bool has_come = false;
     do {
         has_come = rings_.serve() || io_.poll_one() != 0;
@@ -174,8 +172,7 @@ bool Shard::reads_later(Session& session) {
 bool Shard::handle_ready() {
     // Not io_.poll(): while a producer keeps its socket full there is always one more handler
     // ready, and the turn, which acknowledges and delivers, would never come.
-    const MonoNanos until =
-        mono_now() + MonoNanos::distance(std::chrono::nanoseconds(kHandlingMax).count());
+    const MonoNanos until = mono_now() + kHandlingMax;
     int handled = 0;
     while (handled < kHandlersMax && io_.poll_one() != 0) {
         ++handled;
@@ -249,7 +246,7 @@ void Shard::submit_the_rest(bool has_worked) {
     const auto due = store_->submit_due();
     if (!due) return;
     const std::chrono::nanoseconds early = has_worked ? kGap : 0ms;
-    const MonoNanos until = mono_now() + MonoNanos::distance(early.count());
+    const MonoNanos until = mono_now() + early;
     if (*due > until) return;
     // Whoever has just been given something may be waiting for this very processor.
     ::sched_yield();
@@ -361,8 +358,7 @@ void Shard::on_pending_output(Session& session, bool pushed) {
 void Shard::look_at_later(const Connection& connection, MonoNanos from) {
     const auto& limits = config_.limits;
     const auto bound = connection.session->greeted ? limits.idle_timeout : limits.handshake_timeout;
-    idle_timeouts_.look_at(connection.session->number(),
-                           from + MonoNanos::distance(std::chrono::nanoseconds(bound).count()));
+    idle_timeouts_.look_at(connection.session->number(), from + bound);
 }
 
 void Shard::close_idle(MonoNanos now) {

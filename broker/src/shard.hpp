@@ -17,6 +17,7 @@
 #include "listener.hpp"
 #include "node_api.hpp"
 #include "produce_path.hpp"
+#include "producer_api.hpp"
 #include "queue_groups.hpp"
 #include "request_router.hpp"
 #include "retention.hpp"
@@ -93,6 +94,9 @@ private:
     void on_produce(Session& session, const wire::Frame& frame);
     void on_atomic_write(Session& session, const wire::Frame& frame);
     void on_kv_put(Session& session, const wire::Frame& frame);
+    void on_describe_producer(const wire::fb::DescribeProducerT& request,
+                              const Responder& responder);
+    [[nodiscard]] HeldBy held_by(const Connection& connection) const;
     void on_credit(Session& session, const wire::Frame& frame);
     template <class Table, class Handler>
     void decode(const wire::Frame& frame, const Responder& responder, Handler&& handler);

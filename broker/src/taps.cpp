@@ -412,6 +412,19 @@ void Taps::hold_if_full(Session& producer, TopicId topic) {
     ++core_.counters.tap_producer_holds;
 }
 
+std::optional<std::string> Taps::holder_of(const Session& producer) const {
+    for (const auto& [topic, feed] : feeds_) {
+        const bool waits = std::any_of(feed->held.begin(), feed->held.end(), [&](const auto& held) {
+            return held.lock().get() == &producer;
+        });
+        if (!waits) continue;
+        for (const Tap* tap : feed->taps)
+            if (tap->holding && !tap->has_member_on(producer) && !tap->members().empty())
+                return tap->members().front()->session->client_id;
+    }
+    return std::nullopt;
+}
+
 bool Taps::resume_producers() {
     if (to_resume_.empty()) return false;
     const auto resuming = std::exchange(to_resume_, {});

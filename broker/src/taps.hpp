@@ -43,6 +43,8 @@ public:
     [[nodiscard]] bool refuses(const Session& producer, TopicId topic) const;
     // Makes the connection wait if a tap of somebody else's is full.
     void hold_if_full(Session& producer, TopicId topic);
+    // The client id of who has the full tap that the connection waits for; nothing: for none.
+    [[nodiscard]] std::optional<std::string> holder_of(const Session& producer) const;
     // Lets those go on that waited for what is no longer full. Once per turn, at its end.
     // Returns whether there were any.
     bool resume_producers();

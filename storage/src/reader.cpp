@@ -125,11 +125,17 @@ Result<void> Reader::collect(Place& place, std::uint64_t until, Answer& answer) 
         if (place.cursor == nullptr && !open_part(place)) continue;
         for (; place.cursor->valid(); place.cursor->next()) {
             if (place.cursor->base() >= until) return {};
-            CASC_TRY(const auto batch, place.cursor->batch());
-            if (!answer.add(batch, part.row.bytes)) return {};
-            place.next = place.cursor->base() + peek_header(batch).event_count;
+            const auto batch = place.cursor->batch();
+            // What is damaged is told to whoever asks for it, not to readers of what is before it.
+            if (!batch && !answer.empty()) return {};
+            if (!batch) return batch.error();
+            if (!answer.add(*batch, part.row.bytes)) return {};
+            place.next = place.cursor->base() + peek_header(*batch).event_count;
         }
-        CASC_TRY_VOID(place.cursor->status());
+        if (auto read = place.cursor->status(); !read) {
+            if (!answer.empty()) return {};
+            return std::move(read).error();
+        }
         // One block holds one answer; the next slice starts the next one.
         if (!answer.empty()) {
             ++place.part;

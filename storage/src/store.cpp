@@ -68,6 +68,9 @@ bool Store::congested() const noexcept {
 std::optional<MonoNanos> Store::admits_at() const noexcept {
     return impl_->admits_at();
 }
+Result<void> Store::accepts() {
+    return impl_->accepts();
+}
 const std::optional<Error>& Store::failure() const noexcept {
     return impl_->failure();
 }

@@ -39,6 +39,11 @@ Result<void> Store::Impl::accept(std::size_t bytes_limit) const {
     return {};
 }
 
+Result<void> Store::Impl::accepts() {
+    if (disk_full_) check_space();
+    return accept(options_.unflushed_bytes_max);
+}
+
 Result<void> Store::Impl::accept_batch(std::size_t bytes) {
     if (disk_full_ || bytes_to_space_check_ < bytes) check_space();
     return accept(options_.unflushed_bytes_max);
@@ -109,7 +114,7 @@ Result<void> Store::Impl::make_room(std::size_t bytes, Urgency urgency) {
     }
     if (!builder_.started()) {
         open_entry(bytes);
-        due_ = mono_now() + MonoNanos::distance(std::chrono::nanoseconds(kSoon).count());
+        due_ = mono_now() + kSoon;
     }
     if (urgency == Urgency::now) due_ = MonoNanos{};
     return {};

@@ -60,6 +60,7 @@ public:
     JournalSequence poll(std::vector<Advanced>& advanced, std::vector<ReadAnswer>& answers);
     [[nodiscard]] std::vector<int> event_fds() const;
     [[nodiscard]] Result<void> drain();
+    [[nodiscard]] Result<void> accepts();
     [[nodiscard]] bool congested() const noexcept;
     [[nodiscard]] std::optional<MonoNanos> admits_at() const noexcept;
     void post_read(const ReadRequest& request);

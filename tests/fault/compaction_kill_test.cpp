@@ -61,7 +61,9 @@ private:
 };
 
 void check(const client::KeyValue& kv, const Puts& puts) {
-    for (const auto& [key, known] : puts.known()) {
+    for (const auto& entry : puts.known()) {
+        const std::string& key = entry.first;
+        const auto& known = entry.second;
         INFO(key);
         const auto found = kv.get(key);
         REQUIRE(found);
@@ -83,7 +85,6 @@ TEST_CASE("fault/compaction: death at every named point and at random moments lo
     options.settings = {"storage.slice_bytes=4MiB", "storage.retention_interval=100ms",
                         "storage.rewrite_after=0s"};
     TestBroker broker(options);
-    broker.keep_endpoints();
     auto client = connect(broker);
     wire::fb::CreateTopicT create;
     create.name = "kv";

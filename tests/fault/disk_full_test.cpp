@@ -66,7 +66,6 @@ TEST_CASE(
     "fault/disk_full: producers are told, consumers are served, and nothing is lost when there is "
     "room again") {
     TestBroker broker;
-    broker.keep_endpoints();
     auto client = connect(broker);
     create_topic(*client, "orders");
     DeliveryHistory history;

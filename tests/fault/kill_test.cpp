@@ -18,7 +18,6 @@ TEST_CASE(
     const std::uint32_t seed = seed_of_this_run();
     std::mt19937 random(seed);
     TestBroker broker;
-    broker.keep_endpoints();
     auto client = connect(broker);
     create_topic(*client, "orders");
     DeliveryHistory history;
@@ -51,7 +50,6 @@ TEST_CASE(
     options.settings = {"storage.slice_bytes=4MiB", "topics.retention_bytes=2MiB",
                         "storage.retention_interval=100ms", "storage.rewrite_after=0s"};
     TestBroker broker(options);
-    broker.keep_endpoints();
     auto client = connect(broker);
     create_topic(*client, "orders");
     const std::vector<std::string> points = {"journal.submit",

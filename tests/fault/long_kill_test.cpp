@@ -33,7 +33,6 @@ TEST_CASE(
     const std::uint32_t seed = seed_of_this_run();
     std::mt19937 random(seed);
     TestBroker broker;
-    broker.keep_endpoints();
     auto client = connect(broker);
     create_topic(*client, "orders");
     DeliveryHistory history;

@@ -17,7 +17,6 @@ TEST_CASE("fault/seeded_bugs: an acknowledgement before the journal write is sub
     const std::uint32_t seed = seed_of_this_run();
     std::mt19937 random(seed);
     TestBroker broker;
-    broker.keep_endpoints();
     {
         const auto client = connect(broker);
         create_topic(*client, "orders");

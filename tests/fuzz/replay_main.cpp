@@ -1,4 +1,4 @@
-// replay_main.cpp: feeds a kept corpus to a fuzz target, for compilers without libFuzzer.
+// replay_main.cpp: feeds a kept corpus to a fuzz target, also without libFuzzer.
 //
 //   casc_fuzz_frame_replay tests/fuzz/corpus/frame
 //

@@ -45,18 +45,17 @@ BodyTexts rpc_bodies() {
 
 const BodyTexts& bodies() {
     static const BodyTexts all = [] {
-        BodyTexts texts =
-            rpc_bodies<fb::HelloT, fb::PingT, fb::CreateTopicT, fb::DeleteTopicT, fb::AlterTopicT,
-                       fb::ListTopicsT, fb::DescribeTopicT, fb::PurgeTopicT, fb::InitProducerT,
-                       fb::ProduceT, fb::AtomicWriteT, fb::CreateScheduleT, fb::ListSchedulesT,
-                       fb::CancelScheduleT, fb::FetchT, fb::ListOffsetsT, fb::SubscribeT,
-                       fb::UpdateSubscriptionT, fb::UnsubscribeT, fb::JoinGroupT, fb::LeaveGroupT,
-                       fb::ReleasePartitionsT, fb::JoinQueueT, fb::LeaveQueueT, fb::SettleT,
-                       fb::DescribeQueueT, fb::ListPendingT, fb::CommitT, fb::CommittedT,
-                       fb::ListGroupsT, fb::DescribeGroupT, fb::DeleteGroupT, fb::ResetGroupT,
-                       fb::NodeInfoT, fb::NodeConfigT, fb::BackupT, fb::ServeT, fb::StopServingT,
-                       fb::RequestT, fb::ListServicesT, fb::TapT, fb::UntapT, fb::KvPutT,
-                       fb::KvGetT, fb::KvListT, fb::KvHistoryT, fb::DeleteEventT, fb::OpenRingsT>();
+        BodyTexts texts = rpc_bodies<
+            fb::HelloT, fb::PingT, fb::CreateTopicT, fb::DeleteTopicT, fb::AlterTopicT,
+            fb::ListTopicsT, fb::DescribeTopicT, fb::PurgeTopicT, fb::InitProducerT, fb::ProduceT,
+            fb::AtomicWriteT, fb::CreateScheduleT, fb::ListSchedulesT, fb::CancelScheduleT,
+            fb::FetchT, fb::ListOffsetsT, fb::SubscribeT, fb::UpdateSubscriptionT, fb::UnsubscribeT,
+            fb::JoinGroupT, fb::LeaveGroupT, fb::ReleasePartitionsT, fb::JoinQueueT,
+            fb::LeaveQueueT, fb::SettleT, fb::DescribeQueueT, fb::ListPendingT, fb::CommitT,
+            fb::CommittedT, fb::ListGroupsT, fb::DescribeGroupT, fb::DeleteGroupT, fb::ResetGroupT,
+            fb::NodeInfoT, fb::NodeConfigT, fb::BackupT, fb::ServeT, fb::StopServingT, fb::RequestT,
+            fb::ListServicesT, fb::TapT, fb::UntapT, fb::KvPutT, fb::KvGetT, fb::KvListT,
+            fb::KvHistoryT, fb::DeleteEventT, fb::OpenRingsT, fb::DescribeProducerT>();
         texts[{Api::produce, FrameKind::one_way}] = body_text<fb::Produce>;
         texts[{Api::credit, FrameKind::one_way}] = body_text<fb::Credit>;
         texts[{Api::deliver, FrameKind::push}] = body_text<fb::Deliver>;

@@ -119,9 +119,11 @@ TEST_CASE("golden/protocol.md: every table of the schema is spoken of") {
     const auto tables =
         all_matches(schema.substr(0, schema.find("// ---- state rows")), "\ntable ([A-Za-z]+)");
     CHECK(tables.size() > 60);
+    const auto words = all_matches(document(), "([A-Za-z]+)");
+    const std::set<std::string> spoken_of(words.begin(), words.end());
     for (const std::string& table : tables) {
         CAPTURE(table);
-        CHECK(std::regex_search(document(), std::regex("\\b" + table + "\\b")));
+        CHECK(spoken_of.contains(table));
     }
 }
 
@@ -136,7 +138,7 @@ TEST_CASE("golden/protocol.md: every api has its row, with its number") {
         CAPTURE(row);
         CHECK(says(row));
     }
-    CHECK(count == 60);
+    CHECK(count == 61);
 }
 
 TEST_CASE("golden/protocol.md: the limits are those of the code") {

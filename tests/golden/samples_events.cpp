@@ -12,6 +12,41 @@ void fill(fb::FetchSourceT& source) {
     source.offset = 1'001;
 }
 
+fb::DescribeProducerReplyT described_producer() {
+    fb::DescribeProducerReplyT reply;
+    fb::KnownProducerT known;
+    known.producer_id = 0x0102030405060708;
+    known.name = "shop-writer";
+    known.epoch = 9;
+    known.more_logs = true;
+    fb::ProducerLogT log;
+    log.topic_id = 7;
+    log.topic = "shop.orders";
+    log.partition = 3;
+    log.lane = 1;
+    log.next_sequence = 1'000;
+    log.last_append_ns = 1'790'000'000'000'000'000;
+    log.batches_not_durable = 2;
+    log.epoch = 9;
+    known.logs.push_back(std::make_unique<fb::ProducerLogT>(log));
+    reply.producers.push_back(std::make_unique<fb::KnownProducerT>(known));
+    fb::ProducingConnectionT connection;
+    connection.client_id = "till-4";
+    connection.address = "127.0.0.1:40000";
+    connection.producers = {0x0102030405060708};
+    connection.idle_ms = 1'500;
+    connection.queued_bytes = 4'096;
+    connection.held_by = 2;
+    connection.tap_client_id = "wall-display";
+    connection.refused_code = static_cast<std::uint16_t>(ErrorCode::sequence_gap);
+    connection.refused_message = "expected 999, got 1001";
+    connection.refused_ms = 60'000;
+    reply.connections.push_back(std::make_unique<fb::ProducingConnectionT>(connection));
+    reply.refused_code = static_cast<std::uint16_t>(ErrorCode::disk_full);
+    reply.refused_message = "no room";
+    return reply;
+}
+
 void producing(std::vector<Sample>& samples) {
     fb::InitProducerT init;
     init.name = "shop-writer";
@@ -20,6 +55,11 @@ void producing(std::vector<Sample>& samples) {
     initialised.producer_id = 0x0102030405060708;
     initialised.epoch = 9;
     samples.push_back(response<fb::InitProducerT>("init_producer", initialised));
+
+    fb::DescribeProducerT describe;
+    describe.producer = "shop-writer";
+    samples.push_back(request("describe_producer", describe));
+    samples.push_back(response<fb::DescribeProducerT>("describe_producer", described_producer()));
 
     fb::ProduceT produce;
     produce.topic_id = 7;

@@ -220,6 +220,24 @@ TEST_CASE("broker/start: an address in use is exit code 1 with the address") {
     CHECK(contains(log, broker.http_endpoint()));
 }
 
+TEST_CASE("broker/start: between two starts the port of a test's broker is given to nobody else") {
+    TestBroker broker;
+    const std::string endpoint = broker.endpoint();
+    broker.kill_hard();
+    const int other = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    at.sin_port = htons(broker.port());
+    const int bound = ::bind(other, reinterpret_cast<const sockaddr*>(&at), sizeof at);
+    const int why = errno;
+    CHECK(bound == -1);
+    CHECK(why == EADDRINUSE);
+    ::close(other);
+    broker.restart();
+    CHECK(broker.endpoint() == endpoint);
+}
+
 TEST_CASE("broker/start: a folder in use by another broker is refused, and that broker goes on") {
     const TestBroker first;
     fill(first, 1);

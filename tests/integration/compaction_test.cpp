@@ -64,6 +64,9 @@ void compact_at_once(fb::TopicSettingsT& settings) {
     settings.tombstones_ms = 0;
 }
 
+// Less than a thousand replaced events may stay for good: they do not make a pass worth it.
+constexpr double kMayStay = 999;
+
 }  // namespace
 
 TEST_CASE_FIXTURE(CompactionFixture,
@@ -80,7 +83,7 @@ TEST_CASE_FIXTURE(CompactionFixture,
         }
         REQUIRE(producer.close(kPatience));
     }
-    CHECK(eventually([&] { return figure("casc_compaction_events_total") >= 4000; }));
+    CHECK(eventually([&] { return figure("casc_compaction_events_total") >= 4990 - kMayStay; }));
     CHECK(eventually([&] { return figure("casc_storage_bytes") < 3'000'000; }));
     CHECK(describe_topic(*client, "kv").topic->bytes < 3'000'000);
     for (int round = 0; round < 2; ++round) {
@@ -93,6 +96,17 @@ TEST_CASE_FIXTURE(CompactionFixture,
         CHECK(replay("kv").size() == 10);
         broker.restart();
     }
+}
+
+TEST_CASE_FIXTURE(CompactionFixture,
+                  "broker/compaction: what was too young for a pass is taken out when it is old "
+                  "enough, however long tombstones stay") {
+    // It waited as long as the tombstones' age, a day, and heard of no append meanwhile.
+    auto kv = open("kv", [](auto& settings) { settings.compaction_lag_ms = 2000; });
+    for (int i = 0; i < 4000; ++i)
+        must(kv.put("k", std::to_string(i)));
+    CHECK(eventually([&] { return figure("casc_compaction_events_total") >= 3999 - kMayStay; }));
+    CHECK(must(kv.get("k"))->value == "3999");
 }
 
 TEST_CASE_FIXTURE(CompactionFixture,
@@ -121,7 +135,7 @@ TEST_CASE_FIXTURE(CompactionFixture, "broker/compaction: a queue group passes ov
     auto kv = open("kv", compact_at_once);
     for (int i = 0; i < 1500; ++i)
         must(kv.put("k", std::to_string(i)));
-    CHECK(eventually([&] { return figure("casc_compaction_events_total") >= 1000; }));
+    CHECK(eventually([&] { return figure("casc_compaction_events_total") >= 1499 - kMayStay; }));
     broker.restart();  // nothing is cached
     auto consumer = join_queue("g", "kv");
     std::string last;
@@ -149,7 +163,7 @@ TEST_CASE_FIXTURE(CompactionFixture,
     }
     for (int i = 0; i < 1500; ++i)
         must(kv.put("k", std::to_string(i)));
-    CHECK(eventually([&] { return figure("casc_compaction_events_total") >= 1000; }));
+    CHECK(eventually([&] { return figure("casc_compaction_events_total") >= 1499 - kMayStay; }));
     broker.restart();  // nothing is cached
     auto consumer = join_queue("g", "kv");
     const auto is_settled = [&] {

@@ -26,7 +26,6 @@ struct KeyValueFixture {
     std::unique_ptr<client::Client> client;
 
     KeyValueFixture() {
-        broker.keep_endpoints();
         client = connect(broker);
     }
     client::KeyValue open(const std::string& topic = "kv", const ChangeSettings& change = {}) {

@@ -5,10 +5,11 @@
 
 namespace casc::test {
 
-// The events of a log from its beginning; waits until there are `at_least`.
+// The events of a log from its beginning, or behind the first `from`; waits until there are
+// `at_least`, and gives what one fetch finds when that is 0.
 inline std::vector<std::string> read_log(RawConnection& raw, std::uint32_t topic,
                                          Lane lane = Lane::normal, std::uint32_t partition = 0,
-                                         std::size_t at_least = 0) {
+                                         std::size_t at_least = 0, std::uint64_t from = 0) {
     std::vector<std::string> events;
     do {
         fb::FetchT fetch;
@@ -16,7 +17,7 @@ inline std::vector<std::string> read_log(RawConnection& raw, std::uint32_t topic
         source->topic_id = topic;
         source->partition = partition;
         source->lane = static_cast<std::uint8_t>(lane);
-        source->offset = events.size();
+        source->offset = from + events.size();
         fetch.sources.push_back(std::move(source));
         fetch.bytes_min = 1;
         fetch.bytes_max = 16u << 20;

@@ -31,7 +31,6 @@ struct PatternFixture {
     }
     // It is killed; clients find their way back.
     void restart() {
-        broker.keep_endpoints();
         broker.kill_hard();
         broker.restart();
     }

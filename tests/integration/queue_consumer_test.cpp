@@ -286,7 +286,6 @@ TEST_CASE_FIXTURE(QueueConsumerFixture,
     const auto before = take(queue, 3);
     must(queue.done(before[0].id));
     must(queue.flush());
-    broker.keep_endpoints();
     broker.kill_hard();
     broker.restart();
     std::map<std::string, std::uint32_t> again;
@@ -357,7 +356,6 @@ TEST_CASE_FIXTURE(
     auto queue = member("g");
     fill(1);
     take(queue, 1);
-    broker.keep_endpoints();
     broker.kill_hard();
     broker.restart();
     static_cast<void>(describe_topic(*client, "t"));  // connected again

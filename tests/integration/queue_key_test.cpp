@@ -173,6 +173,32 @@ TEST_CASE_FIXTURE(KeyedFixture,
     CHECK(anna.texts(1) == std::vector<std::string>{"a6"});
 }
 
+TEST_CASE_FIXTURE(
+    KeyedFixture,
+    "broker/queue_key: a backlog of few keys is read in stretches and not one by one") {
+    constexpr std::size_t kEvents = 2000;
+    for (std::size_t i = 0; i < kEvents; i += 10) {
+        Events events;
+        for (std::size_t j = i; j < i + 10; ++j)
+            events.emplace_back("key " + std::to_string(j % 4), std::to_string(j));
+        fill_keyed(events);
+    }
+    broker.restart();  // nothing is cached
+    const double before = figure_of(broker, "casc_cold_reads_total");
+    QueueMember anna(broker);
+    join(anna);
+    std::size_t done = 0;
+    wait_for([&] {
+        const auto events = anna.take(anna.held());
+        if (!events.empty()) CHECK(anna.done(events).refused.empty());
+        done += events.size();
+        return done == kEvents;
+    });
+    CHECK(done == kEvents);
+    // One for each of the four keys' next events, before.
+    CHECK(figure_of(broker, "casc_cold_reads_total") - before < kEvents / 10.0);
+}
+
 TEST_CASE_FIXTURE(KeyedFixture, "broker/queue_key: a topic that goes lets go of its keys") {
     const auto second = create_topic(*raw, "u");
     QueueMember anna(broker);

@@ -101,10 +101,12 @@ public:
         if (delay_ms) other->delay_ms = *delay_ms;
         return must(call(request));
     }
-    // Says so and does not wait for the answer.
-    void send_done(const std::vector<Leased>& events) {
-        static_cast<void>(raw_.send(request_bytes(done_request(events), ++correlation_)));
+    // Does not wait for the answer.
+    template <class Request>
+    void send(const Request& request, std::span<const std::byte> attachments = {}) {
+        static_cast<void>(raw_.send(request_bytes(request, ++correlation_, attachments)));
     }
+    void send_done(const std::vector<Leased>& events) { send(done_request(events)); }
     void vanish() { raw_.abort(); }
 
     static constexpr std::uint8_t kRefused = 1, kReleased = 2, kGivenUp = 3, kRenewed = 4;

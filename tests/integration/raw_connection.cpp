@@ -142,11 +142,11 @@ std::string RawConnection::receive_rest() {
     }
 }
 
-wire::fb::HelloReplyT RawConnection::hello() {
+wire::fb::HelloReplyT RawConnection::hello(std::string client_id) {
     wire::fb::HelloT hello;
     hello.version_min = wire::kProtocolVersion;
     hello.version_max = wire::kProtocolVersion;
-    hello.client_id = "raw";
+    hello.client_id = std::move(client_id);
     hello.software = "casc-tests";
     auto reply = call(hello);
     if (!reply) fail("hello: " + reply.error().message());

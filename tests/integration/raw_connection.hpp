@@ -60,7 +60,7 @@ public:
     bool closed_by_peer() { return !receive().has_value(); }
 
     // The handshake.
-    wire::fb::HelloReplyT hello();
+    wire::fb::HelloReplyT hello(std::string client_id = "raw");
     // A request and its answer, the only one on its way.
     template <class Request>
     Result<typename wire::Rpc<Request>::ReplyMessage> call(

@@ -251,7 +251,6 @@ TEST_CASE_FIXTURE(ClientFixture,
 
 TEST_CASE_FIXTURE(ClientFixture,
                   "client/request: a responder serves again when the broker is back") {
-    broker.keep_endpoints();
     Server server(broker, "s", echo);
     CHECK(client->request("s", {.payload = bytes("a")})->text() == "a");
     broker.kill_hard();

@@ -161,7 +161,6 @@ TEST_CASE_FIXTURE(ImpatientClientFixture, "client/tap: is told that it was cut o
 }
 
 TEST_CASE_FIXTURE(TapClientFixture, "client/tap: begins again when the broker does") {
-    broker.keep_endpoints();
     auto tap = must(reading->make_tap({.topics = {"t"}}));
     auto to = producer();
     send(to, "before");
@@ -200,7 +199,6 @@ TEST_CASE_FIXTURE(TapClientFixture, "client/tap: a consumer reads volatile topic
     must(consumer.commit());
     must(consumer.close());
     // What the group has committed means nothing after a restart, and is known to.
-    broker.keep_endpoints();
     broker.restart();
     send(to, "new");
     REQUIRE(to.flush(kPatience));

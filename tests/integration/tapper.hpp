@@ -43,17 +43,7 @@ public:
     fb::DeliverT next() {
         const auto frame = raw_.receive();
         REQUIRE(frame);
-        REQUIRE(frame->header.kind == wire::FrameKind::push);
-        auto body = must(wire::decode<fb::Deliver>(frame->body));
-        skipped += body.skipped;
-        std::size_t bit = 0;
-        for (auto& text : events_in(frame->attachments)) {
-            const bool meant =
-                body.matches.empty() || (body.matches.at(bit / 64) >> bit % 64 & 1u) != 0;
-            ++bit;
-            if (meant) texts_.push_back(std::move(text));
-        }
-        return body;
+        return keep(*frame);
     }
     // The next `count` events.
     std::vector<std::string> take(std::size_t count) {
@@ -73,11 +63,38 @@ public:
     }
     // What has come so far.
     std::vector<std::string> take_all() { return std::exchange(texts_, {}); }
+    // Keeps what the broker has for it by now: it answers a ping at once, and what a tap has leaves
+    // with that answer, so before the next one.
+    void drain() {
+        for (int pings = 0; pings < 2; ++pings) {
+            REQUIRE(raw_.send(request_bytes(fb::PingT{}, 4711)));
+            for (bool answered = false; !answered;) {
+                const auto frame = raw_.receive();
+                REQUIRE(frame);
+                answered = frame->header.kind != wire::FrameKind::push;
+                if (!answered) keep(*frame);
+            }
+        }
+    }
     RawConnection& raw() { return raw_; }
 
     std::uint64_t skipped = 0;
 
 private:
+    fb::DeliverT keep(const RawFrame& frame) {
+        REQUIRE(frame.header.kind == wire::FrameKind::push);
+        auto body = must(wire::decode<fb::Deliver>(frame.body));
+        skipped += body.skipped;
+        std::size_t bit = 0;
+        for (auto& text : events_in(frame.attachments)) {
+            const bool meant =
+                body.matches.empty() || (body.matches.at(bit / 64) >> bit % 64 & 1u) != 0;
+            ++bit;
+            if (meant) texts_.push_back(std::move(text));
+        }
+        return body;
+    }
+
     RawConnection raw_;
     std::vector<std::string> texts_;
 };

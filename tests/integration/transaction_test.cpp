@@ -211,7 +211,6 @@ TEST_CASE_FIXTURE(TransactionFixture,
     const auto seed = static_cast<std::uint32_t>(std::random_device{}());
     CAPTURE(seed);
     std::mt19937 random(seed);
-    broker.keep_endpoints();
     constexpr std::size_t count = 3000;
     send_many(*client, "in", count);
     const std::string endpoint = broker.endpoint();  // the killer's from here on

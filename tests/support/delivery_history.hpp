@@ -93,7 +93,9 @@ public:
     [[nodiscard]] std::vector<std::string> violations() const {
         const std::lock_guard lock(mutex_);
         std::vector<std::string> found;
-        for (const auto& [key, log] : logs_) {
+        for (const auto& entry : logs_) {
+            const auto& key = entry.first;
+            const auto& log = entry.second;
             const auto say = [&](const std::string& what, std::uint64_t counter) {
                 std::ostringstream line;
                 line << "partition " << key.first << " lane " << key.second << ": " << what << " "

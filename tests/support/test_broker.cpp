@@ -184,8 +184,15 @@ std::vector<std::string> TestBroker::environment() const {
     return out;
 }
 
+void TestBroker::hold_ports() {
+    for (std::string& address : options_.listen) {
+        if (address == "127.0.0.1:0") address = held_ports_.emplace_back().endpoint();
+    }
+}
+
 void TestBroker::spawn() {
     if (running()) fail("it is running already");
+    hold_ports();
     std::error_code ignored;
     std::filesystem::remove(folder_ / "ready", ignored);
     // Everything that allocates happens before fork(): behind it only async-signal-safe calls are

@@ -1,6 +1,6 @@
 #pragma once
 // test_broker.hpp: a real casc-broker process for one test, on a free port and in a folder of its
-// own.
+// own. It listens at the same port after each start (for HTTP at another one).
 //
 //   TestBroker broker;                                   // serving
 //   connect(broker.endpoint());
@@ -10,6 +10,8 @@
 //
 // Whatever happens the process is gone and the folder removed when the object is. Trouble is a
 // std::runtime_error that carries the broker's log, so that a failing test says why.
+
+#include "held_port.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -77,10 +79,6 @@ public:
     // What the next start uses; for instance a fail-point, or another port.
     [[nodiscard]] TestBrokerOptions& options() { return options_; }
 
-    // From the next start on it listens where it listens now, for clients that are to find it
-    // again.
-    void keep_endpoints() { options_.listen = endpoints_; }
-
     void start();                   // requires that it does not run
     void kill_hard();               // SIGKILL, and waits for the end
     int terminate();                // SIGTERM; the exit code
@@ -100,6 +98,7 @@ private:
     [[nodiscard]] std::vector<std::string> arguments() const;
     [[nodiscard]] std::string socket_path() const;
     [[nodiscard]] std::vector<std::string> environment() const;
+    void hold_ports();
     void spawn();
     void wait_until_serving();
     bool read_ready_file();
@@ -108,6 +107,7 @@ private:
     TestBrokerOptions options_;
     std::filesystem::path folder_;
     std::filesystem::path data_directory_;
+    std::vector<HeldPort> held_ports_;
     std::vector<std::string> endpoints_;
     std::string http_endpoint_;
     pid_t pid_ = -1;

@@ -24,7 +24,7 @@ Result<std::uint64_t> letters_in(Session& session, const std::string& topic) {
     return count;
 }
 
-Result<ExitCode> list(Session& session, const std::string& prefix) {
+Result<ExitCode> list_queues(Session& session, const std::string& prefix) {
     fb::ListGroupsT request;
     request.prefix = prefix;
     CASC_TRY(const auto groups, session.call(request));
@@ -144,7 +144,7 @@ void add_dlq_commands(Commands& commands) {
     auto prefix = std::make_shared<std::string>();
     CLI::App* ls = dlq->add_subcommand("ls", "Queue groups with their dead letter topics");
     ls->add_option("PREFIX", *prefix, "Only groups that begin with this");
-    commands.on(ls, [prefix](Session& session) { return list(session, *prefix); });
+    commands.on(ls, [prefix](Session& session) { return list_queues(session, *prefix); });
 
     auto options = std::make_shared<ShowOptions>();
     CLI::App* show_verb =

@@ -26,6 +26,7 @@ ExitCode exit_code_for(ErrorCode code) noexcept {
         case ErrorCode::unknown_group:
         case ErrorCode::unknown_member:
         case ErrorCode::unknown_schedule:
+        case ErrorCode::unknown_producer:
         case ErrorCode::model_not_found:
         case ErrorCode::no_responders:
         case ErrorCode::no_committed_offset:
@@ -76,6 +77,10 @@ std::string hint_for(const Error& error) {
                    "commit on";
         case ErrorCode::unknown_schedule:
             return "casc-admin schedule ls shows what waits; it may have run, or been cancelled";
+        case ErrorCode::unknown_producer:
+            return "a producer has a number when it has connected, a name if its program gave it "
+                   "one "
+                   "(ProducerOptions::name); its client's id will do";
         case ErrorCode::group_not_empty:
             return "stop its members first; casc-admin group info shows them";
         case ErrorCode::event_too_large:

@@ -16,7 +16,7 @@ std::string_view state_name(std::uint8_t state) {
     return state < kNames.size() ? kNames[state] : "unknown";
 }
 
-Result<ExitCode> list(Session& session, const std::string& prefix) {
+Result<ExitCode> list_groups(Session& session, const std::string& prefix) {
     fb::ListGroupsT request;
     request.prefix = prefix;
     CASC_TRY(const auto reply, session.call(request));
@@ -97,7 +97,7 @@ Result<ExitCode> lag(Session& session, const std::string& name) {
     return ExitCode::ok;
 }
 
-Result<ExitCode> remove(Session& session, const std::string& name) {
+Result<ExitCode> remove_group(Session& session, const std::string& name) {
     CASC_TRY_VOID(session.confirm("removes group '" + name + "' and its positions", name));
     fb::DeleteGroupT request;
     request.group = name;
@@ -124,12 +124,12 @@ void add_group_commands(Commands& commands) {
     auto prefix = std::make_shared<std::string>();
     CLI::App* ls = group->add_subcommand("ls", "List the groups");
     ls->add_option("PREFIX", *prefix, "Only names that begin with this");
-    commands.on(ls, [prefix](Session& session) { return list(session, *prefix); });
+    commands.on(ls, [prefix](Session& session) { return list_groups(session, *prefix); });
     add_named(commands, group, "info", "Members and positions of a group", info);
     add_named(commands, group, "lag", "How far a group is behind, by log", lag);
     add_group_pending(commands, group);
     add_group_reset(commands, group);
-    add_named(commands, group, "rm", "Remove a group without members", remove);
+    add_named(commands, group, "rm", "Remove a group without members", remove_group);
 }
 
 }  // namespace casc::admin

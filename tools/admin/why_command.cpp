@@ -1,10 +1,11 @@
-// casc-admin why group, topic: what it waits for, in a sentence, from the broker's own state.
+// casc-admin why group, topic, producer: what it waits for, in a sentence, from the broker's own
+// state.
 
 #include "commands.hpp"
 #include "group_lag.hpp"
-#include "listing.hpp"
 #include "queue_text.hpp"
 #include "text_codec.hpp"
+#include "why_reasons.hpp"
 
 #include <algorithm>
 #include <set>
@@ -12,23 +13,6 @@
 namespace casc::admin {
 
 namespace {
-
-// For scripts a word, for people a sentence; the first one matters most.
-class Reasons {
-public:
-    void add(std::string_view reason, std::string sentence) {
-        listing_.add({json::value(reason), json::value(sentence)});
-    }
-    [[nodiscard]] bool empty() const noexcept { return listing_.rows.empty(); }
-    void show(Output& out) const {
-        if (out.format() != Format::table) return out.show(listing_);
-        for (const auto& row : listing_.rows)
-            out.write(std::string(row[1].get_string()) + "\n");
-    }
-
-private:
-    Listing listing_{{{"reason", "REASON"}, {"sentence", "SENTENCE"}}, {}};
-};
 
 std::string events(std::uint64_t count) {
     return std::to_string(count) + (count == 1 ? " event" : " events");
@@ -251,7 +235,8 @@ Result<ExitCode> why_topic(Session& session, const std::string& name) {
 }  // namespace
 
 void add_why_command(Commands& commands) {
-    CLI::App* why = commands.noun("why", "What a group or a topic waits for, in a sentence");
+    CLI::App* why =
+        commands.noun("why", "What a group, a topic or a producer waits for, in a sentence");
     const auto add = [&](const char* what, const char* help, auto run) {
         auto name = std::make_shared<std::string>();
         CLI::App* verb = why->add_subcommand(what, help);
@@ -260,6 +245,7 @@ void add_why_command(Commands& commands) {
     };
     add("group", "A group of either kind", why_group);
     add("topic", "A topic", why_topic);
+    add("producer", "By its name, its number or its client's id", why_producer);
 }
 
 }  // namespace casc::admin

@@ -247,7 +247,7 @@ TEST_CASE_FIXTURE(ConfigFixture, "broker/config: every mistake is reported, not 
 
 TEST_CASE_FIXTURE(ConfigFixture,
                   "broker/config: values of the wrong type or out of range are refused") {
-    for (const auto& [key, value] :
+    for (const Override& wrong :
          std::vector<Override>{{"limits.connections", "many"},
                                {"limits.connections", "4294967297"},
                                {"limits.connections", "-1"},
@@ -272,11 +272,11 @@ TEST_CASE_FIXTURE(ConfigFixture,
                                {"listen.http", "inproc://x"},
                                {"shared_memory.ring_bytes", "6KiB"},
                                {"listen.http", "unix:///tmp/x"}}) {
-        CAPTURE(key);
-        CAPTURE(value);
-        const auto loaded = load_config({}, {}, {{key, value}});
+        CAPTURE(wrong.key);
+        CAPTURE(wrong.value);
+        const auto loaded = load_config({}, {}, {wrong});
         REQUIRE_FALSE(loaded.has_value());
-        CHECK(contains(loaded.error().detail, key));
+        CHECK(contains(loaded.error().detail, wrong.key));
     }
 }
 
@@ -317,7 +317,7 @@ TEST_CASE_FIXTURE(
 }
 
 TEST_CASE_FIXTURE(ConfigFixture, "broker/config: sizes must fit into each other") {
-    for (const auto& [key, value] :
+    for (const Override& wrong :
          std::vector<Override>{{"storage.journal_segment_bytes", "32MiB"},
                                {"storage.journal_segment_bytes", "67108865"},
                                {"storage.journal_segments_max", "2"},
@@ -325,10 +325,10 @@ TEST_CASE_FIXTURE(ConfigFixture, "broker/config: sizes must fit into each other"
                                {"limits.memory_bytes", "64MiB"},
                                {"limits.frame_bytes", "1MiB"},
                                {"groups.session_timeout_max", "500"}}) {
-        CAPTURE(key);
-        const auto loaded = load_config({}, {}, {{key, value}});
+        CAPTURE(wrong.key);
+        const auto loaded = load_config({}, {}, {wrong});
         REQUIRE_FALSE(loaded.has_value());
-        CHECK(contains(loaded.error().detail, key));
+        CHECK(contains(loaded.error().detail, wrong.key));
     }
 }
 

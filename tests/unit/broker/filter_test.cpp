@@ -214,11 +214,11 @@ TEST_CASE("broker/filter: what is not valid is refused, with the place") {
         {"json.a == 1 $", "at 13: "},
         {"has", "at 4: "},
     };
-    for (const auto& [text, place] : cases) {
-        CAPTURE(text);
-        const Refusal refusal = refused(text);
+    for (const auto& one : cases) {
+        CAPTURE(one.first);
+        const Refusal refusal = refused(one.first);
         CHECK(refusal.code == ErrorCode::invalid_filter);
-        CHECK_MESSAGE(refusal.detail.starts_with(place), refusal.detail);
+        CHECK_MESSAGE(refusal.detail.starts_with(one.second), refusal.detail);
     }
 }
 

@@ -336,8 +336,9 @@ TEST_CASE(
         f.converge();
         f.check_owners();
         if (f.group.members().empty()) continue;
-        for (const auto& [topic, count] : f.partitions)
-            for (std::uint32_t p = 0; p < count; ++p) {
+        for (const auto& entry : f.partitions) {
+            const TopicId topic = entry.first;
+            for (std::uint32_t p = 0; p < entry.second; ++p) {
                 const Member* owner = f.group.owner({topic, PartitionId(p)});
                 const bool wanted =
                     std::any_of(f.group.members().begin(), f.group.members().end(),
@@ -345,6 +346,7 @@ TEST_CASE(
                 CHECK((owner != nullptr) == wanted);
                 if (owner != nullptr) CHECK(owner->topics.contains(topic));
             }
+        }
         // Nobody has two more than somebody who could take one of them.
         for (const auto& [id, member] : f.group.members())
             for (const GroupPartition& partition : member.owned)

@@ -7,7 +7,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
+#include <numeric>
 #include <random>
 
 using namespace casc;
@@ -468,15 +470,17 @@ struct Oracle {
                (run.state != RunState::leased || run.member == events[i].member);
     }
     void check() {
-        std::uint64_t open = 0;
+        std::array<std::uint64_t, kRunStates> open{};
         std::uint64_t floor = events.size();
         for (std::uint64_t i = events.size(); i-- > 0;) {
             if (!agrees(i)) FAIL("event " << i);
             if (events[i].settled) continue;
-            ++open;
+            ++open[static_cast<std::size_t>(events[i].state)];
             floor = i;
         }
-        CHECK(ledger.open() == open);
+        CHECK(ledger.open() == std::accumulate(open.begin(), open.end(), std::uint64_t{0}));
+        for (std::size_t state = 0; state < kRunStates; ++state)
+            CHECK(ledger.open(static_cast<RunState>(state)) == open[state]);
         CHECK(ledger.floor() == Offset(floor));
         CHECK(ledger.next() == Offset(events.size()));
         for (const auto& [first, run] : ledger.runs())

@@ -122,16 +122,18 @@ TEST_CASE(
 TEST_CASE(
     "schemas/batch malformed: payload positions that fall, pass the payloads, or leave bytes "
     "over") {
-    for (const auto& [index, end] : {std::pair{0u, 11u},
-                                     {1u, 4u},
-                                     {1u, 16u},
-                                     {2u, 9u},
-                                     {2u, 14u},
-                                     {2u, 16u},
-                                     {0u, 0x80000000u},
-                                     {1u, 0x80000000u},
-                                     {0u, 0xFFFFFFFFu},
-                                     {2u, 0xFFFFFFFFu}}) {
+    for (const auto& wrong : {std::pair{0u, 11u},
+                              {1u, 4u},
+                              {1u, 16u},
+                              {2u, 9u},
+                              {2u, 14u},
+                              {2u, 16u},
+                              {0u, 0x80000000u},
+                              {1u, 0x80000000u},
+                              {0u, 0xFFFFFFFFu},
+                              {2u, 0xFFFFFFFFu}}) {
+        const auto index = wrong.first;
+        const auto end = wrong.second;
         CAPTURE(index);
         CAPTURE(end);
         CHECK(refusal_with(kPayloadEnds + 4 * index, std::uint32_t{end}) ==
@@ -141,18 +143,20 @@ TEST_CASE(
 
 TEST_CASE("schemas/batch malformed: positions of a bytes column") {
     constexpr std::uint32_t absent = 0x80000000;
-    for (const auto& [index, end] : {std::pair{0u, 3u},
-                                     {1u, 1u},
-                                     {1u, 1u | absent},
-                                     {1u, 3u | absent},
-                                     {2u, 1u},
-                                     {2u, 5u | absent},
-                                     {0u, 2u | absent},
-                                     {2u, 0x7FFFFFFFu},
-                                     {0u, 0x7FFFFFFFu},
-                                     {2u, 0xFFFFFFFFu},
-                                     {2u, 9u},
-                                     {2u, 0u}}) {
+    for (const auto& wrong : {std::pair{0u, 3u},
+                              {1u, 1u},
+                              {1u, 1u | absent},
+                              {1u, 3u | absent},
+                              {2u, 1u},
+                              {2u, 5u | absent},
+                              {0u, 2u | absent},
+                              {2u, 0x7FFFFFFFu},
+                              {0u, 0x7FFFFFFFu},
+                              {2u, 0xFFFFFFFFu},
+                              {2u, 9u},
+                              {2u, 0u}}) {
+        const auto index = wrong.first;
+        const auto end = wrong.second;
         CAPTURE(index);
         CAPTURE(end);
         CHECK(refusal_with(kKeyEnds + 4 * index, std::uint32_t{end}) == ErrorCode::batch_malformed);

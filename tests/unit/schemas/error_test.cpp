@@ -33,6 +33,7 @@ constexpr std::array kPublished{
     Published{2002, "PERMISSION_DENIED", false},
     Published{3001, "MODEL_NOT_FOUND", false},
     Published{3002, "MODEL_OVERLOADED", true},
+    Published{3003, "MODEL_UNUSABLE", false},
     Published{4001, "INVALID_REQUEST", false},
     Published{4002, "UNKNOWN_API", false},
     Published{4003, "UNKNOWN_TOPIC", false},

@@ -2,6 +2,7 @@
 // run fails; CASC_TEST_SEED repeats it.
 
 #include "journal_fixture.hpp"
+#include "rounds.hpp"
 
 #include <map>
 #include <random>
@@ -122,7 +123,8 @@ struct CrashRun : JournalFixture {
 TEST_CASE("storage/journal: random crashes lose nothing acknowledged and bring nothing back") {
     const auto first_seed = test_seed(1);
     std::uint64_t torn = 0;
-    for (std::uint64_t seed = first_seed; seed < first_seed + 200; ++seed) {
+    for (std::uint64_t seed = first_seed; seed < first_seed + test::rounds_of_disk_faults(200);
+         ++seed) {
         CAPTURE(seed);
         CrashRun run(seed);
         run.run(20);
@@ -133,7 +135,8 @@ TEST_CASE("storage/journal: random crashes lose nothing acknowledged and bring n
 
 TEST_CASE("storage/journal: no flipped bit in an entry goes unnoticed") {
     const auto first_seed = test_seed(1000);
-    for (std::uint64_t seed = first_seed; seed < first_seed + 300; ++seed) {
+    for (std::uint64_t seed = first_seed; seed < first_seed + test::rounds_of_disk_faults(300);
+         ++seed) {
         CAPTURE(seed);
         CrashRun run(seed);
         run.options.segments_max = 40;

@@ -160,6 +160,38 @@ TEST_CASE_FIXTURE(ReaderFixture, "storage/slice: a reader that goes on is read a
     CHECK(read(3, 6) == Offsets{3});
 }
 
+TEST_CASE_FIXTURE(SliceFixture,
+                  "storage/slice: what is damaged does not keep a reader from what is before it") {
+    // Three blocks of one file.
+    BlockPool large{64_KiB, 1_MiB};
+    const std::string text(40'000, 'e');
+    for (std::uint64_t i = 0; i < 3; ++i) {
+        EntryBuilder builder;
+        builder.start(JournalSequence(++sequence), large.take(64_KiB));
+        builder.add_batch(log_of(1), RetentionClass::hour, batch_of({text}), Offset(i),
+                          EpochNanos(0), 0, 1);
+        checkpointer->add(builder.finish());
+    }
+    REQUIRE(checkpointer->checkpoint(EpochNanos(0)));
+    const auto names = disk.list("/rocks");
+    REQUIRE(names);
+    for (const auto& name : *names) {
+        const std::filesystem::path path = std::filesystem::path("/rocks") / name;
+        if (name.ends_with(".sst") && disk.read_file(path)->size() > 100'000)
+            disk.flip_bit(path, 100'000, 3);
+    }
+
+    SizedPools answers{64_KiB, 1_MiB};
+    Reader reader{*rocks, *slices, answers};
+    const ReadRequest all{0, log_of(1), Offset(0), Offset(3), 1_MiB};
+    const auto good = reader.read(all);
+    REQUIRE_MESSAGE(good, (good ? std::string() : good.error().message()));
+    CHECK(events_of(*good) == Events{text, text});
+    const auto bad = reader.read({0, log_of(1), Offset(2), Offset(3), 1_MiB});
+    REQUIRE_FALSE(bad);
+    CHECK(bad.error().code == ErrorCode::data_corrupt);
+}
+
 TEST_CASE_FIXTURE(
     ReaderFixture,
     "storage/slice: what was prepared is not given to a request that it does not fit") {

@@ -1,6 +1,7 @@
 // The promise of the store, kept through power cuts at every place: what was durable is there, what
 // is there is a prefix of what was appended, and no offset is used twice.
 
+#include "rounds.hpp"
 #include "store_fixture.hpp"
 
 #include <cstdlib>
@@ -85,7 +86,9 @@ struct CrashRounds : StoreFixture {
     }
 
     void check_after_crash() {
-        for (auto& [topic, expected] : logs) {
+        for (auto& entry : logs) {
+            const auto topic = entry.first;
+            auto& expected = entry.second;
             CAPTURE(topic);
             const auto state = store->log_state(log_of(topic));
             const std::size_t end = state ? state->end.value() : 0;
@@ -114,7 +117,9 @@ struct CrashRounds : StoreFixture {
             if (sequence <= durable_through) durable[key] = value;
             later[key].push_back(value);
         }
-        for (const auto& [key, value] : durable) {
+        for (const auto& entry : durable) {
+            const std::string& key = entry.first;
+            const std::string& value = entry.second;
             CAPTURE(key);
             REQUIRE(found.contains(key));
             const Events& values = later[key];
@@ -145,7 +150,8 @@ TEST_CASE(
     "storage/store_crash: nothing durable is lost and nothing is invented, whenever the power "
     "goes") {
     const std::uint64_t first = seed_of(1);
-    const std::uint64_t count = std::getenv("CASC_TEST_SEED") != nullptr ? 1 : 12;
+    const int count =
+        std::getenv("CASC_TEST_SEED") != nullptr ? 1 : test::rounds_of_disk_faults(12);
     for (std::uint64_t seed = first; seed < first + count; ++seed) {
         CAPTURE(seed);
         CrashRounds rounds(seed);

@@ -134,14 +134,31 @@ private:
     }
 
     void move_in(std::span<T> items, std::uint64_t tail) noexcept {
-        const auto& window = core_->producer.window;
         if constexpr (detail::kStreamable<T>) {
-            if (items.size_bytes() >= detail::kStreamBytesMin) {
-                for (std::size_t i = 0; i < items.size(); ++i)
-                    detail::stream(window.slot(tail + i), &items[i], sizeof(T));
-                return detail::streamed();
-            }
+            if (items.size_bytes() >= detail::kStreamBytesMin) return move_many_in(items, tail);
         }
+        copy_in(items, tail);
+    }
+
+    // The way that is cheaper where the two threads are, see StreamChoice.
+    void move_many_in(std::span<T> items, std::uint64_t tail) noexcept {
+        auto& way = core_->producer.way;
+        if (way.streams()) {
+            stream_in(items, tail);
+        } else {
+            copy_in(items, tail);
+        }
+        way.wrote(items.size_bytes(), detail::ticks_now);
+    }
+
+    void stream_in(std::span<T> items, std::uint64_t tail) noexcept {
+        for (std::size_t i = 0; i < items.size(); ++i)
+            detail::stream(core_->producer.window.slot(tail + i), &items[i], sizeof(T));
+        detail::streamed();
+    }
+
+    void copy_in(std::span<T> items, std::uint64_t tail) noexcept {
+        const auto& window = core_->producer.window;
         if (items.size_bytes() >= detail::kPrefetchBytesMin) prefetch_ahead(items.size(), tail);
         for (std::size_t i = 0; i < items.size(); ++i) {
             std::construct_at(window.slot(tail + i), std::move(items[i]));

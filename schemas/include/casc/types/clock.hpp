@@ -20,4 +20,8 @@ namespace casc {
                          .count());
 }
 
+[[nodiscard]] constexpr MonoNanos operator+(MonoNanos from, std::chrono::nanoseconds time) {
+    return from + MonoNanos::distance(time.count());
+}
+
 }  // namespace casc

@@ -36,6 +36,8 @@ namespace casc {
     X(permission_denied, 2002, "PERMISSION_DENIED", false, "the identity lacks a permission")     \
     X(model_not_found, 3001, "MODEL_NOT_FOUND", false, "the requested model is not available")    \
     X(model_overloaded, 3002, "MODEL_OVERLOADED", true, "the queue of the model is full")         \
+    X(model_unusable, 3003, "MODEL_UNUSABLE", false,                                              \
+      "the files of the model are damaged, incomplete or of a kind that is not supported")        \
     X(invalid_request, 4001, "INVALID_REQUEST", false, "the request is malformed")                \
     X(unknown_api, 4002, "UNKNOWN_API", false, "the request kind is not known to this broker")    \
     X(unknown_topic, 4003, "UNKNOWN_TOPIC", false, "there is no topic of that name or number")    \

@@ -9,7 +9,8 @@
 // `if (seeded_bug("ack_before_submit"))` is false until the environment says
 // CASC_SEEDED_BUG=ack_before_submit. Behind it stands what the tests must never let pass: a checker
 // that does not find the bug when it is there proves nothing when it is not.
-// tests/fault/seeded_bugs_test.cpp and tests/sim/seeded_bugs_test.cpp.
+// tests/fault/seeded_bugs_test.cpp, tests/sim/seeded_bugs_test.cpp, and the history tests of
+// tests/integration.
 //
 // Compiled out with -DCASC_FAIL_POINTS=OFF. Thread: any.
 

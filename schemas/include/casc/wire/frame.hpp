@@ -55,6 +55,7 @@ enum class Api : std::uint16_t {
     create_schedule = 23,
     list_schedules = 24,
     cancel_schedule = 25,
+    describe_producer = 26,
 
     fetch = 30,
     list_offsets = 31,

@@ -21,5 +21,5 @@
     X(Answer) X(ReplyPart) X(CancelRequest) X(CallCancelled) X(PartCredit) X(CallCredit) \
     X(ListServices) X(ListServicesReply) X(Tap) X(TapReply) X(Untap) X(TopicsMatched) X(KvPut) \
     X(KvPutReply) X(KvGet) X(KvGetReply) X(KvList) X(KvListReply) X(KvHistory) X(KvHistoryReply) \
-    X(DeleteEvent) X(OpenRings) X(OpenRingsReply)
+    X(DeleteEvent) X(OpenRings) X(OpenRingsReply) X(DescribeProducer) X(DescribeProducerReply)
 // clang-format on

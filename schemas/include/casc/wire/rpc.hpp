@@ -29,6 +29,7 @@ CASC_RPC(ListTopics, list_topics, ListTopicsReply);
 CASC_RPC(DescribeTopic, describe_topic, DescribeTopicReply);
 CASC_RPC(PurgeTopic, purge_topic, Done);
 CASC_RPC(InitProducer, init_producer, InitProducerReply);
+CASC_RPC(DescribeProducer, describe_producer, DescribeProducerReply);
 CASC_RPC(Produce, produce, ProduceReply);
 CASC_RPC(AtomicWrite, atomic_write, AtomicWriteReply);
 CASC_RPC(CreateSchedule, create_schedule, CreateScheduleReply);

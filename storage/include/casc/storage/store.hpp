@@ -239,6 +239,8 @@ public:
     // When the passing of time alone ends that: ask congested() again then. Nothing: only poll()
     // can.
     [[nodiscard]] std::optional<MonoNanos> admits_at() const noexcept;
+    // Whether an append would be taken now. Fails with: storage_failed, disk_full, overloaded.
+    [[nodiscard]] Result<void> accepts();
     // Set once the journal or RocksDB has failed: nothing is acknowledged any more until restart.
     [[nodiscard]] const std::optional<Error>& failure() const noexcept;
 

@@ -1,6 +1,7 @@
 #pragma once
 // casc/ring/detail/ring_core.hpp: what the two ends of a ring share.
 
+#include <casc/ring/detail/stream_choice.hpp>
 #include <casc/ring/waker.hpp>
 #include <casc/types/assert.hpp>
 #include <casc/types/units.hpp>
@@ -66,7 +67,8 @@ public:
                    reader_.get(),
                    0,
                    0,
-                   false},
+                   false,
+                   StreamChoice{sizeof(T) * producer.window.capacity()}},
           consumer{{slots_.first(), producer.window.mask}, 0, 0, false, false, false} {}
 
     ~RingCore() {
@@ -101,6 +103,7 @@ public:
         std::uint64_t staged;     // items built behind published_tail
         std::uint64_t head_seen;  // the newest published_head that this side has read
         bool closed;
+        StreamChoice way;  // of batches that could be streamed
     } producer;
 
     // Written by the producer (seq_cst with a waker, release without), read by the consumer

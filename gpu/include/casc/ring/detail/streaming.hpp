@@ -5,8 +5,9 @@
 // back again, one lap later, by the writer's: two journeys between caches, each as long as the two
 // cores are far apart. A streaming store leaves the line in neither cache, so the reader gets it
 // from memory, where its prefetching works. For batches of 64 lines that is 1.4 times the items per
-// second when the cores share a cache and 5 times when they do not (docs/performance.md). A few
-// lines are better off in the cache: the fence below waits until memory has them all.
+// second when the cores share a cache and 5 times when they do not (docs/performance.md), and half
+// of them where memory is the slower way (stream_choice.hpp). A few lines are better off in
+// the cache: the fence below waits until memory has them all.
 
 #include <casc/types/units.hpp>
 
@@ -47,6 +48,9 @@ inline void stream(void* slot, const void* item, std::size_t bytes) noexcept {
 inline void streamed() noexcept {
     _mm_sfence();
 }
+#else
+inline void stream(void*, const void*, std::size_t) noexcept {}
+inline void streamed() noexcept {}
 #endif
 
 }  // namespace casc::ring::detail

@@ -1,0 +1,37 @@
+#pragma once
+// `casc-bench compare`: its flags, and what it does.
+//
+// Thread: the main one.
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace casc::bench::compare {
+
+struct CompareOptions {
+    std::vector<std::string> peers;      // empty: all
+    std::string kafka_address;           // HOST:PORT; empty: without it
+    std::vector<std::string> workloads;  // empty: all
+    std::uint32_t round_count = 3;
+    std::chrono::nanoseconds duration{};  // of a run; 0: 3 s, with --full 10 s
+    bool is_full = false;
+    bool syncs = false;
+    std::string output = "table";
+    std::string chart_folder;
+    std::string data_folder;
+    std::vector<std::string> settings;  // of casc's own broker
+};
+
+void add_flags(CLI::App& app, CompareOptions& options);
+
+// Prints the comparison. The exit code: 1 when a contestant has failed in a case, else 0; who is
+// not here has not failed.
+[[nodiscard]] int run(const CompareOptions& options);
+
+}  // namespace casc::bench::compare

@@ -1,0 +1,30 @@
+#pragma once
+// casc/gpu/batch_policy.hpp: what a model's batches may be like.
+
+#include <casc/types/result.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace casc::gpu {
+
+struct BatchPolicy {
+    std::size_t max_batch = 32;  // requests
+    // A cap and not a target: nothing waits longer than this for company while the device would
+    // take it. Most batches leave long before.
+    std::chrono::nanoseconds max_wait = std::chrono::milliseconds(100);
+    std::size_t queue_capacity = 1024;  // requests in line, per lane
+    std::uint64_t tokens_max = 0;       // of a batch; 0: any number
+    // How long a batch should take on the device at most: larger ones are then made smaller. 0: it
+    // does not matter.
+    std::chrono::nanoseconds step_objective{0};
+    // One of so many requests of a batch is taken from lanes below the most urgent one, when
+    // somebody waits there.
+    std::size_t starvation_share = 8;
+
+    // Fails with: invalid_config.
+    [[nodiscard]] Result<void> check() const;
+};
+
+}  // namespace casc::gpu
