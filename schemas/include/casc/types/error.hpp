@@ -38,6 +38,11 @@ namespace casc {
     X(model_overloaded, 3002, "MODEL_OVERLOADED", true, "the queue of the model is full")         \
     X(model_unusable, 3003, "MODEL_UNUSABLE", false,                                              \
       "the files of the model are damaged, incomplete or of a kind that is not supported")        \
+    X(model_too_large, 3004, "MODEL_TOO_LARGE", false,                                            \
+      "the device has not the memory that the model needs")                                       \
+    X(inference_failed, 3005, "INFERENCE_FAILED", false,                                          \
+      "the model came to numbers that are none for this request")                                 \
+    X(device_failed, 3006, "DEVICE_FAILED", true, "the device that computes models has failed")   \
     X(invalid_request, 4001, "INVALID_REQUEST", false, "the request is malformed")                \
     X(unknown_api, 4002, "UNKNOWN_API", false, "the request kind is not known to this broker")    \
     X(unknown_topic, 4003, "UNKNOWN_TOPIC", false, "there is no topic of that name or number")    \
