@@ -5,7 +5,7 @@
 #
 #   --check   installs nothing; prints what is missing and exits 1, or exits 0 when everything is there
 #   --clang   also the clang tools, which ./dev asan (and so ./dev test), fuzz, fmt and tidy need
-#   --peers   also the brokers that only `casc-bench compare` runs: Redis, NATS and RabbitMQ (with Erlang, 100 MB). It
+#   --peers   also the brokers that only `casc-bench compare` and `suite` run: Redis, NATS and RabbitMQ (with Erlang, 100 MB). It
 #             starts them itself, so their system services are neither started now nor at the next boot
 #
 # Safe to run again and again: when everything is there it asks dpkg once and touches neither apt nor the network.

@@ -55,6 +55,13 @@ const std::map<std::string_view, Adder>& adders() {
                  ->check(CLI::IsMember({"none", "memory", "durable", "replicated"}))
                  ->capture_default_str();
          }},
+        {"--durability",
+         [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.durability,
+                            "of the topics: volatile ones store nothing; default: what --acks asks "
+                            "for")
+                 ->check(CLI::IsMember({"volatile", "memory", "durable"}));
+         }},
         {"--producers",
          [](auto& app, auto& o, const auto& n) {
              add_parsed(app, n, o.producer_count, parse_small_count,

@@ -22,6 +22,7 @@ enum class Output : std::uint8_t { text, json };
 struct Options {
     std::optional<std::uint64_t> size_bytes;  // payload of one event
     std::string acks = "durable";             // none, memory, durable, replicated
+    std::string durability;                   // of topics; empty: what `acks` asks for
     std::uint32_t producer_count = 1;
     std::uint32_t consumer_count = 1;
     std::string group;  // consumer group; empty: independent consumers
@@ -67,7 +68,7 @@ inline constexpr std::string_view kFlagNames[] = {
     "--idle-groups",   "--idle-topics", "--idle-connections",
     "--slow-consumer", "--passes",      "--transport",
     "--address",       "--data-dir",    "--set",
-    "--over",          "--steps"};
+    "--over",          "--steps",       "--durability"};
 
 // Adds `-o` and those of the shared flags that are in `names` to `app`; they fill in `options`,
 // which must outlive it.

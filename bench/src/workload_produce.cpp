@@ -213,10 +213,18 @@ void read_back(const Target& target, const Options& options, const LoadPlan& pla
     report.details["read_back"] = std::move(object);
 }
 
+Durability durability_of(const Options& options) {
+    for (const Durability one : {Durability::volatile_, Durability::memory, Durability::durable}) {
+        if (to_string(one) == options.durability) return one;
+    }
+    return options.acks == "durable" ? Durability::durable : Durability::memory;
+}
+
 void note_parameters(const Options& options, const LoadPlan& plan, Report& report) {
     auto& parameters = report.parameters;
     parameters["payload_bytes"] = plan.payload_bytes;
     parameters["acks"] = options.acks;
+    parameters["durability"] = to_string(durability_of(options));
     parameters["producers"] = options.producer_count;
     parameters["batch_bytes"] = plan.producer.batch_bytes;
     parameters["linger_us"] = plan.producer.linger.count();
@@ -250,29 +258,29 @@ void run_produce(const Options& options, Report& report) {
 
     measure_limits(target, options, plan, report);
     const auto client = target.connect();
-    plan.topics = create_topics(
-        *client,
-        {.prefix = "produce",
-         .topic_count = options.topic_count,
-         .partition_count = options.partition_count,
-         .durability = options.acks == "durable" ? Durability::durable : Durability::memory,
-         .retention_bytes = options.retention_bytes});
+    const Durability durability = durability_of(options);
+    const bool is_kept = durability != Durability::volatile_;
+    plan.topics = create_topics(*client, {.prefix = "produce",
+                                          .topic_count = options.topic_count,
+                                          .partition_count = options.partition_count,
+                                          .durability = durability,
+                                          .retention_bytes = options.retention_bytes});
     Load load(target, plan);
     Measurement measurement(target, load, options, plan.payload_bytes);
-    Bystanders bystanders(target, options, plan.topics, SlowKind::reader);
+    Bystanders bystanders(target, options, plan.topics, is_kept ? SlowKind::reader : SlowKind::tap);
     measurement.run();
     measurement.describe(report);
     bystanders.end(report);
     report.share_of_limit = report.bytes_per_second / *report.limit.bytes_per_second;
-    read_back(target, options, plan, load, report);
+    if (is_kept) read_back(target, options, plan, load, report);
 }
 
-constexpr std::array<std::string_view, 22> kProduceFlags{
-    "--size",        "--acks",         "--producers", "--batch-bytes", "--linger",
-    "--rate",        "--duration",     "--events",    "--total",       "--in-flight",
-    "--topics",      "--partitions",   "--lane",      "--compression", "--retention-bytes",
-    "--address",     "--data-dir",     "--set",       "--keys",        "--idle-connections",
-    "--idle-topics", "--slow-consumer"};
+constexpr std::array<std::string_view, 23> kProduceFlags{
+    "--size",        "--acks",          "--producers", "--batch-bytes", "--linger",
+    "--rate",        "--duration",      "--events",    "--total",       "--in-flight",
+    "--topics",      "--partitions",    "--lane",      "--compression", "--retention-bytes",
+    "--address",     "--data-dir",      "--set",       "--keys",        "--idle-connections",
+    "--idle-topics", "--slow-consumer", "--durability"};
 
 }  // namespace
 

@@ -122,13 +122,19 @@ bool ChildProcess::has_ended() {
     return reaped_;
 }
 
-int ChildProcess::wait(std::chrono::milliseconds patience) {
+bool ChildProcess::ends_within(std::chrono::milliseconds patience) {
     pollfd source{process_, POLLIN, 0};
     while (!has_ended()) {
         const int ready = ::poll(&source, 1, static_cast<int>(patience.count()));
-        if (ready == 0) fail("it has not ended after " + std::to_string(patience.count()) + " ms");
+        if (ready == 0) return false;
         if (ready < 0 && errno != EINTR) fail(std::string("poll: ") + std::strerror(errno));
     }
+    return true;
+}
+
+int ChildProcess::wait(std::chrono::milliseconds patience) {
+    if (!ends_within(patience))
+        fail("it has not ended after " + std::to_string(patience.count()) + " ms");
     if (WIFSIGNALED(status_)) fail("signal " + std::to_string(WTERMSIG(status_)) + " ended it");
     return WEXITSTATUS(status_);
 }

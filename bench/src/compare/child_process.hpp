@@ -44,6 +44,8 @@ public:
 
     [[nodiscard]] pid_t pid() const { return pid_; }
     [[nodiscard]] bool has_ended();
+    // False: not within that time.
+    [[nodiscard]] bool ends_within(std::chrono::milliseconds patience);
     // Its exit status. Throws when it takes longer, or is ended by a signal.
     int wait(std::chrono::milliseconds patience);
     // Standard output, standard error apart from it.

@@ -37,6 +37,8 @@ std::vector<std::string> workload_names() {
     return names;
 }
 
+}  // namespace
+
 bool has_failed(const Comparison& comparison) {
     for (const CaseResult& result : comparison.cases) {
         for (const Entry& entry : result.entries) {
@@ -46,8 +48,6 @@ bool has_failed(const Comparison& comparison) {
     return std::ranges::find(comparison.skipped, "casc", &Skipped::name) !=
            comparison.skipped.end();
 }
-
-}  // namespace
 
 void add_flags(CLI::App& app, CompareOptions& options) {
     app.add_option("--peers", options.peers, "with whom, as redis,nats; default: all")
@@ -68,10 +68,16 @@ void add_flags(CLI::App& app, CompareOptions& options) {
                options.duration =
                    std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
            },
-           "what is measured in one turn; default: 3, with --full 10")
+           "what is measured in one turn; default: 3, with --full 10, with "
+           "--brief 2")
         ->check(CLI::Range(0.1, 3600.0));
     app.add_flag("--full", options.is_full,
                  "more sizes up to 64 KiB, 16 producers at each of them, and longer");
+    app.add_flag(
+           "--brief", options.is_brief,
+           "less: no queue, consume-log and e2e-fsync, one producer, one consumer or sixteen, "
+           "and 2 s")
+        ->excludes("--full");
     app.add_flag(
         "--sync", options.syncs,
         "only what is on the disk: leaves out produce and e2e as peers do them by default");
@@ -86,7 +92,7 @@ void add_flags(CLI::App& app, CompareOptions& options) {
         ->allow_extra_args(false);
 }
 
-int run(const CompareOptions& options) {
+Comparison measure(const CompareOptions& options, const ScratchFolder& folder) {
     const std::vector<Case> cases = cases_of(options);
     std::vector<std::unique_ptr<Contestant>> contestants;
     contestants.push_back(make_casc(options.settings));
@@ -95,15 +101,20 @@ int run(const CompareOptions& options) {
         if (is_asked_for(options.peers, peer.name)) contestants.push_back(peer.make());
     }
     if (!options.kafka_address.empty()) contestants.push_back(make_kafka(options.kafka_address));
+    const double stolen_before = stolen_cpu_seconds();
+    Comparison comparison = run_rounds(contestants, cases, options.round_count, folder.path());
+    comparison.stolen_seconds = stolen_cpu_seconds() - stolen_before;
+    comparison.disk = folder.description();
+    return comparison;
+}
+
+int run(const CompareOptions& options) {
     // Servers work in folders of their own, where a relative path would lead elsewhere.
     const ScratchFolder folder(options.data_folder.empty()
                                    ? std::filesystem::path()
                                    : std::filesystem::absolute(options.data_folder));
     const Interruption interruption(folder.path());
-    const double stolen_before = stolen_cpu_seconds();
-    Comparison comparison = run_rounds(contestants, cases, options.round_count, folder.path());
-    comparison.stolen_seconds = stolen_cpu_seconds() - stolen_before;
-    comparison.disk = folder.description();
+    const Comparison comparison = measure(options, folder);
     if (options.output == "json")
         std::cout << boost::json::serialize(json_of(comparison)) << std::endl;
     else

@@ -3,6 +3,8 @@
 //
 // Thread: the main one.
 
+#include "comparison.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -10,6 +12,10 @@
 
 namespace CLI {
 class App;
+}
+
+namespace casc::bench {
+class ScratchFolder;
 }
 
 namespace casc::bench::compare {
@@ -21,6 +27,7 @@ struct CompareOptions {
     std::uint32_t round_count = 3;
     std::chrono::nanoseconds duration{};  // of a run; 0: 3 s, with --full 10 s
     bool is_full = false;
+    bool is_brief = false;  // one producer, one consumer or sixteen, the usual sizes
     bool syncs = false;
     std::string output = "table";
     std::string chart_folder;
@@ -30,8 +37,15 @@ struct CompareOptions {
 
 void add_flags(CLI::App& app, CompareOptions& options);
 
+// Runs it, with everybody's data in `folder`. Throws std::runtime_error when the flags leave
+// nothing.
+[[nodiscard]] Comparison measure(const CompareOptions& options, const ScratchFolder& folder);
+
 // Prints the comparison. The exit code: 1 when a contestant has failed in a case, else 0; who is
 // not here has not failed.
 [[nodiscard]] int run(const CompareOptions& options);
+
+// Somebody who was there has failed in a case.
+[[nodiscard]] bool has_failed(const Comparison& comparison);
 
 }  // namespace casc::bench::compare
