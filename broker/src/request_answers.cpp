@@ -96,7 +96,7 @@ void RequestRouter::on_last(std::uint32_t id, std::span<const std::byte> batch) 
     const auto room = requester.session->send_room(wire::FrameKind::response, wire::Api::request,
                                                    slot.correlation_id, body, batch.size());
     if (!room.empty()) copy_stamped(batch, room);
-    ++handed_on_;
+    handed_on_ = true;
     requester.requests.erase(slot.correlation_id);
     release(id);
     forget(id);

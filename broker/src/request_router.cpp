@@ -178,7 +178,7 @@ void RequestRouter::open(std::uint32_t id, Serving& serving) {
     slots_[id].state = State::open;
     slots_.link(id, serving);
     serving.last_given = ++last_given_;
-    ++handed_on_;
+    handed_on_ = true;
     ++subject.given;
     ++subject.open;
     if (!ReadyServings::holds(serving)) return;

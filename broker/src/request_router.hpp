@@ -52,11 +52,8 @@ public:
     // The broker stops.
     void fail_all(ErrorCode why);
 
-    // Whether since the last call a request was handed to its responder, or an answer back, while
-    // there were no others.
-    [[nodiscard]] bool has_handed_on_a_lone_one() noexcept {
-        return std::exchange(handed_on_, 0) == 1 && slots_.size() <= 1;
-    }
+    // Whether since the last call a request was handed to its responder, or an answer back.
+    [[nodiscard]] bool has_handed_on() noexcept { return std::exchange(handed_on_, false); }
     [[nodiscard]] const RequestCounters& counters() const noexcept { return counters_; }
     [[nodiscard]] std::size_t under_way() const noexcept { return slots_.size(); }
     [[nodiscard]] std::size_t waiting() const noexcept { return waiting_; }
@@ -139,7 +136,7 @@ private:
     boost::unordered_flat_map<std::uint64_t, std::unique_ptr<RequestPeer>> peers_;
     std::uint64_t last_serving_ = 0;
     std::uint64_t last_given_ = 0;
-    std::size_t handed_on_ = 0;
+    bool handed_on_ = false;
     std::size_t responders_ = 0;
     std::size_t waiting_ = 0;
     std::size_t waiting_bytes_ = 0;

@@ -149,10 +149,10 @@ void Shard::sleep() {
     if (const SessionPtr session = std::exchange(to_read_, nullptr)) session->resume_reading();
 }
 
-// For what a lone request or answer that was just handed on is likely to bring. Whoever wants this
+// For what a request or an answer that was just handed on is likely to bring. Whoever wants this
 // processor meanwhile gets it.
 bool Shard::wait_briefly() {
-    if (!requests_.has_handed_on_a_lone_one() || !brief_wait_.is_worth_it()) return false;
+    if (!requests_.has_handed_on() || !brief_wait_.is_worth_it()) return false;
     const MonoNanos until = mono_now() + ring::BriefWait::kLength;
     bool has_come = false;
     do {

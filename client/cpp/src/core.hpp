@@ -51,6 +51,8 @@ public:
     // Whether its drain() does things by the clock for which no timer is set: then somebody looks
     // every few milliseconds.
     [[nodiscard]] virtual bool needs_looks() const { return false; }
+    // Whether what somebody drives for often comes at once after what came before.
+    [[nodiscard]] virtual bool expects_more_soon() const { return false; }
     // Takes what the user's threads have handed over; true when there was something.
     virtual bool drain() = 0;
     // Whether drain() would find something: asked with the waker armed, so with seq_cst loads.
@@ -219,6 +221,7 @@ private:
     void disarm() noexcept;
     void sleep_until_work(std::optional<SteadyTime> until);
     [[nodiscard]] bool wait_briefly(SteadyTime until);
+    [[nodiscard]] bool expects_more_soon() const;
     void wait_for_wakeups();
     bool drain_participants();
     void stop_everything();

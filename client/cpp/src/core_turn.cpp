@@ -112,6 +112,12 @@ bool Core::expects_pushes() const {
                        [](const auto& each) { return each->expects_pushes(); });
 }
 
+bool Core::expects_more_soon() const {
+    return link_->uses_rings() ||
+           std::any_of(participants_.begin(), participants_.end(),
+                       [](const auto& each) { return each->expects_more_soon(); });
+}
+
 bool Core::needs_looks() const {
     return std::any_of(participants_.begin(), participants_.end(),
                        [](const auto& each) { return each->needs_looks(); });
@@ -275,14 +281,15 @@ void Core::disarm() noexcept {
 }
 
 // A consumer, requester or responder whose bytes come through memory looks there again for a
-// moment: to wake it would take longer than all the rest of the way. Whoever wants this processor
+// moment: to wake it would take longer than all the rest of the way. So does a responder on a
+// socket, whose next requests are often on their way while it answers. Whoever wants this processor
 // meanwhile gets it, and where it does not pay it is given up for a while.
 bool Core::wait_briefly(SteadyTime until) {
-    if (!link_ || !link_->uses_rings() || !brief_wait_.is_worth_it()) return false;
+    if (!link_ || !expects_more_soon() || !brief_wait_.is_worth_it()) return false;
     const SteadyTime end = std::min(until, Clock::now() + ring::BriefWait::kLength);
     bool has_come = false;
     do {
-        has_come = link_->has_bytes();
+        has_come = link_->uses_rings() ? link_->has_bytes() : context_.poll_one() != 0;
         if (!has_come) ::sched_yield();
     } while (!has_come && Clock::now() < end);
     brief_wait_.record(has_come);

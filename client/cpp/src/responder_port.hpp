@@ -28,6 +28,7 @@ public:
 
     bool pushed(const wire::Frame& frame, const BufferRef& buffer) override;
     bool drain() override;
+    [[nodiscard]] bool expects_more_soon() const override { return true; }
     bool needs_looks() const override { return true; }
     bool ready() override { return urgent_.load(std::memory_order_seq_cst); }
 
