@@ -55,6 +55,18 @@ TEST_CASE("bench/case_list: events of 64 KiB that nobody stores go from one to o
     CHECK_FALSE(has(full, "volatile, 64 KiB, 16 to 1"));
 }
 
+TEST_CASE("bench/case_list: a brief comparison leaves out what takes long, unless it is named") {
+    CompareOptions options;
+    options.is_brief = true;
+    const auto names = names_of(cases_of(options));
+    CHECK(has(names, "produce, 100 B"));
+    CHECK(has(names, "volatile, 100 B, 1 to 16"));
+    CHECK_FALSE(has(names, "produce, 100 B, 16 producers"));
+    CHECK_FALSE(has(names, "queue, 100 B"));
+    options.workloads = {"queue"};
+    CHECK(has(names_of(cases_of(options)), "queue, 100 B"));
+}
+
 TEST_CASE("bench/case_list: every case of the longest run has a name of its own") {
     CompareOptions options;
     options.is_full = true;
