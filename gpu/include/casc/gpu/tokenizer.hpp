@@ -36,6 +36,9 @@ public:
     [[nodiscard]] virtual std::string_view bytes_of(TokenId token) const noexcept = 0;
     // One more than the largest token.
     [[nodiscard]] virtual std::size_t vocabulary_size() const noexcept = 0;
+    // Whether the space that a text's first token begins with, if it does, was put there by
+    // encode().
+    [[nodiscard]] virtual bool drops_first_space() const noexcept { return false; }
 
 protected:
     Tokenizer() = default;
