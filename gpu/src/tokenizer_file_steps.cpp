@@ -98,8 +98,8 @@ Result<WordSteps> read_byte_level(const JsonAt& step) {
 // Of a pattern that every text is made of from its beginning to its end, it is the same to keep
 // what matches and to cut around it.
 Result<WordPattern> read_split(const JsonAt& step) {
-    CASC_TRY_VOID(step.check_members({"type", "pattern", "behavior", "invert"}));
     CASC_TRY_VOID(expect_text(step["type"], "Split", "must be Split"));
+    CASC_TRY_VOID(step.check_members({"type", "pattern", "behavior", "invert"}));
     CASC_TRY_VOID(step["pattern"].check_members({"Regex"}));
     CASC_TRY(const std::string_view regex, step["pattern"]["Regex"].text());
     const auto pattern = word_pattern_of(regex);
