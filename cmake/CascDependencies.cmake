@@ -18,6 +18,15 @@ add_library(casc_deps_rocksdb INTERFACE)
 target_include_directories(casc_deps_rocksdb SYSTEM INTERFACE ${ROCKSDB_INCLUDE_DIR})
 target_link_libraries(casc_deps_rocksdb INTERFACE ${ROCKSDB_LIBRARY})
 
+# Optional: a machine without it reads tokenizer.json alone. Its pkg-config file would link what trains models, too.
+find_path(SENTENCEPIECE_INCLUDE_DIR sentencepiece_processor.h)
+find_library(SENTENCEPIECE_LIBRARY sentencepiece)
+if(SENTENCEPIECE_INCLUDE_DIR AND SENTENCEPIECE_LIBRARY)
+  add_library(casc_deps_sentencepiece INTERFACE)
+  target_include_directories(casc_deps_sentencepiece SYSTEM INTERFACE ${SENTENCEPIECE_INCLUDE_DIR})
+  target_link_libraries(casc_deps_sentencepiece INTERFACE ${SENTENCEPIECE_LIBRARY})
+endif()
+
 add_library(casc_deps_asio INTERFACE)
 target_link_libraries(casc_deps_asio INTERFACE Boost::headers Threads::Threads)
 target_compile_definitions(casc_deps_asio INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY)

@@ -16,7 +16,7 @@ readonly BUILD_PACKAGES=(
     g++ cmake ninja-build pkg-config ccache git
     libboost1.81-dev libboost-json1.81-dev
     librocksdb-dev libflatbuffers-dev flatbuffers-compiler
-    liburing-dev liblz4-dev libmimalloc-dev libssl-dev
+    liburing-dev liblz4-dev libmimalloc-dev libssl-dev libsentencepiece-dev
     libcli11-dev libspdlog-dev libfmt-dev libtomlplusplus-dev
     doctest-dev libbenchmark-dev libreaderwriterqueue-dev libzmq3-dev librdkafka-dev valgrind
 )

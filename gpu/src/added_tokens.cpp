@@ -42,12 +42,13 @@ const AddedTokenFinder::Spelled* AddedTokenFinder::longest_at(
     auto to = spelled_.end();
     for (std::size_t i = 0; i < text.size() && from != to; ++i) {
         const auto byte_of = [i](const Spelled& one) {
-            return i < one.text.size() ? static_cast<unsigned char>(one.text[i]) : -1;
+            return i < one.text.size() ? int{static_cast<unsigned char>(one.text[i])} : -1;
         };
-        const auto same =
-            std::ranges::equal_range(from, to, static_cast<unsigned char>(text[i]), {}, byte_of);
-        from = same.begin();
-        to = same.end();
+        const int byte = static_cast<unsigned char>(text[i]);
+        from = std::lower_bound(
+            from, to, byte, [&](const Spelled& one, int wanted) { return byte_of(one) < wanted; });
+        to = std::upper_bound(
+            from, to, byte, [&](int wanted, const Spelled& one) { return wanted < byte_of(one); });
         if (from != to && from->text.size() == i + 1) longest = &*from;
     }
     return longest;
