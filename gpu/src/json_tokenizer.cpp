@@ -59,8 +59,8 @@ TokenTexts texts_of(const TokenizerFile& file) {
 
 // Calls `on_text(part, begin)` for what is between added tokens, and appends those.
 template <class OnText>
-void between(const AddedTokenFinder& finder, std::string_view text, SpecialTokens special,
-             std::vector<TokenId>& out, OnText on_text) {
+void between_added(const AddedTokenFinder& finder, std::string_view text, SpecialTokens special,
+                   std::vector<TokenId>& out, OnText on_text) {
     for (std::size_t at = 0; at < text.size();) {
         const auto found = finder.find(text, at, special);
         const std::size_t end = found ? found->begin : text.size();
@@ -104,16 +104,17 @@ Result<std::vector<TokenId>> JsonTokenizer::encode(std::string_view text,
 }
 
 void JsonTokenizer::append_raw(std::string_view text, SpecialTokens special, Tokens& out) const {
-    between(raw_added_, text, special, out, [&](std::string_view part, std::size_t begin) {
+    between_added(raw_added_, text, special, out, [&](std::string_view part, std::size_t begin) {
         append_normalized(normalized(normalizer_, part), begin == 0, special, out);
     });
 }
 
 void JsonTokenizer::append_normalized(std::string_view text, bool at_start, SpecialTokens special,
                                       Tokens& out) const {
-    between(normalized_added_, text, special, out, [&](std::string_view part, std::size_t begin) {
-        append_words(prepared(words_, part, at_start && begin == 0), out);
-    });
+    between_added(normalized_added_, text, special, out,
+                  [&](std::string_view part, std::size_t begin) {
+                      append_words(prepared(words_, part, at_start && begin == 0), out);
+                  });
 }
 
 void JsonTokenizer::append_words(std::string_view part, Tokens& out) const {

@@ -11,7 +11,7 @@ namespace {
 // Up to here looking through all neighbours for the first rule beats keeping them in a heap.
 constexpr std::size_t kShortTokens = 24;
 
-std::uint64_t mix(TokenId left, TokenId right) noexcept {
+std::uint64_t mixed_pair(TokenId left, TokenId right) noexcept {
     std::uint64_t key = std::uint64_t{left} << 32 | right;
     key = (key ^ key >> 30) * 0xBF58476D1CE4E5B9;
     key = (key ^ key >> 27) * 0x94D049BB133111EB;
@@ -34,7 +34,7 @@ PairMerger::PairMerger(std::span<const PairRule> rules)
 // Where the pair is, or would be put.
 std::size_t PairMerger::slot_of(TokenId left, TokenId right) const noexcept {
     const std::size_t mask = slots_.size() - 1;
-    std::size_t at = mix(left, right) & mask;
+    std::size_t at = mixed_pair(left, right) & mask;
     const auto is_other = [&](const Slot& slot) {
         return slot.merged.rank != kNone && (slot.left != left || slot.right != right);
     };

@@ -34,16 +34,16 @@ enum class PieceKind : std::uint64_t {
     byte = 6
 };
 
-struct Piece {
+struct ModelPiece {
     std::string_view text;
     float score = 0;
     std::uint64_t kind = static_cast<std::uint64_t>(PieceKind::normal);
 };
 
-Result<Piece> read_piece(std::string_view message) {
+Result<ModelPiece> read_piece(std::string_view message) {
     ProtobufFields fields(message);
     ProtobufField field;
-    Piece piece;
+    ModelPiece piece;
     while (fields.next(field)) {
         if (field.number == 1) piece.text = field.bytes;
         if (field.number == 2)
@@ -55,7 +55,7 @@ Result<Piece> read_piece(std::string_view message) {
 }
 
 // What it is in a text; nothing: it cannot be.
-std::optional<std::string> text_of_piece(const Piece& piece) {
+std::optional<std::string> text_of_piece(const ModelPiece& piece) {
     switch (static_cast<PieceKind>(piece.kind)) {
         case PieceKind::normal:
         case PieceKind::user_defined:
@@ -75,7 +75,7 @@ Result<void> append_piece(std::string_view message, TokenTexts& texts) {
     const auto refuse_piece = [&](const char* why) {
         return refuse_model_file("the piece " + std::to_string(texts.size()) + ' ' + why);
     };
-    CASC_TRY(const Piece piece, read_piece(message));
+    CASC_TRY(const ModelPiece piece, read_piece(message));
     if (texts.size() == kVocabularyTokensMax) return refuse_piece("is one too many");
     if (piece.text.empty() || piece.text.find('\0') != piece.text.npos ||
         find_not_utf8(piece.text) != piece.text.npos)
@@ -184,7 +184,7 @@ namespace {
 // The longest of NFKC has 33; a table of longer ones would make a small text a large one.
 constexpr std::size_t kReplacementBytesMax = 256;
 
-std::uint32_t little_endian(std::string_view bytes) {
+std::uint32_t little_endian_u32(std::string_view bytes) {
     std::uint32_t value = 0;
     for (std::size_t i = 0; i < sizeof value; ++i)
         value |= std::uint32_t{static_cast<unsigned char>(bytes[i])} << 8 * i;
@@ -192,7 +192,7 @@ std::uint32_t little_endian(std::string_view bytes) {
 }
 
 // One entry of the double array.
-struct Unit {
+struct TrieUnit {
     std::uint32_t bits;
     [[nodiscard]] bool is_value() const noexcept { return bits >> 31 != 0; }
     [[nodiscard]] bool has_value() const noexcept { return (bits >> 8 & 1) != 0; }
@@ -217,17 +217,17 @@ Result<void> check_replacements(std::string_view table) {
     if (table.empty()) return {};
     constexpr std::size_t kUnitBytes = sizeof(std::uint32_t);
     if (table.size() < kUnitBytes) return refuse_model_file("its table of replacements is cut");
-    const std::size_t trie_bytes = little_endian(table);
+    const std::size_t trie_bytes = little_endian_u32(table);
     table.remove_prefix(kUnitBytes);
     if (trie_bytes >= table.size() || trie_bytes % kUnitBytes != 0 || trie_bytes == 0)
         return refuse_model_file("its table of replacements is cut");
     const std::string_view texts = table.substr(trie_bytes);
     const std::size_t count = trie_bytes / kUnitBytes;
     const auto unit_at = [&](std::size_t i) {
-        return Unit{little_endian(table.substr(i * kUnitBytes, kUnitBytes))};
+        return TrieUnit{little_endian_u32(table.substr(i * kUnitBytes, kUnitBytes))};
     };
     for (std::size_t i = 0; i < count; ++i) {
-        const Unit unit = unit_at(i);
+        const TrieUnit unit = unit_at(i);
         if (unit.is_value()) continue;
         const std::size_t children = i ^ unit.offset();
         if ((children | 0xFF) >= count)

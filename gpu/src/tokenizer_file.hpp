@@ -39,7 +39,8 @@ struct WordSteps {
     Prefix prefix = Prefix::never;       // a mark, or a space, before a text that begins with none
 };
 
-// How tokens become text.
+// How tokens become text. In one thing we differ: of the marks that a text's first token begins
+// with, Metaspace takes all away, and we one: it is one that was put there.
 struct DecoderSteps {
     bool byte_level = false;
     bool marks_are_spaces = false;

@@ -10,9 +10,11 @@ namespace {
 constexpr std::string_view kGpt2Regex =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kLlama3Regex =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
+    R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kQwen2Regex =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})"
+    R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 bool is_line_end(char32_t code) noexcept {
     return code == '\r' || code == '\n';
@@ -23,8 +25,8 @@ bool is_mark(char32_t code) noexcept {
 
 // Behind the characters of a kind that begin at `at`, of which at most `count_max` are taken.
 template <class Kind>
-std::size_t skip(std::string_view text, std::size_t at, Kind is_of_kind,
-                 std::size_t count_max = std::string_view::npos) noexcept {
+std::size_t skip_kind(std::string_view text, std::size_t at, Kind is_of_kind,
+                      std::size_t count_max = std::string_view::npos) noexcept {
     for (; count_max > 0; --count_max) {
         const Character next = character_at(text, at);
         if (next.bytes == 0 || !is_of_kind(next.code)) break;
@@ -81,7 +83,7 @@ std::size_t gpt2_word(std::string_view text) noexcept {
     if (const std::size_t bytes = contraction_bytes(text, false)) return bytes;
     const std::size_t from = text.starts_with(' ') ? 1 : 0;
     for (const auto& kind : {is_letter, is_number, is_mark})
-        if (const std::size_t end = skip(text, from, kind); end > from) return end;
+        if (const std::size_t end = skip_kind(text, from, kind); end > from) return end;
     return spaces_bytes(text);
 }
 
@@ -92,11 +94,11 @@ std::size_t llama3_word(std::string_view text, std::size_t digits_max) noexcept 
     const bool may_lead =
         !is_line_end(first.code) && !is_letter(first.code) && !is_number(first.code);
     const std::size_t letters = may_lead ? first.bytes : 0;
-    if (const std::size_t end = skip(text, letters, is_letter); end > letters) return end;
-    if (const std::size_t end = skip(text, 0, is_number, digits_max); end > 0) return end;
+    if (const std::size_t end = skip_kind(text, letters, is_letter); end > letters) return end;
+    if (const std::size_t end = skip_kind(text, 0, is_number, digits_max); end > 0) return end;
     const std::size_t marks = text.starts_with(' ') ? 1 : 0;
-    if (const std::size_t end = skip(text, marks, is_mark); end > marks)
-        return skip(text, end, is_line_end);
+    if (const std::size_t end = skip_kind(text, marks, is_mark); end > marks)
+        return skip_kind(text, end, is_line_end);
     if (const std::size_t bytes = lines_bytes(text)) return bytes;
     return spaces_bytes(text);
 }

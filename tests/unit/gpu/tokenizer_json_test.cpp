@@ -2,7 +2,7 @@
 
 #include "tokenizer_json.hpp"
 
-#include "random_text.hpp"
+#include "odd_text.hpp"
 
 #include <random>
 
@@ -12,7 +12,7 @@ using namespace casc::gpu::testing;
 
 namespace {
 
-using Ids = std::vector<TokenId>;
+using TextIds = std::vector<TokenId>;
 
 constexpr const char* kLlama3Words =
     R"({"type":"Sequence","pretokenizers":[
@@ -40,17 +40,17 @@ TEST_CASE("gpu/tokenizer: every byte has a token, and a token its byte") {
     CHECK(tokenizer->bytes_of(260) == " w");
     CHECK(tokenizer->bytes_of(261).empty());
     CHECK(tokenizer->bytes_of(kNoToken).empty());
-    CHECK(tokens_of(*tokenizer, "é") == Ids{0xC3, 0xA9});
+    CHECK(tokens_of(*tokenizer, "é") == TextIds{0xC3, 0xA9});
 }
 
 TEST_CASE("gpu/tokenizer: rules are applied within words, in their order") {
     const auto tokenizer = tokenizer_of(byte_level_json().text());
-    CHECK(tokens_of(*tokenizer, "hello world") == Ids{259, 260, 'o', 'r', 'l', 'd'});
-    CHECK(tokens_of(*tokenizer, "hell") == Ids{258});
-    CHECK(tokens_of(*tokenizer, "llhe") == Ids{257, 256});
-    CHECK(tokens_of(*tokenizer, "lll") == Ids{257, 'l'});
-    CHECK(tokens_of(*tokenizer, "") == Ids{});
-    CHECK(tokens_of(*tokenizer, "", SpecialTokens::added) == Ids{});
+    CHECK(tokens_of(*tokenizer, "hello world") == TextIds{259, 260, 'o', 'r', 'l', 'd'});
+    CHECK(tokens_of(*tokenizer, "hell") == TextIds{258});
+    CHECK(tokens_of(*tokenizer, "llhe") == TextIds{257, 256});
+    CHECK(tokens_of(*tokenizer, "lll") == TextIds{257, 'l'});
+    CHECK(tokens_of(*tokenizer, "") == TextIds{});
+    CHECK(tokens_of(*tokenizer, "", SpecialTokens::added) == TextIds{});
 }
 
 TEST_CASE("gpu/tokenizer: rules may be pairs of texts") {
@@ -58,7 +58,7 @@ TEST_CASE("gpu/tokenizer: rules may be pairs of texts") {
     std::string text = json.text();
     const std::string before = R"("h e","l l")";
     text.replace(text.find(before), before.size(), R"(["h","e"],["l","l"])");
-    CHECK(tokens_of(*tokenizer_of(text), "hello") == Ids{259});
+    CHECK(tokens_of(*tokenizer_of(text), "hello") == TextIds{259});
 }
 
 TEST_CASE("gpu/tokenizer: a word of the vocabulary may be a token whatever the rules say") {
@@ -66,36 +66,36 @@ TEST_CASE("gpu/tokenizer: a word of the vocabulary may be a token whatever the r
     json.tokens.emplace_back(
         "\xC4\xA0"
         "xyz");  // 261, which no rule makes
-    CHECK(tokens_of(*tokenizer_of(json.text()), " xyz") == Ids{' ', 'x', 'y', 'z'});
+    CHECK(tokens_of(*tokenizer_of(json.text()), " xyz") == TextIds{' ', 'x', 'y', 'z'});
     json.model_options = R"("ignore_merges":true,)";
-    CHECK(tokens_of(*tokenizer_of(json.text()), " xyz hello") == Ids{261, ' ', 259});
+    CHECK(tokens_of(*tokenizer_of(json.text()), " xyz hello") == TextIds{261, ' ', 259});
 }
 
 TEST_CASE("gpu/tokenizer: a space may be put before a text that begins with none") {
     TokenizerJson json = byte_level_json();
     json.pre_tokenizer = R"({"type":"ByteLevel","add_prefix_space":true})";
     const auto tokenizer = tokenizer_of(json.text());
-    CHECK(tokens_of(*tokenizer, "w") == Ids{260});
-    CHECK(tokens_of(*tokenizer, " w") == Ids{260});
-    CHECK(tokens_of(*tokenizer, "") == Ids{});
+    CHECK(tokens_of(*tokenizer, "w") == TextIds{260});
+    CHECK(tokens_of(*tokenizer, " w") == TextIds{260});
+    CHECK(tokens_of(*tokenizer, "") == TextIds{});
 }
 
 TEST_CASE("gpu/tokenizer: Llama 3's words are cut before the bytes are looked at") {
     TokenizerJson json = byte_level_json();
     json.pre_tokenizer = kLlama3Words;
     const auto tokenizer = tokenizer_of(json.text());
-    CHECK(tokens_of(*tokenizer, "hello1234") == Ids{259, '1', '2', '3', '4'});
+    CHECK(tokens_of(*tokenizer, "hello1234") == TextIds{259, '1', '2', '3', '4'});
     // As one that removes all but what matches, it says the same.
     std::string other = json.pre_tokenizer;
     other.replace(other.find(R"("Isolated","invert":false)"), 25, R"("Removed","invert":true)");
     json.pre_tokenizer = other;
-    CHECK(tokens_of(*tokenizer_of(json.text()), "hello") == Ids{259});
+    CHECK(tokens_of(*tokenizer_of(json.text()), "hello") == TextIds{259});
 }
 
 TEST_CASE("gpu/tokenizer: a text may be composed first") {
     TokenizerJson json = byte_level_json();
     json.normalizer = R"({"type":"NFC"})";
-    CHECK(tokens_of(*tokenizer_of(json.text()), "e\xCC\x81") == Ids{0xC3, 0xA9});
+    CHECK(tokens_of(*tokenizer_of(json.text()), "e\xCC\x81") == TextIds{0xC3, 0xA9});
 }
 
 TEST_CASE("gpu/tokenizer: texts come back from their bytes as they were") {
@@ -105,7 +105,7 @@ TEST_CASE("gpu/tokenizer: texts come back from their bytes as they were") {
     json.pre_tokenizer = kLlama3Words;
     const auto llama3 = tokenizer_of(json.text());
     for (int round = 0; round < 500; ++round) {
-        const std::string text = random_text(random, 60);
+        const std::string text = odd_text(random, 60);
         CHECK(text_of(*gpt2, tokens_of(*gpt2, text)) == text);
         CHECK(text_of(*llama3, tokens_of(*llama3, text)) == text);
     }
@@ -115,13 +115,13 @@ TEST_CASE("gpu/tokenizer: texts come back from their bytes as they were") {
 
 TEST_CASE("gpu/tokenizer: spaces become marks, with one before the text") {
     const auto tokenizer = tokenizer_of(marks_json().text());
-    CHECK(tokens_of(*tokenizer, "abc") == Ids{268});
-    CHECK(tokens_of(*tokenizer, "abc abc") == Ids{268, 268});
-    CHECK(tokens_of(*tokenizer, " abc") == Ids{259, 268});
-    CHECK(tokens_of(*tokenizer, "bc  ") == Ids{259, 267, 269});
-    CHECK(tokens_of(*tokenizer, "") == Ids{});
-    CHECK(tokens_of(*tokenizer, "abc", SpecialTokens::added) == Ids{1, 268});
-    CHECK(tokens_of(*tokenizer, "", SpecialTokens::added) == Ids{1});
+    CHECK(tokens_of(*tokenizer, "abc") == TextIds{268});
+    CHECK(tokens_of(*tokenizer, "abc abc") == TextIds{268, 268});
+    CHECK(tokens_of(*tokenizer, " abc") == TextIds{259, 268});
+    CHECK(tokens_of(*tokenizer, "bc  ") == TextIds{259, 267, 269});
+    CHECK(tokens_of(*tokenizer, "") == TextIds{});
+    CHECK(tokens_of(*tokenizer, "abc", SpecialTokens::added) == TextIds{1, 268});
+    CHECK(tokens_of(*tokenizer, "", SpecialTokens::added) == TextIds{1});
     CHECK(tokenizer->bytes_of(268) == " abc");
     CHECK(tokenizer->bytes_of(269) == "  ");
     CHECK(tokenizer->bytes_of(3 + 0x41) == "A");
@@ -130,17 +130,17 @@ TEST_CASE("gpu/tokenizer: spaces become marks, with one before the text") {
 
 TEST_CASE("gpu/tokenizer: a character that is not in the vocabulary is its bytes") {
     const auto tokenizer = tokenizer_of(marks_json().text());
-    CHECK(tokens_of(*tokenizer, "aé") == Ids{266, 3 + 0xC3, 3 + 0xA9});
-    CHECK(tokens_of(*tokenizer, "\n") == Ids{259, 3 + 0x0A});
+    CHECK(tokens_of(*tokenizer, "aé") == TextIds{266, 3 + 0xC3, 3 + 0xA9});
+    CHECK(tokens_of(*tokenizer, "\n") == TextIds{259, 3 + 0x0A});
 }
 
 TEST_CASE("gpu/tokenizer: without bytes it is the unknown token, one for several if so said") {
     TokenizerJson json = marks_json();
     json.model_options = R"("unk_token":"<unk>","fuse_unk":true,)";
-    CHECK(tokens_of(*tokenizer_of(json.text()), "axyaz") == Ids{266, 0, 260, 0});
+    CHECK(tokens_of(*tokenizer_of(json.text()), "axyaz") == TextIds{266, 0, 260, 0});
     json.model_options = R"("unk_token":"<unk>",)";
-    CHECK(tokens_of(*tokenizer_of(json.text()), "axyaz") == Ids{266, 0, 0, 260, 0});
-    CHECK(tokens_of(*tokenizer_of(json.text()), "x") == Ids{259, 0});
+    CHECK(tokens_of(*tokenizer_of(json.text()), "axyaz") == TextIds{266, 0, 0, 260, 0});
+    CHECK(tokens_of(*tokenizer_of(json.text()), "x") == TextIds{259, 0});
 }
 
 TEST_CASE("gpu/tokenizer: Metaspace marks the first word, all parts, or none") {
@@ -148,30 +148,30 @@ TEST_CASE("gpu/tokenizer: Metaspace marks the first word, all parts, or none") {
         return tokens_of(*tokenizer_of(metaspace_json(scheme, split).text()), text,
                          SpecialTokens::added);
     };
-    CHECK(words("always", false, "bc bc") == Ids{1, 259, 267, 259, 267});
-    CHECK(words("always", false, "</s>bc") == Ids{1, 2, 259, 267});
-    CHECK(words("first", false, "bc</s>bc") == Ids{1, 259, 267, 2, 267});
-    CHECK(words("first", false, "</s>bc") == Ids{1, 2, 267});
-    CHECK(words("never", false, "bc bc") == Ids{1, 267, 259, 267});
-    CHECK(words("always", false, " bc") == Ids{1, 259, 267});  // there is one
-    CHECK(words("always", false, "b  c") == Ids{1, 259, 261, 269, 262});
-    CHECK(words("always", true, "b  c") == Ids{1, 259, 261, 259, 259, 262});
+    CHECK(words("always", false, "bc bc") == TextIds{1, 259, 267, 259, 267});
+    CHECK(words("always", false, "</s>bc") == TextIds{1, 2, 259, 267});
+    CHECK(words("first", false, "bc</s>bc") == TextIds{1, 259, 267, 2, 267});
+    CHECK(words("first", false, "</s>bc") == TextIds{1, 2, 267});
+    CHECK(words("never", false, "bc bc") == TextIds{1, 267, 259, 267});
+    CHECK(words("always", false, " bc") == TextIds{1, 259, 267});  // there is one
+    CHECK(words("always", false, "b  c") == TextIds{1, 259, 261, 269, 262});
+    CHECK(words("always", true, "b  c") == TextIds{1, 259, 261, 259, 259, 262});
 }
 
 TEST_CASE("gpu/tokenizer: older files say with a flag whether Metaspace marks a text") {
     TokenizerJson json = metaspace_json("x", false);
     json.pre_tokenizer = R"({"type":"Metaspace","replacement":"▁","add_prefix_space":false})";
-    CHECK(tokens_of(*tokenizer_of(json.text()), "bc") == Ids{267});
+    CHECK(tokens_of(*tokenizer_of(json.text()), "bc") == TextIds{267});
     json.pre_tokenizer =
         R"({"type":"Metaspace","str_rep":"▁","replacement":"▁","add_prefix_space":true})";
-    CHECK(tokens_of(*tokenizer_of(json.text()), "bc") == Ids{259, 267});
+    CHECK(tokens_of(*tokenizer_of(json.text()), "bc") == TextIds{259, 267});
 }
 
 TEST_CASE("gpu/tokenizer: texts come back from marks as they were") {
     std::mt19937 random(6);
     const auto tokenizer = tokenizer_of(marks_json().text());
     for (int round = 0; round < 500; ++round) {
-        std::string text = random_text(random, 60);
+        std::string text = odd_text(random, 60);
         // The mark itself is a space when it comes back.
         for (std::size_t at = 0; (at = text.find("▁")) != text.npos;)
             text.replace(at, 3, "-");
@@ -208,7 +208,7 @@ TEST_CASE("gpu/tokenizer: a megabyte of the same letter is encoded without a squ
     }
     const auto tokenizer = tokenizer_of(json.text());
     const std::string text(1 << 20, 'a');
-    CHECK(tokens_of(*tokenizer, text) == Ids(1 << 10, 261 + 9));
+    CHECK(tokens_of(*tokenizer, text) == TextIds(1 << 10, 261 + 9));
     const auto marks = tokenizer_of(marks_json().text());
     CHECK(tokens_of(*marks, std::string(1 << 20, ' ')).size() == (1 << 19) + 1);
 }

@@ -23,7 +23,8 @@ std::string marks_trouble_with(std::string TokenizerJson::*part, const std::stri
     return tokenizer_trouble(json.text());
 }
 
-std::string without(std::string text, const std::string& part, const std::string& instead = "") {
+std::string with_instead(std::string text, const std::string& part,
+                         const std::string& instead = "") {
     const std::size_t at = text.find(part);
     REQUIRE(at != text.npos);
     return text.replace(at, part.size(), instead);
@@ -48,11 +49,11 @@ TEST_CASE("gpu/tokenizer: what is no tokenizer.json is refused") {
     CHECK(tokenizer_trouble("{\"x\":1}") == "tokenizer.json: x is not known");
     const std::string good = byte_level_json().text();
     CHECK(tokenizer_trouble(good) == "nothing");
-    CHECK(tokenizer_trouble(without(good, R"("version":"1.0")", R"("version":"2.0")")) ==
+    CHECK(tokenizer_trouble(with_instead(good, R"("version":"1.0")", R"("version":"2.0")")) ==
           "tokenizer.json: version is '2.0'; 1.0 is supported");
-    CHECK(tokenizer_trouble(without(good, R"("padding":null)", R"("padding":{"pad_id":0})")) ==
+    CHECK(tokenizer_trouble(with_instead(good, R"("padding":null)", R"("padding":{"pad_id":0})")) ==
           "tokenizer.json: padding must be null");
-    CHECK(tokenizer_trouble(without(good, R"("truncation":null)", R"("truncation":{})")) ==
+    CHECK(tokenizer_trouble(with_instead(good, R"("truncation":null)", R"("truncation":{})")) ==
           "tokenizer.json: truncation must be null");
     CHECK(trouble_with(&TokenizerJson::more, R"("extra":1,)") ==
           "tokenizer.json: extra is not known");
@@ -63,9 +64,9 @@ TEST_CASE("gpu/tokenizer: what is no tokenizer.json is refused") {
 
 TEST_CASE("gpu/tokenizer: models of other kinds and options that change the tokens are refused") {
     const std::string good = byte_level_json().text();
-    CHECK(tokenizer_trouble(without(good, R"("type":"BPE")", R"("type":"Unigram")")) ==
+    CHECK(tokenizer_trouble(with_instead(good, R"("type":"BPE")", R"("type":"Unigram")")) ==
           "tokenizer.json: model.type is 'Unigram'; BPE is supported");
-    CHECK(tokenizer_trouble(without(good, R"("type":"BPE",)")) ==
+    CHECK(tokenizer_trouble(with_instead(good, R"("type":"BPE",)")) ==
           "tokenizer.json: model.type is missing");
     const auto option = [](const char* text) {
         return trouble_with(&TokenizerJson::model_options, text);
@@ -89,31 +90,31 @@ TEST_CASE("gpu/tokenizer: models of other kinds and options that change the toke
 
 TEST_CASE("gpu/tokenizer: vocabularies and rules that cannot be are refused") {
     const std::string good = byte_level_json().text();
-    CHECK(tokenizer_trouble(without(good, R"("hell":258)", R"("hell":257)")) ==
+    CHECK(tokenizer_trouble(with_instead(good, R"("hell":258)", R"("hell":257)")) ==
           "tokenizer.json: model.vocab.hell is a number that another token has");
     for (const char* number : {"4194304", "-1", "1.5", "\"258\"", "null", "99999999999999999999"})
-        CHECK(
-            tokenizer_trouble(without(good, R"("hell":258)", R"("hell":)" + std::string(number))) ==
-            "tokenizer.json: model.vocab.hell must be a whole number below 4194304");
-    CHECK(tokenizer_trouble(without(good, R"("A":65,)")) ==
+        CHECK(tokenizer_trouble(
+                  with_instead(good, R"("hell":258)", R"("hell":)" + std::string(number))) ==
+              "tokenizer.json: model.vocab.hell must be a whole number below 4194304");
+    CHECK(tokenizer_trouble(with_instead(good, R"("A":65,)")) ==
           "tokenizer.json: model.vocab has no token for the byte <0x41>");
-    CHECK(tokenizer_trouble(without(good, R"("merges":[)", R"("merges":["h x",)")) ==
+    CHECK(tokenizer_trouble(with_instead(good, R"("merges":[)", R"("merges":["h x",)")) ==
           "tokenizer.json: model.merges has at 0 tokens that are not in the vocabulary");
-    CHECK(tokenizer_trouble(without(good, R"("merges":[)", R"("merges":["h zz",)")) ==
+    CHECK(tokenizer_trouble(with_instead(good, R"("merges":[)", R"("merges":["h zz",)")) ==
           "tokenizer.json: model.merges has at 0 tokens that are not in the vocabulary");
     for (const char* merge : {R"("h")", R"("h e l")", R"(7)", R"(["h"])", R"(["h","e","l"])",
                               R"(["h",7])", R"(null)", R"("#version: 0.2 x")"})
-        CHECK(tokenizer_trouble(
-                  without(good, R"("merges":[)", R"("merges":[)" + std::string(merge) + ",")) ==
+        CHECK(tokenizer_trouble(with_instead(good, R"("merges":[)",
+                                             R"("merges":[)" + std::string(merge) + ",")) ==
               "tokenizer.json: model.merges has at 0 what is no pair of tokens");
-    CHECK(tokenizer_trouble(without(good, R"("merges":[)", R"("merges":null,"x":[)")) ==
+    CHECK(tokenizer_trouble(with_instead(good, R"("merges":[)", R"("merges":null,"x":[)")) ==
           "tokenizer.json: model.x is not known");
 }
 
 TEST_CASE("gpu/tokenizer: a character that nothing could be written for is trouble beforehand") {
     CHECK(marks_trouble_with(&TokenizerJson::model_options, "") ==
           "tokenizer.json: model.unk_token is missing: what it has no token for would be left out");
-    CHECK(tokenizer_trouble(without(marks_json().text(), "<0x0A>", "<0x0a>")) ==
+    CHECK(tokenizer_trouble(with_instead(marks_json().text(), "<0x0A>", "<0x0a>")) ==
           "tokenizer.json: model.vocab has no token for the byte <0x0A>");
     // A byte that is special could not be written either.
     CHECK(trouble_with(&TokenizerJson::added, R"([{"id":65,"content":"A","special":true}])") ==

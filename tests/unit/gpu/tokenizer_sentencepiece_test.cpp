@@ -2,8 +2,8 @@
 // the same vocabulary, and files that are damaged. tests/models/tokenizers/train.sh made the
 // models.
 
+#include "odd_text.hpp"
 #include "protobuf_fields.hpp"
-#include "random_text.hpp"
 #include "sentencepiece_model.hpp"
 #include "sentencepiece_tokenizer.hpp"
 #include "tokenizer_json.hpp"
@@ -127,7 +127,7 @@ TEST_CASE("gpu/tokenizer: SentencePiece's pairs are what ours are of the same vo
         CHECK(ours->bytes_of(token) == theirs->bytes_of(token));
     std::mt19937 random(9);
     for (int round = 0; round < 3000; ++round) {
-        const std::string text = random_text(random, 50);
+        const std::string text = odd_text(random, 50);
         for (const auto special : {SpecialTokens::plain, SpecialTokens::added})
             CHECK(tokens_of(*ours, text, special) == tokens_of(*theirs, text, special));
     }
@@ -191,7 +191,7 @@ TEST_CASE("gpu/tokenizer: a damaged tokenizer.model is refused, or does what it 
                 CHECK(tokenizer.error().code == ErrorCode::model_unusable);
                 continue;
             }
-            const auto tokens = (*tokenizer)->encode(random_text(random, 30), SpecialTokens::added);
+            const auto tokens = (*tokenizer)->encode(odd_text(random, 30), SpecialTokens::added);
             if (!tokens) continue;
             for (const TokenId token : *tokens)
                 CHECK(token < (*tokenizer)->vocabulary_size());

@@ -1,6 +1,6 @@
 // How texts are cut into words, as the regular expressions of the published tokenisers say it.
 
-#include "random_text.hpp"
+#include "odd_text.hpp"
 #include "word_pattern.hpp"
 
 #include <casc/types/utf8.hpp>
@@ -16,10 +16,10 @@ using namespace casc::gpu;
 
 namespace {
 
-using Words = std::vector<std::string>;
+using PatternWords = std::vector<std::string>;
 
-Words words_of(WordPattern pattern, std::string_view text) {
-    Words words;
+PatternWords words_of(WordPattern pattern, std::string_view text) {
+    PatternWords words;
     while (!text.empty()) {
         const std::size_t bytes = first_word_bytes(pattern, text);
         REQUIRE(bytes > 0);
@@ -35,46 +35,46 @@ Words words_of(WordPattern pattern, std::string_view text) {
 TEST_CASE("gpu/tokenizer: GPT-2's words take the space before them") {
     const auto words = [](std::string_view text) { return words_of(WordPattern::gpt2, text); };
     CHECK(words("Hello world, it's 2026!") ==
-          Words{"Hello", " world", ",", " it", "'s", " 2026", "!"});
-    CHECK(words("I'LL we'll they're I've I'd can't I'm") == Words{"I", "'", "LL", " we", "'ll",
-                                                                  " they", "'re", " I", "'ve", " I",
-                                                                  "'d", " can", "'t", " I", "'m"});
-    CHECK(words("a  b   \n c") == Words{"a", " ", " b", "   \n", " c"});
-    CHECK(words("a \t") == Words{"a", " \t"});
-    CHECK(words("a\tb") == Words{"a", "\t", "b"});
+          PatternWords{"Hello", " world", ",", " it", "'s", " 2026", "!"});
+    CHECK(words("I'LL we'll they're I've I'd can't I'm") ==
+          PatternWords{"I", "'", "LL", " we", "'ll", " they", "'re", " I", "'ve", " I", "'d",
+                       " can", "'t", " I", "'m"});
+    CHECK(words("a  b   \n c") == PatternWords{"a", " ", " b", "   \n", " c"});
+    CHECK(words("a \t") == PatternWords{"a", " \t"});
+    CHECK(words("a\tb") == PatternWords{"a", "\t", "b"});
     CHECK(words("a\xC2\xA0\xC2\xA0"
-                "b") == Words{"a", "\xC2\xA0", "\xC2\xA0", "b"});
-    CHECK(words("été 中文٣٤½²") == Words{"été", " 中文", "٣٤½²"});
-    CHECK(words("?!$ e\xCC\x81") == Words{"?!$", " e", "\xCC\x81"});
+                "b") == PatternWords{"a", "\xC2\xA0", "\xC2\xA0", "b"});
+    CHECK(words("été 中文٣٤½²") == PatternWords{"été", " 中文", "٣٤½²"});
+    CHECK(words("?!$ e\xCC\x81") == PatternWords{"?!$", " e", "\xCC\x81"});
     CHECK(words("").empty());
-    CHECK(words(" ") == Words{" "});
+    CHECK(words(" ") == PatternWords{" "});
 }
 
 TEST_CASE("gpu/tokenizer: Llama 3's words take what stands before them, and numbers three digits") {
     const auto words = [](std::string_view text) { return words_of(WordPattern::llama3, text); };
     CHECK(words("Hello (world) 12345 x") ==
-          Words{"Hello", " (", "world", ")", " ", "123", "45", " x"});
+          PatternWords{"Hello", " (", "world", ")", " ", "123", "45", " x"});
     CHECK(words("I'LL it'S don't'\xC5\xBF") ==
-          Words{"I", "'LL", " it", "'S", " don", "'t", "'\xC5\xBF"});
-    CHECK(words("a.b\tc\"d") == Words{"a", ".b", "\tc", "\"d"});
-    CHECK(words("end.\r\n\n  next") == Words{"end", ".\r\n\n", " ", " next"});
-    CHECK(words("a \n \n  b") == Words{"a", " \n \n", " ", " b"});
-    CHECK(words("a\n") == Words{"a", "\n"});
-    CHECK(words("a   ") == Words{"a", "   "});
-    CHECK(words("!!\n?? ??") == Words{"!!\n", "??", " ??"});
-    CHECK(words("\nb") == Words{"\n", "b"});
-    CHECK(words("1 2") == Words{"1", " ", "2"});
+          PatternWords{"I", "'LL", " it", "'S", " don", "'t", "'\xC5\xBF"});
+    CHECK(words("a.b\tc\"d") == PatternWords{"a", ".b", "\tc", "\"d"});
+    CHECK(words("end.\r\n\n  next") == PatternWords{"end", ".\r\n\n", " ", " next"});
+    CHECK(words("a \n \n  b") == PatternWords{"a", " \n \n", " ", " b"});
+    CHECK(words("a\n") == PatternWords{"a", "\n"});
+    CHECK(words("a   ") == PatternWords{"a", "   "});
+    CHECK(words("!!\n?? ??") == PatternWords{"!!\n", "??", " ??"});
+    CHECK(words("\nb") == PatternWords{"\n", "b"});
+    CHECK(words("1 2") == PatternWords{"1", " ", "2"});
 }
 
 TEST_CASE("gpu/tokenizer: Qwen2's words are those of Llama 3 with one digit") {
-    CHECK(words_of(WordPattern::qwen2, "x 123y") == Words{"x", " ", "1", "2", "3", "y"});
-    CHECK(words_of(WordPattern::qwen2, "I'm.b") == Words{"I", "'m", ".b"});
+    CHECK(words_of(WordPattern::qwen2, "x 123y") == PatternWords{"x", " ", "1", "2", "3", "y"});
+    CHECK(words_of(WordPattern::qwen2, "I'm.b") == PatternWords{"I", "'m", ".b"});
 }
 
 TEST_CASE("gpu/tokenizer: every text is words from end to end, cut between characters") {
     std::mt19937 random(11);
     for (int round = 0; round < 2000; ++round) {
-        const std::string text = testing::random_text(random, 40);
+        const std::string text = testing::odd_text(random, 40);
         for (const auto pattern : {WordPattern::gpt2, WordPattern::llama3, WordPattern::qwen2}) {
             std::string joined;
             for (const std::string& word : words_of(pattern, text)) {

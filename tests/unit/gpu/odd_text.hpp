@@ -1,5 +1,5 @@
 #pragma once
-// random_text.hpp: texts of UTF-8 that nobody would write.
+// odd_text.hpp: texts of UTF-8 that nobody would write.
 
 #include <casc/types/utf8.hpp>
 
@@ -11,7 +11,7 @@
 namespace casc::gpu::testing {
 
 // Letters, digits, marks, spaces and ends of lines of one to four bytes, often several of a kind.
-inline std::string random_text(std::mt19937& random, std::size_t characters_max) {
+inline std::string odd_text(std::mt19937& random, std::size_t characters_max) {
     static constexpr std::array<char32_t, 44> kOften{
         'a',    'b',    'e',    'h',    'l',    'o',    's',   't',    'S',    'L',    ' ',
         ' ',    ' ',    '\n',   '\r',   '\t',   '0',    '1',   '9',    '\'',   '.',    '!',
