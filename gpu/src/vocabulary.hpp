@@ -18,8 +18,11 @@ inline constexpr std::size_t kVocabularyTokensMax = std::size_t{1} << 22;
 class Vocabulary {
 public:
     Vocabulary() = default;
+    ~Vocabulary() = default;
     Vocabulary(Vocabulary&&) noexcept = default;
     Vocabulary& operator=(Vocabulary&&) noexcept = default;
+    Vocabulary(const Vocabulary&) = delete;  // a copy's texts would be those of the other
+    Vocabulary& operator=(const Vocabulary&) = delete;
 
     // False, and nothing is added: one of them is there, or the token is beyond
     // kVocabularyTokensMax.
