@@ -26,13 +26,26 @@ namespace {
 constexpr float kTemperatureMax = 100;
 constexpr std::uint32_t kTopKMax = 1u << 22;  // no vocabulary is larger, see model_config.cpp
 
-// Larger for whoever comes before: the logit's bits in the order of numbers, then the token.
+// The bits of a logit, as a number that is larger when the logit is; of -0 and 0 the same.
+std::int32_t ordered_bits(float logit) noexcept {
+    const auto bits = std::bit_cast<std::int32_t>(logit + 0.0f);
+    return bits ^ (bits >> 31 & 0x7FFF'FFFF);
+}
+
+float logit_of(std::int32_t ordered) noexcept {
+    return std::bit_cast<float>(ordered ^ (ordered >> 31 & 0x7FFF'FFFF));
+}
+
+// Larger for whoever comes before: the logit, then the token. Never 0.
 using TokenRank = std::uint64_t;
 
 TokenRank token_rank(float logit, std::size_t token) noexcept {
-    const auto bits = std::bit_cast<std::uint32_t>(logit + 0.0f);  // -0 is 0
-    const std::uint32_t ordered = (bits & 0x8000'0000u) != 0 ? ~bits : bits | 0x8000'0000u;
+    const auto ordered = static_cast<std::uint32_t>(ordered_bits(logit)) ^ 0x8000'0000u;
     return TokenRank{ordered} << 32 | (0xFFFF'FFFFu - static_cast<std::uint32_t>(token));
+}
+
+TokenId ranked_token(TokenRank rank) noexcept {
+    return 0xFFFF'FFFFu - static_cast<std::uint32_t>(rank);
 }
 
 struct WeighedToken {
@@ -51,18 +64,26 @@ struct SamplingScratch {
     std::vector<WeighedToken> likely;
 };
 
+// The largest of the logits; NaN when one is. By their bits: a largest float the compiler may not
+// look for in vectors, a largest integer it may.
+float largest_logit(std::span<const float> logits) noexcept {
+    std::int32_t most = std::numeric_limits<std::int32_t>::min();
+    std::int32_t not_a_number = 0;
+    for (const float logit : logits) {
+        const std::int32_t ordered = ordered_bits(logit);
+        most = ordered > most ? ordered : most;
+        not_a_number |= logit != logit ? 1 : 0;
+    }
+    return not_a_number != 0 ? std::numeric_limits<float>::quiet_NaN() : logit_of(most);
+}
+
 // The most likely token; nothing when the logits are none.
 std::optional<TokenId> most_likely_token(std::span<const float> logits) noexcept {
-    bool has_nan = false;
-    bool has_finite = false;
-    float best = -std::numeric_limits<float>::infinity();
-    for (const float logit : logits) {
-        has_nan |= logit != logit;
-        has_finite |= std::abs(logit) <= std::numeric_limits<float>::max();
-        best = logit > best ? logit : best;
-    }
-    if (has_nan || !has_finite) return std::nullopt;
-    return static_cast<TokenId>(std::ranges::find(logits, best) - logits.begin());
+    const float most = largest_logit(logits);
+    const auto is_finite = [](float logit) { return std::isfinite(logit); };
+    if (std::isnan(most)) return std::nullopt;
+    if (std::isinf(most) && std::ranges::none_of(logits, is_finite)) return std::nullopt;
+    return static_cast<TokenId>(std::ranges::find(logits, most) - logits.begin());
 }
 
 // The rank of the last one of the first `count`. Keeps at most twice as many at a time, so that it
@@ -71,13 +92,16 @@ TokenRank last_rank_of(std::span<const float> logits, std::size_t count,
                        std::vector<TokenRank>& kept) {
     kept.clear();
     TokenRank last = 0;
+    float least = -std::numeric_limits<float>::infinity();  // the logit of `last`
     const auto cut = [&] {
         const auto at = kept.begin() + static_cast<std::ptrdiff_t>(count - 1);
         std::ranges::nth_element(kept, at, std::greater<>{});
         last = *at;
+        least = logits[ranked_token(last)];
         kept.resize(count);
     };
     for (std::size_t token = 0; token < logits.size(); ++token) {
+        if (logits[token] < least) continue;  // most of them
         const TokenRank rank = token_rank(logits[token], token);
         if (rank <= last) continue;
         kept.push_back(rank);
@@ -93,9 +117,12 @@ std::uint64_t weigh_tokens(std::span<const float> logits, float most, double tem
     constexpr double kMostWeight = 0x1p40;
     constexpr double kLog2E = 1.4426950408889634;
     const double scale = kLog2E / temperature;
+    const float least =
+        last == 0 ? -std::numeric_limits<float>::infinity() : logits[ranked_token(last)];
     std::uint64_t total = 0;
     candidates.clear();
     for (std::size_t token = 0; token < logits.size(); ++token) {
+        if (logits[token] < least) continue;
         const TokenRank rank = token_rank(logits[token], token);
         if (rank < last) continue;
         // Apart from the difference: an infinite one less itself would be no number.
@@ -147,10 +174,6 @@ TokenRank last_rank_of_share(double share, std::uint64_t total, std::span<const 
         return candidate.weight > too_little;
     });
     return last_rank_with(wanted, likely);
-}
-
-TokenId ranked_token(TokenRank rank) noexcept {
-    return 0xFFFF'FFFFu - static_cast<std::uint32_t>(rank);
 }
 
 TokenId drawn_token(std::span<const WeighedToken> candidates, std::uint64_t total, TokenRank last,

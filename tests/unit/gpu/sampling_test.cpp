@@ -17,7 +17,7 @@
 namespace casc::gpu {
 namespace {
 
-constexpr float kNotANumber = std::numeric_limits<float>::quiet_NaN();
+constexpr float kLogitNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinite = std::numeric_limits<float>::infinity();
 
 std::vector<double> softmax_of(const std::vector<float>& logits, double temperature) {
@@ -101,8 +101,8 @@ TEST_CASE(
 TEST_CASE("gpu/sampling: logits that are none are no token, with and without temperature") {
     for (const float temperature : {0.0f, 1.0f}) {
         const Sampling sampling{.temperature = temperature, .top_p = 0.9f, .top_k = 2};
-        CHECK(sample(std::vector<float>{1, kNotANumber, 2}, sampling, 0.5) == kNoToken);
-        CHECK(sample(std::vector<float>{kNotANumber}, sampling, 0.5) == kNoToken);
+        CHECK(sample(std::vector<float>{1, kLogitNaN, 2}, sampling, 0.5) == kNoToken);
+        CHECK(sample(std::vector<float>{kLogitNaN}, sampling, 0.5) == kNoToken);
         CHECK(sample(std::vector<float>{-kInfinite, -kInfinite}, sampling, 0.5) == kNoToken);
         CHECK(sample(std::vector<float>{kInfinite, -kInfinite}, sampling, 0.5) == kNoToken);
         CHECK(sample(std::vector<float>{}, sampling, 0.5) == kNoToken);
@@ -265,12 +265,12 @@ TEST_CASE("gpu/sampling: parameters that make no sense are refused") {
     CHECK_FALSE(refused({.temperature = 100, .top_p = 1e-6f, .top_k = 1u << 22}));
     CHECK(refused({.temperature = -0.1f}));
     CHECK(refused({.temperature = 100.5f}));
-    CHECK(refused({.temperature = kNotANumber}));
+    CHECK(refused({.temperature = kLogitNaN}));
     CHECK(refused({.temperature = kInfinite}));
     CHECK(refused({.top_p = 0}));
     CHECK(refused({.top_p = -1}));
     CHECK(refused({.top_p = 1.01f}));
-    CHECK(refused({.top_p = kNotANumber}));
+    CHECK(refused({.top_p = kLogitNaN}));
     CHECK(refused({.top_k = (1u << 22) + 1}));
     CHECK(refused({.top_k = static_cast<std::uint32_t>(-1)}));
 }
