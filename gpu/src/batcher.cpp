@@ -34,6 +34,10 @@ Result<void> Batcher::offer(const WaitingRequest& request) {
                                                      std::to_string(policy_.tokens_max));
     gap_.arrived(request.arrived);
     CASC_TRY_VOID(check_room(request.lane));
+    if (waiting_tokens_ + request.tokens > policy_.queue_tokens_max)
+        return Error(ErrorCode::model_overloaded,
+                     "requests with " + std::to_string(waiting_tokens_) + " tokens wait",
+                     retry_after_ms(request.lane));
     if (!queues_.push(request))
         return Error(ErrorCode::invalid_request,
                      "a request with the id " + std::to_string(request.id) + " waits already");

@@ -112,8 +112,9 @@ Result<void> Engine::put_in_line(Place place) {
                                    .tokens = sequence.prompt_count,
                                    .arrived = sequence.arrived,
                                    .deadline = sequence.request.deadline});
-    if (!offered) remove(place);
-    return offered;
+    if (offered) return {};
+    remove(place);
+    return with_advice(std::move(offered).error());
 }
 
 // The batcher thinks in steps, and a place comes free after as many of them as an answer takes.

@@ -24,7 +24,7 @@ std::unique_ptr<FakeBackend> endless_backend(
     return backend;
 }
 
-std::unique_ptr<FakeBackend> classifier() {
+std::unique_ptr<FakeBackend> classifying_backend() {
     return std::make_unique<FakeBackend>(
         BackendLimits{.slot_count = 2, .context_tokens = 32, .step_tokens_max = 16},
         std::vector<std::string>{"spam", "ham", "eggs"});
@@ -161,7 +161,7 @@ TEST_CASE("gpu/engine: the same seed gives the same text, another one another") 
 }
 
 TEST_CASE("gpu/engine: embedding gives a vector, classifying a label and what is likely") {
-    EngineFixture f(classifier());
+    EngineFixture f(classifying_backend());
     const RequestId vector = f.submit({.kind = RequestKind::embed, .prompt = "abc"});
     const RequestId label =
         f.submit({.kind = RequestKind::classify, .prompt = "a longer prompt than a step"});
@@ -349,6 +349,19 @@ TEST_CASE("gpu/engine: who finds its lane full is told when to come again, other
     CHECK(f.answer(ids[1]).reason == FinishReason::length);
 }
 
+TEST_CASE("gpu/engine: so is who would make the prompts in line too long together") {
+    EngineOptions options;
+    options.batches.queue_tokens_max = 50;
+    EngineFixture f(endless_backend(), options);
+    f.submit({.prompt = std::string(40, 'x'), .max_tokens = 2});
+    const RequestId refused = f.submit({.lane = Lane::high, .prompt = std::string(20, 'x')});
+    const RequestId small = f.ask("abc", 2);
+    f.run();
+    CHECK(f.answer(refused).error.code == ErrorCode::model_overloaded);
+    CHECK(f.answer(refused).error.retry_after_ms > 0);
+    CHECK(f.answer(small).reason == FinishReason::length);
+}
+
 TEST_CASE("gpu/engine: everything that is under way can be ended, and what comes turned away") {
     EngineFixture f(endless_backend({.slot_count = 1, .context_tokens = 64, .step_tokens_max = 8}));
     const RequestId running = f.ask("abc", 20);
@@ -454,7 +467,7 @@ TEST_CASE("gpu/engine: bad requests are refused with their reason, and disturb n
 }
 
 TEST_CASE("gpu/engine: a prompt beyond the context is refused with both numbers") {
-    EngineFixture f(classifier());
+    EngineFixture f(classifying_backend());
     const RequestId fits = f.submit({.kind = RequestKind::embed, .prompt = std::string(32, 'x')});
     const RequestId beyond = f.submit({.kind = RequestKind::embed, .prompt = std::string(33, 'x')});
     f.run();

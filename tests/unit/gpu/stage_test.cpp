@@ -173,7 +173,10 @@ TEST_CASE("gpu/stage: when its outputs are full it takes nothing more, and loses
 TEST_CASE("gpu/stage: requests of several threads are all answered once, through small rings") {
     constexpr std::size_t kThreads = 3;
     constexpr std::uint64_t kEach = 2000;
-    StageFixture f({.producer_count = kThreads, .command_capacity = 16, .output_capacity = 16});
+    EngineOptions options;  // with room for all of them in a lane
+    options.batches.queue_capacity = kThreads * kEach;
+    StageFixture f({.producer_count = kThreads, .command_capacity = 16, .output_capacity = 16},
+                   1 << 30, options);
     std::vector<std::thread> threads;
     for (std::size_t i = 0; i < kThreads; ++i)
         threads.emplace_back([i, tx = std::move(f.links.commands[i])]() mutable {

@@ -56,9 +56,9 @@ public:
     // The policy must have passed check().
     explicit Batcher(const BatchPolicy& policy);
 
-    // Puts a request into the line of its lane. Fails with: model_overloaded (its lane is full;
-    // retry_after_ms says when there should be room), invalid_request (its id waits already, or no
-    // batch may have so many tokens).
+    // Puts a request into the line of its lane. Fails with: model_overloaded (its lane is full, or
+    // those in line would have too many tokens; retry_after_ms says when there should be room),
+    // invalid_request (its id waits already, or no batch may have so many tokens).
     [[nodiscard]] Result<void> offer(const WaitingRequest& request);
     // Whether offer() would find room in the lane: to be asked before a request is made ready for
     // it. Fails with: model_overloaded.
