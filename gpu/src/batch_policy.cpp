@@ -11,6 +11,7 @@ Result<void> BatchPolicy::check() const {
         return refuse("max_wait must be between 0 and a minute");
     if (queue_capacity < max_batch || queue_capacity > kCapacityMax)
         return refuse("queue_capacity must be at least max_batch and at most a million");
+    if (queue_tokens_max == 0) return refuse("queue_tokens_max must be at least 1");
     if (step_objective.count() < 0 || step_objective > longest)
         return refuse("step_objective must be between 0 and a minute");
     if (starvation_share < 2) return refuse("starvation_share must be at least 2");

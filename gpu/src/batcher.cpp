@@ -33,16 +33,24 @@ Result<void> Batcher::offer(const WaitingRequest& request) {
                                                      " tokens, and a batch has at most " +
                                                      std::to_string(policy_.tokens_max));
     gap_.arrived(request.arrived);
-    if (queues_.size(request.lane) >= policy_.queue_capacity)
+    CASC_TRY_VOID(check_room(request.lane));
+    if (waiting_tokens_ + request.tokens > policy_.queue_tokens_max)
         return Error(ErrorCode::model_overloaded,
-                     std::to_string(policy_.queue_capacity) + " requests wait in lane " +
-                         std::string(to_string(request.lane)),
+                     "requests with " + std::to_string(waiting_tokens_) + " tokens wait",
                      retry_after_ms(request.lane));
     if (!queues_.push(request))
         return Error(ErrorCode::invalid_request,
                      "a request with the id " + std::to_string(request.id) + " waits already");
     waiting_tokens_ += request.tokens;
     return {};
+}
+
+Result<void> Batcher::check_room(Lane lane) const {
+    if (queues_.size(lane) < policy_.queue_capacity) return {};
+    return Error(ErrorCode::model_overloaded,
+                 std::to_string(policy_.queue_capacity) + " requests wait in lane " +
+                     std::string(to_string(lane)),
+                 retry_after_ms(lane));
 }
 
 std::uint32_t Batcher::retry_after_ms(Lane lane) const noexcept {
@@ -136,22 +144,23 @@ bool Batcher::take(Lane lane, std::vector<WaitingRequest>& batch) {
 
 // Nobody overtakes one whose tokens do not fit any more.
 void Batcher::take_by_priority(std::vector<WaitingRequest>& batch) {
-    while (batch.size() < size_limit_) {
+    while (batch.size() < batch_most_) {
         const auto lane = most_urgent();
         if (!lane || !take(*lane, batch)) return;
     }
 }
 
-void Batcher::take_batch(std::vector<WaitingRequest>& batch) {
+void Batcher::take_batch(std::vector<WaitingRequest>& batch, std::size_t most) {
     batch.clear();
     batch_tokens_ = 0;
+    batch_most_ = std::min(size_limit_, most);
     const auto top = most_urgent();
     if (!top) return;
     const bool others_wait = queues_.size() > queues_.size(*top);
     if (!others_wait) owed_below_ = 0;
     for (auto owed = static_cast<std::size_t>(owed_below_); owed > 0; --owed) {
         const auto lane = longest_waiting_below(*top);
-        if (!lane || batch.size() == size_limit_ || !take(*lane, batch)) break;
+        if (!lane || batch.size() == batch_most_ || !take(*lane, batch)) break;
     }
     take_by_priority(batch);
     std::ranges::stable_sort(batch, {}, &WaitingRequest::lane);

@@ -181,6 +181,35 @@ TEST_CASE("gpu/batcher: what is kept goes to the lane whose first one has waited
     CHECK(below == "3333");
 }
 
+TEST_CASE("gpu/batcher: no more go than there is room for, and others are not forgotten") {
+    BatcherFixture f({.max_batch = 8});
+    f.offer_many(4, Lane::high);
+    f.offer_many(4, Lane::low);
+    std::vector<WaitingRequest> batch;
+    std::string order;
+    for (const std::size_t most : {3u, 0u, 1u, 20u}) {
+        f.batcher.take_batch(batch, most);
+        CHECK(batch.size() <= most);
+        for (const WaitingRequest& request : batch)
+            order += std::to_string(static_cast<int>(request.lane));
+    }
+    CHECK(order == "11113333");
+    CHECK(f.batcher.check_room(Lane::low));
+}
+
+TEST_CASE("gpu/batcher: who would make the waiting tokens too many is told when to come again") {
+    BatcherFixture f({.queue_tokens_max = 100});
+    f.learn(10ms);
+    REQUIRE(f.offer(Lane::normal, 0s, 60));
+    REQUIRE(f.offer(Lane::low, 0s, 40));
+    const auto refused = f.offer(Lane::high, 0s, 1);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::model_overloaded);
+    CHECK(refused.error().retry_after_ms == 10);
+    CHECK(f.batcher.cancel(1));
+    CHECK(f.offer(Lane::high, 0s, 60));
+}
+
 TEST_CASE("gpu/batcher: batches of one are shared as larger ones are") {
     BatcherFixture f({.max_batch = 1});
     f.offer_many(100, Lane::critical);

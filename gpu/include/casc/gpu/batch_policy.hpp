@@ -15,7 +15,9 @@ struct BatchPolicy {
     // take it. Most batches leave long before.
     std::chrono::nanoseconds max_wait = std::chrono::milliseconds(100);
     std::size_t queue_capacity = 1024;  // requests in line, per lane
-    std::uint64_t tokens_max = 0;       // of a batch; 0: any number
+    // Tokens of all that are in line, so that a thousand of the longest prompts are not kept.
+    std::uint64_t queue_tokens_max = std::uint64_t{1} << 24;
+    std::uint64_t tokens_max = 0;  // of a batch; 0: any number
     // How long a batch should take on the device at most: larger ones are then made smaller. 0: it
     // does not matter.
     std::chrono::nanoseconds step_objective{0};

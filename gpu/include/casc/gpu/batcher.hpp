@@ -25,6 +25,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -50,14 +51,18 @@ struct BatchPlan {
 class Batcher {
 public:
     using Nanos = std::chrono::nanoseconds;
+    static constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
 
     // The policy must have passed check().
     explicit Batcher(const BatchPolicy& policy);
 
-    // Puts a request into the line of its lane. Fails with: model_overloaded (its lane is full;
-    // retry_after_ms says when there should be room), invalid_request (its id waits already, or no
-    // batch may have so many tokens).
+    // Puts a request into the line of its lane. Fails with: model_overloaded (its lane is full, or
+    // those in line would have too many tokens; retry_after_ms says when there should be room),
+    // invalid_request (its id waits already, or no batch may have so many tokens).
     [[nodiscard]] Result<void> offer(const WaitingRequest& request);
+    // Whether offer() would find room in the lane: to be asked before a request is made ready for
+    // it. Fails with: model_overloaded.
+    [[nodiscard]] Result<void> check_room(Lane lane) const;
     // False: it does not wait (any more).
     bool cancel(RequestId id);
     // One that nobody waits for any longer, to be answered with TIMEOUT. Until there is none.
@@ -65,8 +70,9 @@ public:
 
     // After next_expired(now) had none left: who is late is not worth a step any more.
     [[nodiscard]] BatchPlan plan(MonoNanos now, Device device);
-    // Fills `batch` with those that go, most urgent lanes first; nobody when nobody waits.
-    void take_batch(std::vector<WaitingRequest>& batch);
+    // Fills `batch` with those that go, most urgent lanes first; nobody when nobody waits. No more
+    // than `most`: some of a batch may be on the device already.
+    void take_batch(std::vector<WaitingRequest>& batch, std::size_t most = kAll);
     // A batch of so many took the device so long.
     void finished(std::size_t batch, Nanos took);
 
@@ -97,6 +103,7 @@ private:
     StepTimes step_times_;
     std::uint64_t waiting_tokens_ = 0;
     std::uint64_t batch_tokens_ = 0;  // of the batch that is being made
+    std::size_t batch_most_ = 0;      // requests in it
     std::size_t size_limit_;
     unsigned good_steps_ = 0;  // full ones within the objective, in a row
     double owed_below_ = 0;    // requests, to lanes that others were preferred to

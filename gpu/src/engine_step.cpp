@@ -1,0 +1,191 @@
+#include "class_probabilities.hpp"
+#include "sequence.hpp"
+#include "step_composer.hpp"
+
+#include <casc/gpu/engine.hpp>
+#include <casc/types/assert.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+namespace casc::gpu {
+namespace {
+
+// One step of so many computes prompts by age, so that urgent ones that never end do not keep who
+// has a slot from ever using it. The share is that of batch_policy.hpp.
+constexpr std::uint64_t kByAgeEvery = 8;
+
+}  // namespace
+
+// ---- before it ----------------------------------------------------------------------------------
+
+bool Engine::begin_step(MonoNanos now) {
+    CASC_ASSERT(!step_is_under_way_, counts_.steps);
+    look_again_ = kNoDeadline;
+    end_late(now);
+    let_in(now);
+    if (running_.empty()) return false;
+    prepare_step();
+    step_began_ = now;
+    step_result_ = backend_->step(steps_, step_output_);
+    step_is_under_way_ = true;
+    return true;
+}
+
+void Engine::end_late(MonoNanos now) {
+    while (const auto late = batcher_.next_expired(now))
+        finish(static_cast<Place>(late->id), FinishReason::timeout, ErrorCode::timeout, now);
+    for (std::size_t i = running_.size(); i-- > 0;)
+        if (running_[i]->request.deadline <= now)
+            finish(running_[i]->place, FinishReason::timeout, ErrorCode::timeout, now);
+}
+
+// As many sequences as a step can take a token of each.
+std::size_t Engine::slots_to_use() const noexcept {
+    const BackendLimits& limits = backend_->limits();
+    return std::min<std::size_t>(
+        {limits.slot_count, limits.step_tokens_max, batcher_.size_limit()});
+}
+
+void Engine::let_in(MonoNanos now) {
+    const std::size_t slots = slots_to_use();
+    if (batcher_.waiting().empty() || running_.size() >= slots) return;
+    if (running_.empty()) {
+        const BatchPlan plan = batcher_.plan(now, Device::idle);
+        look_again_ = plan.look_again;
+        if (!plan.fires) return;
+    }
+    batcher_.take_batch(joining_, slots - running_.size());
+    for (const WaitingRequest& request : joining_) {
+        Sequence& sequence = *places_[request.id];
+        sequence.slot = free_slots_.back();
+        sequence.admitted = now;
+        free_slots_.pop_back();
+        running_.push_back(&sequence);
+    }
+}
+
+void Engine::prepare_step() {
+    const auto order =
+        counts_.steps % kByAgeEvery == 0 ? PromptOrder::by_age : PromptOrder::by_lane;
+    compose_step(running_,
+                 {.tokens_max = backend_->limits().step_tokens_max,
+                  .prompt_tokens_max = options_.prompt_tokens_per_step},
+                 order, parts_);
+    steps_.clear();
+    for (const StepPart& part : parts_)
+        steps_.push_back(part.sequence->next_step(part.token_count));
+}
+
+// ---- after it -----------------------------------------------------------------------------------
+
+void Engine::end_step(MonoNanos now) {
+    CASC_ASSERT(step_is_under_way_, counts_.steps);
+    ++counts_.steps;
+    if (!step_result_) {
+        take_failed_step(now);
+    } else {
+        CASC_ASSERT(step_output_.rows.size() == parts_.size(), step_output_.rows.size(),
+                    parts_.size());
+        failures_in_a_row_ = 0;
+        batcher_.finished(parts_.size(), std::chrono::nanoseconds((now - step_began_).value()));
+        for (std::size_t i = 0; i < parts_.size(); ++i)
+            if (parts_[i].sequence != nullptr) take_row(parts_[i], step_output_.rows[i], now);
+    }
+    step_is_under_way_ = false;
+}
+
+void Engine::take_failed_step(MonoNanos now) {
+    ++counts_.failed_steps;
+    const Error why(ErrorCode::device_failed, step_result_.error().detail);
+    ++failures_in_a_row_;
+    if (failed()) {
+        turn_away(why);
+        return end_all(why, now);
+    }
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+        Sequence* const sequence = parts_[i].sequence;
+        if (sequence == nullptr) continue;
+        if (sequence->began_again) {
+            finish(sequence->place, FinishReason::error, why, now);
+        } else {
+            sequence->begin_again();
+        }
+    }
+}
+
+void Engine::take_row(StepPart part, const StepOutput::Row& row, MonoNanos now) {
+    Sequence& sequence = *part.sequence;
+    const std::uint32_t prompt_left =
+        sequence.prompt_count - std::min(sequence.prompt_count, sequence.computed);
+    counts_.prompt_tokens += std::min(part.token_count, prompt_left);
+    ++sequence.step_count;
+    sequence.computed += part.token_count;
+    if (row.failed)
+        return finish(sequence.place, FinishReason::error,
+                      Error(*row.failed, "its numbers are not finite"), now);
+    if (sequence.computed < sequence.tokens.size()) return;
+    switch (sequence.request.kind) {
+        case RequestKind::generate:
+            return take_token(sequence.place, row.token, now);
+        case RequestKind::embed:
+            return take_embedding(sequence.place, row.values, now);
+        case RequestKind::classify:
+            return take_logits(sequence.place, row.values, now);
+    }
+}
+
+bool Engine::ends_answer(TokenId token) const noexcept {
+    const auto& ends = backend_->model().end_tokens;
+    return std::ranges::find(ends, token) != ends.end();
+}
+
+void Engine::take_token(Place place, TokenId token, MonoNanos now) {
+    Sequence& sequence = *places_[place];
+    if (token >= backend_->model().vocabulary_size)
+        return finish(place, FinishReason::error,
+                      Error(ErrorCode::inference_failed, "no token could be drawn"), now);
+    ++counts_.answer_tokens;
+    if (++sequence.answer_count == 1) sequence.first_token = now;
+    sequence.began_again = false;
+    if (ends_answer(token)) return finish(place, FinishReason::stop, ErrorCode::ok, now);
+    sequence.tokens.push_back(token);
+    sequence.text->push(token);
+    if (sequence.text->stopped())
+        return finish(place, FinishReason::stop_string, ErrorCode::ok, now);
+    if (sequence.answer_count == sequence.request.max_tokens)
+        return finish(place, FinishReason::length, ErrorCode::ok, now);
+    if (sequence.tokens.size() >= context_tokens_)
+        return finish(place, FinishReason::context, ErrorCode::ok, now);
+    if (sequence.request.streams) hand_out_text(sequence);
+}
+
+void Engine::take_embedding(Place place, std::span<const float> values, MonoNanos now) {
+    const auto is_finite = [](float value) { return std::isfinite(value); };
+    if (values.empty() || !std::ranges::all_of(values, is_finite))
+        return finish(place, FinishReason::error,
+                      Error(ErrorCode::inference_failed, "the vector is not finite"), now);
+    finish(place,
+           Answer{.reason = FinishReason::stop,
+                  .values = std::vector<float>(values.begin(), values.end())},
+           now);
+}
+
+void Engine::take_logits(Place place, std::span<const float> values, MonoNanos now) {
+    const auto& labels = backend_->model().labels;
+    auto probabilities = class_probabilities(values);
+    if (!probabilities || probabilities->size() != labels.size())
+        return finish(place, FinishReason::error,
+                      Error(ErrorCode::inference_failed, "there is no finite number per label"),
+                      now);
+    const auto best = std::ranges::max_element(*probabilities) - probabilities->begin();
+    finish(place,
+           Answer{.reason = FinishReason::stop,
+                  .values = *std::move(probabilities),
+                  .label = labels[static_cast<std::size_t>(best)]},
+           now);
+}
+
+}  // namespace casc::gpu
