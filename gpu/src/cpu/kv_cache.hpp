@@ -16,7 +16,7 @@ class KvCache {
 public:
     // Of the keys, and as many again of the values.
     [[nodiscard]] static unsigned __int128 floats(const ModelConfig& model,
-                                                            const BackendLimits& limits) {
+                                                  const BackendLimits& limits) {
         return static_cast<unsigned __int128>(model.layer_count) * model.kv_size() *
                limits.slot_count * limits.context_tokens;
     }

@@ -7,7 +7,7 @@
 namespace casc::gpu::cpu {
 namespace {
 
-// About 30 us: longer than the parts of a step that one thread does alone, and not so long that an
+// 30 to 50 us: longer than the parts of a step that one thread does alone, and not so long that an
 // idle model would be noticed.
 constexpr int kLooksBeforeSleep = 1000;
 constexpr std::uint64_t kItemMask = std::numeric_limits<std::uint32_t>::max();

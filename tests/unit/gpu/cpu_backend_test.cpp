@@ -3,6 +3,7 @@
 
 #include "model_fixture.hpp"
 
+#include <cmath>
 #include <random>
 
 using namespace casc;
@@ -315,8 +316,6 @@ TEST_CASE("gpu/cpu_backend: a model that does not fit is refused with what it ne
         CHECK(backend.error().code == ErrorCode::model_too_large);
         return backend.error().detail;
     };
-    CHECK(trouble({.threads = 1, .slot_count = 64, .memory_max_bytes = 1u << 20})
-              .find("MiB of weights, 4 for keys and values") == std::string::npos);
     const std::string why = trouble({.threads = 1, .slot_count = 64, .memory_max_bytes = 1u << 20});
     CHECK(why.find("of weights, 4 for keys and values") != std::string::npos);
     CHECK(why.ends_with("; 1 MiB are allowed"));
