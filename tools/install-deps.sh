@@ -19,6 +19,7 @@ readonly BUILD_PACKAGES=(
     liburing-dev liblz4-dev libmimalloc-dev libssl-dev libsentencepiece-dev
     libcli11-dev libspdlog-dev libfmt-dev libtomlplusplus-dev
     doctest-dev libbenchmark-dev libreaderwriterqueue-dev libzmq3-dev librdkafka-dev valgrind
+    python3-numpy
 )
 # libclang-rt holds the sanitizer and libFuzzer runtimes, which clang only recommends.
 readonly CLANG_PACKAGES=(clang libclang-rt-14-dev clang-format clang-tidy)

@@ -130,6 +130,9 @@ void refuse_unknown(ConfigReader& read) {
     if (read.flag("mlp_bias", false)) read.trouble("mlp_bias", "is not supported");
     if (read.positive("partial_rotary_factor", 1.0) != 1.0)
         read.trouble("partial_rotary_factor", "must be 1: others are not supported");
+    // Where newer files have rope_theta and rope_scaling.
+    if (read.find("rope_parameters") != nullptr)
+        read.trouble("rope_parameters", "is not supported: give rope_theta and rope_scaling");
     if (read.find("quantization_config") != nullptr)
         read.trouble("quantization_config",
                      "is not supported: give the model in its own precision");
@@ -160,6 +163,11 @@ Result<RopeScaling> read_rope(const Json* scaling, const ModelConfig& config,
         rope.long_factors = read.factors("long_factor", config.head_size / 2);
         rope.original_context =
             read.count("original_max_position_embeddings", kContext, original_context);
+        // By how much queries and keys grow follows from the two contexts.
+        for (const char* key : {"attention_factor", "short_mscale", "long_mscale"})
+            if (read.find(key) != nullptr) read.trouble(key, "is not supported");
+        if (read.find("factor") != nullptr && rope.original_context >= config.context_tokens)
+            read.trouble("factor", "needs an original_max_position_embeddings");
     } else if (kind != "default") {
         read.trouble("type", "is '" + kind + "'; linear, llama3 and longrope are supported");
     }

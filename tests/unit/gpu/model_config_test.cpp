@@ -104,6 +104,14 @@ TEST_CASE("gpu/model_config: scalings of long contexts are read whole, or refuse
                                     "high_freq_factor": 4,
                                     "original_max_position_embeddings": 128})")) ==
           "config.json: rope_scaling.high_freq_factor must be above low_freq_factor");
+    for (const char* key : {"attention_factor", "short_mscale", "long_mscale"})
+        CHECK(config_trouble(scaled(R"({"type": "longrope", "short_factor": [1, 1, 1, 1],
+                                        "long_factor": [1, 1, 1, 1], ")" +
+                                    std::string(key) + "\": 1.2}")) ==
+              "config.json: rope_scaling." + std::string(key) + " is not supported");
+    CHECK(config_trouble(scaled(R"({"type": "longrope", "short_factor": [1, 1, 1, 1],
+                                    "long_factor": [1, 1, 1, 1], "factor": 8})")) ==
+          "config.json: rope_scaling.factor needs an original_max_position_embeddings");
     CHECK(config_trouble(scaled("7")) != "nothing");
 }
 
@@ -125,7 +133,8 @@ TEST_CASE("gpu/model_config: a classifier names its classes") {
 TEST_CASE("gpu/model_config: what would change the arithmetic and is not built is refused") {
     for (const char* more :
          {R"("hidden_act": "gelu")", R"("attention_bias": true)", R"("mlp_bias": true)",
-          R"("partial_rotary_factor": 0.5)", R"("quantization_config": {"bits": 4})"}) {
+          R"("partial_rotary_factor": 0.5)", R"("quantization_config": {"bits": 4})",
+          R"("rope_parameters": {"rope_theta": 500000.0})"}) {
         CAPTURE(more);
         CHECK(config_trouble(config_with(more)) != "nothing");
     }

@@ -1,0 +1,141 @@
+#include "cpu/step.hpp"
+
+#include <casc/gpu/cpu_backend.hpp>
+
+#include <algorithm>
+#include <string>
+#include <thread>
+
+namespace casc::gpu {
+namespace {
+
+constexpr std::size_t kCpuThreadsMax = 1024;
+
+using Wide = unsigned __int128;  // four counts of 32 bits do not overflow it
+
+Error bad_option(const std::string& why) {
+    return Error(ErrorCode::invalid_config, why);
+}
+
+std::string as_mib(Wide bytes) {
+    // Rounded up, and at most what a text can say.
+    const Wide mib = (bytes + (1u << 20) - 1) >> 20;
+    return mib >> 64 != 0 ? "more than 2^64" : std::to_string(static_cast<std::uint64_t>(mib));
+}
+
+std::size_t threads_of(const CpuOptions& options) {
+    if (options.threads != 0) return options.threads;
+    const std::size_t processors = std::thread::hardware_concurrency();
+    return std::clamp<std::size_t>(processors, 1, kCpuThreadsMax);
+}
+
+Result<BackendLimits> limits_of(const ModelConfig& model, const CpuOptions& options) {
+    if (options.slot_count == 0 || options.step_tokens_max == 0)
+        return bad_option("a backend needs at least one slot, and one token in a step");
+    if (options.threads > kCpuThreadsMax)
+        return bad_option(std::to_string(options.threads) + " threads are more than the " +
+                          std::to_string(kCpuThreadsMax) + " that are allowed");
+    if (options.context_tokens > model.context_tokens)
+        return bad_option("a context of " + std::to_string(options.context_tokens) +
+                          " tokens is longer than the model's " +
+                          std::to_string(model.context_tokens));
+    return BackendLimits{.slot_count = options.slot_count,
+                         .context_tokens = options.context_tokens != 0
+                                               ? options.context_tokens
+                                               : static_cast<std::uint32_t>(model.context_tokens),
+                         .step_tokens_max = options.step_tokens_max};
+}
+
+struct MemoryNeed {
+    Wide weights = 0;  // bytes, each
+    Wide cache = 0;
+    Wide work = 0;
+
+    static MemoryNeed of(const ModelWeights& weights, const BackendLimits& limits,
+                         std::size_t threads) {
+        const ModelConfig& model = weights.config();
+        return {weights.bytes(), 2 * sizeof(float) * cpu::KvCache::floats(model, limits),
+                sizeof(float) * cpu::Transformer::floats(model, limits, threads) +
+                    cpu::Step::bytes(model, limits)};
+    }
+    [[nodiscard]] Wide all() const { return weights + cache + work; }
+    [[nodiscard]] Error refused(const std::string& why) const {
+        return Error(ErrorCode::model_too_large, "it needs " + as_mib(all()) +
+                                                     " MiB: " + as_mib(weights) + " of weights, " +
+                                                     as_mib(cache) + " for keys and values, " +
+                                                     as_mib(work) + " to work with; " + why);
+    }
+};
+
+}  // namespace
+
+// What is made once, in the order of who borrows whom.
+class CpuBackend::State {
+public:
+    State(ModelWeights weights, const BackendLimits& limits, const cpu::Kernels& kernels,
+          std::size_t threads, cpu::FloatMemory memory)
+        : weights_(std::move(weights)),
+          limits_(limits),
+          kernels_(kernels),
+          memory_(std::move(memory)),
+          cache_(cache_of()),
+          pool_(threads),
+          transformer_(weights_, limits_, cache_, kernels_, pool_, memory_),
+          step_(weights_.config(), limits_, transformer_, pool_, memory_) {}
+
+    const ModelWeights weights_;
+    const BackendLimits limits_;
+    const cpu::Kernels& kernels_;
+    cpu::FloatMemory memory_;
+    const cpu::KvCache cache_;
+    cpu::WorkerPool pool_;
+    cpu::Transformer transformer_;
+    cpu::Step step_;
+
+private:
+    cpu::KvCache cache_of() {
+        const auto floats =
+            static_cast<std::size_t>(cpu::KvCache::floats(weights_.config(), limits_));
+        const std::span<float> keys = memory_.take(floats);
+        return {weights_.config(), limits_, keys, memory_.take(floats)};
+    }
+};
+
+CpuBackend::CpuBackend(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CpuBackend::~CpuBackend() = default;
+
+Result<std::unique_ptr<CpuBackend>> CpuBackend::make(ModelWeights weights,
+                                                     const CpuOptions& options) {
+    CASC_TRY(const BackendLimits limits, limits_of(weights.config(), options));
+    const std::size_t threads = threads_of(options);
+    const MemoryNeed need = MemoryNeed::of(weights, limits, threads);
+    if (need.all() > options.memory_max_bytes)
+        return need.refused(as_mib(options.memory_max_bytes) + " MiB are allowed");
+    // Below 2^64 bytes with all else; the parts are rounded up to whole lines.
+    const Wide floats = (need.cache + need.work) / sizeof(float) + 16 * 64;
+    if (floats > std::numeric_limits<std::ptrdiff_t>::max() / sizeof(float))
+        return need.refused("no system has so much");
+    cpu::FloatMemory memory(static_cast<std::size_t>(floats));
+    if (!memory.is_there()) return need.refused("the system has not so much");
+    const auto usable = cpu::usable_kernels();
+    const cpu::Kernels& kernels = *(options.is_portable ? usable.back() : usable.front());
+    return std::unique_ptr<CpuBackend>(new CpuBackend(
+        std::make_unique<State>(std::move(weights), limits, kernels, threads, std::move(memory))));
+}
+
+const ModelConfig& CpuBackend::model() const noexcept {
+    return state_->weights_.config();
+}
+const BackendLimits& CpuBackend::limits() const noexcept {
+    return state_->limits_;
+}
+std::string_view CpuBackend::kernels() const noexcept {
+    return state_->kernels_.name;
+}
+
+Result<void> CpuBackend::step(std::span<const SequenceStep> sequences, StepOutput& output) {
+    state_->step_.run(sequences, output);
+    return {};
+}
+
+}  // namespace casc::gpu

@@ -1,0 +1,75 @@
+#pragma once
+// The models that tests/models/make_models.py has written, and what they answer.
+
+#include <casc/gpu/cpu_backend.hpp>
+#include <casc/gpu/mapped_file.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace casc::gpu {
+
+inline std::filesystem::path model_folder(const std::string& name) {
+    return std::filesystem::path(CASC_MODELS_FOLDER) / name;
+}
+
+inline ModelWeights weights_of_model(const std::string& name) {
+    auto weights = ModelWeights::open(model_folder(name));
+    REQUIRE_MESSAGE(weights, name << ": " << weights.error().message());
+    return *std::move(weights);
+}
+
+inline std::unique_ptr<CpuBackend> backend_of_model(const std::string& name,
+                                                    const CpuOptions& options = {}) {
+    auto backend = CpuBackend::make(weights_of_model(name), options);
+    REQUIRE_MESSAGE(backend, name << ": " << backend.error().message());
+    return *std::move(backend);
+}
+
+// reference.safetensors
+class ModelReference {
+public:
+    explicit ModelReference(const std::string& name)
+        : file_(*MappedFile::open(model_folder(name) / "reference.safetensors")),
+          tensors_(*read_safetensors(file_.bytes())) {}
+
+    [[nodiscard]] bool has(const std::string& name) const { return find(name) != nullptr; }
+    [[nodiscard]] std::vector<TokenId> tokens(const std::string& name) const {
+        return numbers<TokenId>(name, ElementType::i32);
+    }
+    // [row]
+    [[nodiscard]] std::vector<std::vector<float>> rows(const std::string& name) const {
+        const auto all = numbers<float>(name, ElementType::f32);
+        const std::size_t size = find(name)->shape[1];
+        std::vector<std::vector<float>> rows;
+        for (std::size_t at = 0; at < all.size(); at += size)
+            rows.emplace_back(all.begin() + static_cast<std::ptrdiff_t>(at),
+                              all.begin() + static_cast<std::ptrdiff_t>(at + size));
+        return rows;
+    }
+
+private:
+    [[nodiscard]] const Tensor* find(const std::string& name) const {
+        const auto found = std::ranges::find(tensors_, name, &Tensor::name);
+        return found == tensors_.end() ? nullptr : &*found;
+    }
+    template <class Number>
+    [[nodiscard]] std::vector<Number> numbers(const std::string& name, ElementType type) const {
+        const Tensor* const tensor = find(name);
+        REQUIRE(tensor != nullptr);
+        REQUIRE(tensor->type == type);
+        std::vector<Number> numbers(tensor->bytes.size() / sizeof(Number));
+        std::memcpy(numbers.data(), tensor->bytes.data(), tensor->bytes.size());
+        return numbers;
+    }
+
+    MappedFile file_;
+    std::vector<Tensor> tensors_;
+};
+
+}  // namespace casc::gpu
