@@ -1,0 +1,86 @@
+#pragma once
+// casc/inference/model_service.hpp: a model at work for a broker: answers requests that are events
+// of a topic, exactly once, and requests that are calls of a subject, with one stage.
+//
+//   CASC_TRY(auto service, ModelService::start({.model = {"sections", "1"},
+//                                               .topic = "infer", .results = "inferred",
+//                                               .subject = "infer.sections"}, std::move(engine)));
+//
+// Of a topic it is a member of a queue group. An event's answer is an event of the results' topic,
+// on the same lane and with the same key, written together with "this request is done" in one
+// journal entry: whatever dies when, a request has one answer. What is computed and not yet written
+// is computed again. A request that is none has an answer, too: an error.
+//
+// It takes no more events than its model may have in line, so that all others wait in the log, the
+// most urgent first, for this service or another one of the group. Calls that find the line full
+// fail with MODEL_OVERLOADED and are not kept.
+
+#include <casc/client/options.hpp>
+#include <casc/gpu/engine.hpp>
+#include <casc/types/result.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace casc::inference {
+
+struct ModelName {
+    std::string name;     // "phi-3-mini"
+    std::string version;  // "1"
+};
+
+struct ServiceOptions {
+    ModelName model{};
+    std::uint64_t memory_bytes = 0;   // that it takes on its device, for the answers
+    std::string topic{};              // of requests; empty: only calls
+    std::string results{};            // where their answers go: another, durable topic
+    std::string group = "inference";  // services of one group share the requests
+    std::string subject{};            // of calls; empty: only events
+    // Requests that say nothing of it themselves have so long.
+    std::chrono::milliseconds timeout{30'000};
+    std::size_t events_max = 128;  // requests of the topic that it has at a time
+    std::size_t calls_max = 128;
+    // When it closes: how long what is under way may take to be answered.
+    std::chrono::milliseconds close_linger{5000};
+    client::ClientOptions client{};
+};
+
+// Since it was started.
+struct ServiceCounts {
+    std::uint64_t events = 0;  // taken from the topic
+    std::uint64_t calls = 0;
+    std::uint64_t answers = 0;  // without an error
+    std::uint64_t errors = 0;
+    std::uint64_t commits = 0;  // of answers of events, each one journal entry
+    std::uint64_t failed_commits = 0;
+};
+
+// Thread:   any. Starts one of its own (casc-service), beside that of the stage and the client's.
+// Lifetime: the destructor closes.
+class ModelService {
+public:
+    // Connects and begins. Fails with: invalid_config (no topic and no subject, a topic without
+    // results, results that are the topic), and as the client's connect(), make_queue_consumer(),
+    // make_transactor() and serve() do.
+    [[nodiscard]] static Result<std::unique_ptr<ModelService>> start(
+        const ServiceOptions& options, std::unique_ptr<gpu::Engine> engine);
+    ~ModelService();
+    ModelService(const ModelService&) = delete;
+    ModelService& operator=(const ModelService&) = delete;
+
+    // Takes nothing new, answers what is under way for close_linger at most, and gives the rest
+    // back: events to the group, calls as RESPONDER_LOST. Returns when that is done.
+    void close();
+    [[nodiscard]] ServiceCounts counts() const;
+
+private:
+    class Impl;
+    explicit ModelService(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace casc::inference

@@ -1,0 +1,39 @@
+#pragma once
+// casc/inference/model_settings.hpp: how a model is served: the file casc-model.toml beside its
+// config.json. Without that file everything is as below.
+//
+//   topic = "packages"              # requests that are events; their answers go to
+//   results = "sections"
+//   subject = "infer.sections"      # requests that are calls
+//   max_batch = 32
+//   max_wait_ms = 100
+
+#include <casc/gpu/batch_policy.hpp>
+#include <casc/types/result.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+
+namespace casc::inference {
+
+struct ModelSettings {
+    std::string topic;    // empty: no events
+    std::string results;  // with a topic: a durable topic for the answers
+    std::string group = "inference";
+    std::string subject;                        // empty: "infer.<name>"
+    std::chrono::milliseconds timeout{30'000};  // timeout_ms, of requests that do not say
+    gpu::BatchPolicy batches;          // max_batch, max_wait_ms, queue_capacity, step_objective_ms
+    std::string backend = "auto";      // auto, cpu
+    std::uint32_t context_tokens = 0;  // of a request and its answer; 0: what the model can
+    std::uint32_t prompt_tokens_per_step = 512;
+    std::uint32_t threads = 0;  // of the cpu backend; 0: one per processor
+    std::uint64_t memory_max_bytes = std::numeric_limits<std::uint64_t>::max();
+};
+
+// Fails with: invalid_config, with `file`, line, key and what is wrong with it.
+[[nodiscard]] Result<ModelSettings> parse_settings(std::string_view toml, std::string_view file);
+
+}  // namespace casc::inference

@@ -1,0 +1,64 @@
+#pragma once
+// casc/inference/request_json.hpp: requests to models and their answers, as they travel in events.
+//
+// A request, alone or as the member "request" of an envelope whose other members are the sender's:
+//
+//   {"model": "phi-3-mini", "method": "generate", "priority": "high", "timeout_ms": 30000,
+//    "params": {"prompt": "…", "max_tokens": 256, "temperature": 0.7, "top_p": 0.9, "top_k": 40,
+//               "seed": 7, "stop": ["\n"], "stream": true}}
+//
+// An answer has the same "request_id" as the request had for "id", a "status" (success, error,
+// timeout or degraded, which is a success of a fallback), and either "response" or "error". The
+// format is that of the cross-system interface that casc took over (its sections 2.1 and B).
+
+#include <casc/gpu/generation.hpp>
+#include <casc/types/clock.hpp>
+#include <casc/types/result.hpp>
+#include <casc/types/vocabulary.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace casc::inference {
+
+struct AskedOfModel {
+    std::string request_id;  // the envelope's or the request's own "id"; empty: it has none
+    std::string model;       // empty: whichever is there
+    // Without an id, and without a deadline.
+    gpu::GenerateRequest request;
+    std::optional<Lane> lane;                          // "priority"
+    std::optional<std::chrono::milliseconds> timeout;  // "timeout_ms", from when it was asked
+};
+
+// Members that say nothing of what is computed (timestamp, source, auth, …) are passed over; a
+// parameter that is not known is refused, since the answer would be another than was asked for.
+// Fails with: invalid_request, with the member it is about.
+[[nodiscard]] Result<AskedOfModel> parse_request(std::string_view json);
+// The "id" of a text that may be no request: what an error can name. Empty: it has none.
+[[nodiscard]] std::string request_id_of(std::string_view json);
+
+// Who has answered.
+struct AnsweredBy {
+    std::string model;    // "phi-3-mini"
+    std::string version;  // "1"
+    std::string backend;  // "cpu"
+    std::uint64_t memory_bytes = 0;
+    bool is_fallback = false;
+    std::vector<std::string> labels;  // of a classifier, in the order of Answer::values
+};
+
+// Members beside those of the interface: "model_version", "backend", "prompt_tokens",
+// "first_token_ms"; "embedding", or "label" and "probabilities", in the result.
+[[nodiscard]] std::string answer_json(std::string_view request_id, gpu::RequestKind kind,
+                                      const gpu::Answer& answer, const AnsweredBy& by,
+                                      EpochNanos now);
+[[nodiscard]] std::string error_json(std::string_view request_id, const Error& error,
+                                     bool has_fallback, EpochNanos now);
+// {"text": "…"}
+[[nodiscard]] std::string piece_json(std::string_view text);
+
+}  // namespace casc::inference

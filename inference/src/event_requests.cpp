@@ -1,0 +1,83 @@
+#include "event_requests.hpp"
+
+#include "bytes.hpp"
+
+#include <casc/types/units.hpp>
+
+#include <span>
+
+namespace casc::inference {
+namespace {
+
+// Of one transaction: a frame of the broker holds 17 MiB.
+constexpr std::size_t kCommitBytesMax = 8_MiB;
+constexpr std::size_t kCommitEventsMax = 512;
+
+}  // namespace
+
+Result<std::unique_ptr<EventRequests>> EventRequests::open(client::Client& client,
+                                                           const std::string& topic,
+                                                           const std::string& group,
+                                                           const std::string& results,
+                                                           std::size_t events_max) {
+    client::QueueOptions options;
+    options.group = group;
+    options.topics = {topic};
+    options.prefetch_events = static_cast<std::uint32_t>(events_max);
+    CASC_TRY(auto queue, client.make_queue_consumer(options));
+    CASC_TRY(auto transactor, client.make_transactor({}));
+    return std::unique_ptr<EventRequests>(
+        new EventRequests(std::move(queue), std::move(transactor), results));
+}
+
+void EventRequests::finish(FinishedEvent finished) {
+    finished_.push_back(std::move(finished));
+}
+
+std::size_t EventRequests::count_that_fits() const noexcept {
+    std::size_t bytes = 0;
+    std::size_t count = 0;
+    for (const FinishedEvent& one : finished_) {
+        bytes += one.payload.size() + one.of.key.size();
+        if (count == kCommitEventsMax || (count > 0 && bytes > kCommitBytesMax)) break;
+        ++count;
+    }
+    return count;
+}
+
+Result<void> EventRequests::write(std::size_t count) {
+    client::Transaction transaction(transactor_);
+    for (const FinishedEvent& one : std::span(finished_).first(count)) {
+        client::Event event{.payload = bytes_of(one.payload),
+                            .lane = one.lane,
+                            .correlation_id = one.of.correlation_id};
+        if (one.of.has_key) event.key = bytes_of(one.of.key);
+        // Who has lost a request to another service leaves its answer to that one.
+        if (!transaction.done(queue_, one.of.id)) continue;
+        CASC_TRY_VOID(transaction.send(results_, event));
+    }
+    CASC_TRY_VOID(transaction.commit());
+    return {};
+}
+
+Result<void> EventRequests::commit() {
+    const std::size_t count = count_that_fits();
+    Result<void> written = write(count);
+    if (!written) {
+        for (const FinishedEvent& one : std::span(finished_).first(count))
+            release(one.of);
+    }
+    finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
+    return written;
+}
+
+void EventRequests::release(const FromEvent& of) {
+    // Not this member's any more: then it is another one's already.
+    static_cast<void>(queue_.release(of.id));
+}
+
+void EventRequests::close() {
+    static_cast<void>(queue_.close());
+}
+
+}  // namespace casc::inference

@@ -1,0 +1,65 @@
+#pragma once
+// inference/src/event_requests.hpp: requests that are events, and their answers, exactly once.
+
+#include "pending_requests.hpp"
+
+#include <casc/client/client.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace casc::inference {
+
+// What is to be written for a request: it is done, and this is its answer.
+struct FinishedEvent {
+    FromEvent of;
+    Lane lane = Lane::normal;
+    std::string payload;
+};
+
+// Thread: one at a time. Lifetime: the client must outlive it.
+class EventRequests {
+public:
+    // Fails as Client::make_queue_consumer() and make_transactor() do.
+    [[nodiscard]] static Result<std::unique_ptr<EventRequests>> open(client::Client& client,
+                                                                     const std::string& topic,
+                                                                     const std::string& group,
+                                                                     const std::string& results,
+                                                                     std::size_t events_max);
+
+    // Up to `max_events` that have come; never waits.
+    [[nodiscard]] Result<client::EventBatch> take(std::size_t max_events) {
+        return queue_.poll(max_events, std::chrono::milliseconds(0));
+    }
+    void when_ready(std::function<void()> done) { queue_.when_ready(std::move(done)); }
+
+    // To be written with the next commit.
+    void finish(FinishedEvent finished);
+    [[nodiscard]] bool has_finished() const noexcept { return !finished_.empty(); }
+    // Writes what has been finished, as much as one transaction may have. When that fails nothing
+    // of it was written, or nobody knows; these requests are given back to the group, which
+    // delivers again those that are not done.
+    [[nodiscard]] Result<void> commit();
+    // Gives a request back that has no answer.
+    void release(const FromEvent& of);
+    // Leaves the group.
+    void close();
+
+private:
+    EventRequests(client::QueueConsumer queue, client::Transactor transactor, std::string results)
+        : queue_(std::move(queue)),
+          transactor_(std::move(transactor)),
+          results_(std::move(results)) {}
+
+    [[nodiscard]] Result<void> write(std::size_t count);
+    [[nodiscard]] std::size_t count_that_fits() const noexcept;
+
+    client::QueueConsumer queue_;
+    client::Transactor transactor_;
+    const std::string results_;
+    std::vector<FinishedEvent> finished_;
+};
+
+}  // namespace casc::inference

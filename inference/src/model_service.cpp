@@ -1,0 +1,75 @@
+#include "service_loop.hpp"
+
+#include <casc/client/client.hpp>
+#include <casc/inference/model_service.hpp>
+
+#include <pthread.h>
+#include <thread>
+
+namespace casc::inference {
+namespace {
+
+Result<void> check(const ServiceOptions& options) {
+    const auto bad = [](std::string what) {
+        return Error(ErrorCode::invalid_config, std::move(what));
+    };
+    if (options.topic.empty() && options.subject.empty())
+        return bad("a model's service needs a topic or a subject, or nobody can ask it");
+    if (!options.topic.empty() && options.results.empty())
+        return bad("where do answers to events of '" + options.topic +
+                   "' go? Name a topic for the results");
+    if (!options.topic.empty() && options.results == options.topic)
+        return bad("'" + options.topic + "' cannot be the topic of its own answers");
+    if (options.events_max == 0 || options.calls_max == 0)
+        return bad("a service that takes no requests");
+    return {};
+}
+
+}  // namespace
+
+class ModelService::Impl {
+public:
+    Impl(std::unique_ptr<client::Client> client, std::unique_ptr<ServiceLoop> loop)
+        : client_(std::move(client)), loop_(std::move(loop)), thread_([this] {
+              ::pthread_setname_np(pthread_self(), "casc-service");
+              loop_->run();
+          }) {}
+    ~Impl() { close(); }
+
+    void close() {
+        if (!thread_.joinable()) return;
+        loop_->stop();
+        thread_.join();
+    }
+    [[nodiscard]] ServiceCounts counts() const { return loop_->counts(); }
+
+private:
+    // The loop refers to the client.
+    const std::unique_ptr<client::Client> client_;
+    const std::unique_ptr<ServiceLoop> loop_;
+    std::thread thread_;
+};
+
+ModelService::ModelService(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ModelService::~ModelService() = default;
+
+Result<std::unique_ptr<ModelService>> ModelService::start(const ServiceOptions& options,
+                                                          std::unique_ptr<gpu::Engine> engine) {
+    CASC_TRY_VOID(check(options));
+    client::ClientOptions connecting = options.client;
+    connecting.client_id = "casc-inference " + options.model.name;
+    CASC_TRY(auto client, client::Client::connect(connecting));
+    CASC_TRY(auto loop, ServiceLoop::make(options, *client, std::move(engine)));
+    return std::unique_ptr<ModelService>(
+        new ModelService(std::make_unique<Impl>(std::move(client), std::move(loop))));
+}
+
+void ModelService::close() {
+    impl_->close();
+}
+
+ServiceCounts ModelService::counts() const {
+    return impl_->counts();
+}
+
+}  // namespace casc::inference

@@ -1,0 +1,294 @@
+#include "service_loop.hpp"
+
+#include "bytes.hpp"
+
+#include <casc/types/clock.hpp>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace casc::inference {
+namespace {
+
+constexpr std::size_t kTakeMax = 64;
+// Leases are renewed, and lost connections noticed, inside poll().
+constexpr std::chrono::milliseconds kLookAgain{100};
+
+// An event's time counts from when it was appended, by the wall clock; what is left of it by ours.
+MonoNanos deadline_of(const wire::EventView& event, std::chrono::milliseconds timeout) {
+    const std::chrono::nanoseconds age((wall_now() - event.append_time).value());
+    std::chrono::nanoseconds left = timeout - age;
+    if (event.time_to_live_ms != 0)
+        left = std::min<std::chrono::nanoseconds>(
+            left, std::chrono::milliseconds(event.time_to_live_ms) - age);
+    return mono_now() + left;
+}
+
+MonoNanos deadline_of(std::chrono::steady_clock::time_point deadline) {
+    return MonoNanos(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(deadline.time_since_epoch()).count());
+}
+
+AnsweredBy answered_by(const ServiceOptions& options, const gpu::Backend& backend) {
+    return {.model = options.model.name,
+            .version = options.model.version,
+            .backend = std::string(backend.name()),
+            .memory_bytes = options.memory_bytes,
+            .is_fallback = false,
+            .labels = backend.model().labels};
+}
+
+void count(std::atomic<std::uint64_t>& counter, std::uint64_t more = 1) {
+    counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+ServiceLoop::ServiceLoop(const ServiceOptions& options, std::unique_ptr<gpu::Engine> engine)
+    : options_(options),
+      by_(answered_by(options, engine->backend())),
+      stage_(std::move(engine), {}, waker_),
+      links_(stage_.take_links()) {}
+
+Result<std::unique_ptr<ServiceLoop>> ServiceLoop::make(const ServiceOptions& options,
+                                                       client::Client& client,
+                                                       std::unique_ptr<gpu::Engine> engine) {
+    std::unique_ptr<ServiceLoop> loop(new ServiceLoop(options, std::move(engine)));
+    if (!options.topic.empty()) {
+        CASC_TRY(loop->events_, EventRequests::open(client, options.topic, options.group,
+                                                    options.results, options.events_max));
+    }
+    if (!options.subject.empty()) {
+        client::ServeOptions serve{.subject = options.subject,
+                                   .open_max = static_cast<std::uint32_t>(options.calls_max)};
+        serve.on_cancelled = [loop = loop.get()](client::CallId call, ErrorCode) {
+            loop->cancel(call);
+        };
+        CASC_TRY(loop->calls_, client.serve(std::move(serve)));
+    }
+    return loop;
+}
+
+ServiceCounts ServiceLoop::counts() const noexcept {
+    const auto read = [](const std::atomic<std::uint64_t>& counter) {
+        return counter.load(std::memory_order_relaxed);
+    };
+    return {read(counts_.events), read(counts_.calls),   read(counts_.answers),
+            read(counts_.errors), read(counts_.commits), read(counts_.failed_commits)};
+}
+
+void ServiceLoop::stop() noexcept {
+    stops_.store(true, std::memory_order_seq_cst);
+    waker_->wake();
+}
+
+void ServiceLoop::run() {
+    while (!stops_.load(std::memory_order_seq_cst)) {
+        bool is_busy = send_commands();
+        is_busy |= take_events();
+        is_busy |= take_calls();
+        is_busy |= take_outputs();
+        is_busy |= commit();
+        if (!is_busy) sleep();
+    }
+    wind_up();
+}
+
+// ---- requests in -----------------------------------------------------------------------------
+
+bool ServiceLoop::take_events() {
+    if (!events_ || is_full() || pending_.event_count() >= options_.events_max) return false;
+    if (!news_->events.exchange(false, std::memory_order_seq_cst) && watches_events_) return false;
+    watches_events_ = false;
+    const std::size_t room = options_.events_max - pending_.event_count();
+    const auto events = events_->take(std::min(room, kTakeMax));
+    // Of events that cannot be read the queue tells the group itself; a lost connection comes back.
+    if (!events || events->empty()) return false;
+    for (const client::ConsumedEvent event : *events)
+        take_event(event);
+    return true;
+}
+
+void ServiceLoop::take_event(const client::ConsumedEvent& consumed) {
+    count(counts_.events);
+    const wire::EventView& event = consumed.event;
+    FromEvent from{.id = consumed.id(),
+                   .key = {},
+                   .has_key = event.key.has_value(),
+                   .correlation_id = std::string(event.correlation_id)};
+    if (event.key) from.key = text_of(*event.key);
+    auto asked = parse_request(text_of(event.payload));
+    Pending pending{.from = std::move(from),
+                    .request_id = asked ? asked->request_id : request_id_of(text_of(event.payload)),
+                    .kind = asked ? asked->request.kind : gpu::RequestKind::generate,
+                    .lane = event.lane};
+    if (!asked) return refuse(std::move(pending), asked.error());
+    const MonoNanos deadline = deadline_of(event, asked->timeout.value_or(options_.timeout));
+    ask(std::move(pending), std::move(*asked), deadline);
+}
+
+bool ServiceLoop::take_calls() {
+    if (!calls_ || is_full()) return false;
+    if (!news_->calls.exchange(false, std::memory_order_seq_cst) && watches_calls_) return false;
+    watches_calls_ = false;
+    const auto calls = calls_->poll(kTakeMax, std::chrono::milliseconds(0));
+    if (!calls || calls->empty()) return false;
+    for (const client::ReceivedRequest& call : *calls)
+        take_call(call);
+    return true;
+}
+
+void ServiceLoop::take_call(const client::ReceivedRequest& call) {
+    count(counts_.calls);
+    auto asked = parse_request(text_of(call.event.payload));
+    Pending pending{.from = FromCall{call.id, call.takes_parts},
+                    .request_id = asked ? asked->request_id : std::string(),
+                    .kind = asked ? asked->request.kind : gpu::RequestKind::generate,
+                    .lane = asked && asked->lane ? *asked->lane : call.event.lane};
+    if (!asked) return refuse(std::move(pending), asked.error());
+    if (!call.takes_parts) asked->request.streams = false;
+    ask(std::move(pending), std::move(*asked), deadline_of(call.deadline));
+}
+
+void ServiceLoop::ask(Pending pending, AskedOfModel asked, MonoNanos deadline) {
+    if (!asked.model.empty() && asked.model != options_.model.name) {
+        const Error error(
+            ErrorCode::model_not_found,
+            "'" + asked.model + "' is not served here, '" + options_.model.name + "' is");
+        return refuse(std::move(pending), error);
+    }
+    const bool is_event = std::holds_alternative<FromEvent>(pending.from);
+    gpu::GenerateRequest request = std::move(asked.request);
+    request.lane = pending.lane;
+    request.deadline = deadline;
+    if (is_event) request.streams = false;
+    request.id = pending_.add(std::move(pending));
+    unsent_.emplace_back(std::move(request));
+    static_cast<void>(send_commands());
+}
+
+bool ServiceLoop::send_commands() {
+    bool sent = false;
+    while (!unsent_.empty() && links_.commands[0].try_push(std::move(unsent_.front()))) {
+        unsent_.pop_front();
+        sent = true;
+    }
+    return sent;
+}
+
+void ServiceLoop::cancel(client::CallId call) {
+    if (const gpu::RequestId id = pending_.of_call(call))
+        unsent_.emplace_back(gpu::CancelRequest{id});
+}
+
+// ---- answers out -----------------------------------------------------------------------------
+
+bool ServiceLoop::take_outputs() {
+    const std::size_t taken = links_.outputs.drain(
+        [this](gpu::EngineOutput&& output) { take_output(std::move(output)); }, kTakeMax);
+    if (taken != 0 && calls_) calls_->flush();
+    return taken != 0;
+}
+
+void ServiceLoop::take_output(gpu::EngineOutput&& output) {
+    if (auto* answer = std::get_if<gpu::Answer>(&output)) return take_answer(std::move(*answer));
+    const auto& piece = std::get<gpu::TextPiece>(output);
+    const Pending* const pending = pending_.find(piece.id);
+    if (pending == nullptr) return;
+    const std::string payload = piece_json(piece.text);
+    const auto call = std::get<FromCall>(pending->from).id;
+    // Who takes its parts too slowly does not hold up everybody else.
+    if (const auto sent = calls_->try_part(call, {.payload = bytes_of(payload)});
+        !sent && sent.error().code == ErrorCode::queue_full) {
+        unsent_.emplace_back(gpu::CancelRequest{piece.id});
+        refuse(pending_.take(piece.id),
+               {ErrorCode::overloaded, "the parts of the answer were not taken quickly enough"});
+    }
+}
+
+void ServiceLoop::take_answer(gpu::Answer&& answer) {
+    if (pending_.find(answer.id) == nullptr) return;  // it was refused since
+    Pending pending = pending_.take(answer.id);
+    if (answer.error.code != ErrorCode::ok) return refuse(std::move(pending), answer.error);
+    count(counts_.answers);
+    hand_out(std::move(pending), answer);
+}
+
+void ServiceLoop::hand_out(Pending&& pending, const gpu::Answer& answer) {
+    std::string payload = answer_json(pending.request_id, pending.kind, answer, by_, wall_now());
+    if (auto* event = std::get_if<FromEvent>(&pending.from))
+        return events_->finish({std::move(*event), pending.lane, std::move(payload)});
+    static_cast<void>(
+        calls_->answer(std::get<FromCall>(pending.from).id, {.payload = bytes_of(payload)}));
+}
+
+void ServiceLoop::refuse(Pending&& pending, const Error& error) {
+    count(counts_.errors);
+    if (auto* event = std::get_if<FromEvent>(&pending.from)) {
+        // Nobody is told that we end: another service, or we later, will answer it.
+        if (error.code == ErrorCode::shutting_down) return events_->release(*event);
+        return events_->finish(
+            {std::move(*event), pending.lane,
+             error_json(pending.request_id, error, /*has_fallback=*/false, wall_now())});
+    }
+    static_cast<void>(calls_->fail(std::get<FromCall>(pending.from).id, error.detail, error.code,
+                                   error.retry_after_ms));
+}
+
+bool ServiceLoop::commit() {
+    if (!events_ || !events_->has_finished()) return false;
+    const auto committed = events_->commit();
+    count(committed ? counts_.commits : counts_.failed_commits);
+    return true;
+}
+
+// ---- sleeping and ending ---------------------------------------------------------------------
+
+void ServiceLoop::watch_sources() {
+    const auto watch = [this](bool& watches, std::atomic<bool> News::*flag, auto& source) {
+        if (std::exchange(watches, true)) return;
+        source.when_ready([news = news_, waker = waker_, flag] {
+            (news.get()->*flag).store(true, std::memory_order_seq_cst);
+            waker->wake();
+        });
+    };
+    if (events_) watch(watches_events_, &News::events, *events_);
+    if (calls_) watch(watches_calls_, &News::calls, *calls_);
+}
+
+bool ServiceLoop::has_news() {
+    const bool has_room = !is_full() && pending_.event_count() < options_.events_max;
+    return links_.outputs.ready() || stops_.load(std::memory_order_seq_cst) ||
+           (has_room && news_->events.load(std::memory_order_seq_cst)) ||
+           (!is_full() && news_->calls.load(std::memory_order_seq_cst));
+}
+
+void ServiceLoop::sleep() {
+    watch_sources();
+    // While the stage's ring is full its answers wake us.
+    waker_->wait([this] { return has_news(); }, kLookAgain);
+    // Also without news now and then: poll() has times of its own.
+    news_->events.store(true, std::memory_order_seq_cst);
+    news_->calls.store(true, std::memory_order_seq_cst);
+}
+
+void ServiceLoop::wind_up() {
+    const auto until = std::chrono::steady_clock::now() + options_.close_linger;
+    stage_.close(gpu::Unfinished::answered);
+    bool has_handed_back = false;
+    while (pending_.size() != 0 || (events_ && events_->has_finished())) {
+        static_cast<void>(send_commands());
+        if (!take_outputs() && !commit())
+            waker_->wait([this] { return links_.outputs.ready(); }, kLookAgain);
+        if (!has_handed_back && std::chrono::steady_clock::now() >= until) {
+            has_handed_back = true;
+            stage_.close(gpu::Unfinished::handed_back);
+        }
+    }
+    links_.commands[0].close();
+    if (calls_) static_cast<void>(calls_->close());
+    if (events_) events_->close();
+}
+
+}  // namespace casc::inference

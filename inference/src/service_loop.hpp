@@ -1,0 +1,89 @@
+#pragma once
+// inference/src/service_loop.hpp: what a service's thread does: carries requests from the broker to
+// the stage and answers back, and sleeps when there is nothing to carry.
+
+#include "event_requests.hpp"
+#include "pending_requests.hpp"
+
+#include <casc/gpu/stage.hpp>
+#include <casc/inference/model_service.hpp>
+#include <casc/inference/request_json.hpp>
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <optional>
+
+namespace casc::inference {
+
+// Written by the service's thread, read by any.
+struct SharedCounts {
+    std::atomic<std::uint64_t> events{0};
+    std::atomic<std::uint64_t> calls{0};
+    std::atomic<std::uint64_t> answers{0};
+    std::atomic<std::uint64_t> errors{0};
+    std::atomic<std::uint64_t> commits{0};
+    std::atomic<std::uint64_t> failed_commits{0};
+};
+
+// Thread:   made by one, run() by the service's, stop() any.
+// Lifetime: the client must outlive it.
+class ServiceLoop {
+public:
+    [[nodiscard]] static Result<std::unique_ptr<ServiceLoop>> make(
+        const ServiceOptions& options, client::Client& client, std::unique_ptr<gpu::Engine> engine);
+
+    // Until stop(), and then until all is answered or close_linger is over.
+    void run();
+    void stop() noexcept;
+    [[nodiscard]] ServiceCounts counts() const noexcept;
+
+private:
+    ServiceLoop(const ServiceOptions& options, std::unique_ptr<gpu::Engine> engine);
+
+    // Each returns whether there was anything.
+    bool take_events();
+    bool take_calls();
+    bool take_outputs();
+    bool send_commands();
+    bool commit();
+    void take_event(const client::ConsumedEvent& event);
+    void take_call(const client::ReceivedRequest& call);
+    void ask(Pending pending, AskedOfModel asked, MonoNanos deadline);
+    void take_output(gpu::EngineOutput&& output);
+    void take_answer(gpu::Answer&& answer);
+    void hand_out(Pending&& pending, const gpu::Answer& answer);
+    void refuse(Pending&& pending, const Error& error);
+    void cancel(client::CallId call);
+
+    void watch_sources();
+    void sleep();
+    void wind_up();
+    [[nodiscard]] bool has_news();
+    [[nodiscard]] bool is_full() const noexcept { return !unsent_.empty(); }
+
+    // Fixed after construction.
+    const ServiceOptions options_;
+    const AnsweredBy by_;
+    const std::shared_ptr<ring::Waker> waker_ = std::make_shared<ring::Waker>();
+    gpu::Stage stage_;
+    gpu::StageLinks links_;
+    // Owned by the service's thread.
+    std::unique_ptr<EventRequests> events_;
+    std::optional<client::Responder> calls_;
+    PendingRequests pending_;
+    std::deque<gpu::StageCommand> unsent_;  // the stage's ring was full
+    bool watches_events_ = false;
+    bool watches_calls_ = false;
+    SharedCounts counts_;
+    // Set by whoever has news, cleared by the service's thread. Shared with callbacks that may
+    // outlive us.
+    struct News {
+        std::atomic<bool> events{true};
+        std::atomic<bool> calls{true};
+    };
+    const std::shared_ptr<News> news_ = std::make_shared<News>();
+    std::atomic<bool> stops_{false};
+};
+
+}  // namespace casc::inference

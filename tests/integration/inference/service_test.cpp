@@ -1,0 +1,317 @@
+// A model's service at a real broker: events are answered exactly once, calls at once.
+
+#include "fake_backend.hpp"
+#include "test_broker.hpp"
+#include "text.hpp"
+
+#include <casc/client/call.hpp>
+#include <casc/client/client.hpp>
+#include <casc/inference/model_service.hpp>
+#include <casc/wire/messages.hpp>
+
+#include <boost/json.hpp>
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace casc;
+using namespace casc::test;
+using namespace std::chrono_literals;
+using inference::ModelService;
+using inference::ServiceOptions;
+namespace json = boost::json;
+namespace fb = wire::fb;
+
+namespace {
+
+constexpr std::chrono::seconds kPatience{60};
+
+template <class T>
+T must(Result<T> result) {
+    REQUIRE_MESSAGE(result, result.error().message());
+    return std::move(result).value();
+}
+void must(const Result<void>& result) {
+    REQUIRE_MESSAGE(result, result.error().message());
+}
+
+std::span<const std::byte> bytes_of(const std::string& text) {
+    return std::as_bytes(std::span(text));
+}
+std::string_view text_of(std::span<const std::byte> bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::unique_ptr<gpu::Engine> make_engine(std::vector<std::string> labels = {}) {
+    const gpu::BackendLimits limits{.slot_count = 8, .context_tokens = 256, .step_tokens_max = 256};
+    return must(gpu::Engine::open(std::make_unique<FakeBackend>(limits, std::move(labels)),
+                                  std::make_shared<FakeTokenizer>(), {}));
+}
+
+std::string request_text(const std::string& id, const std::string& prompt,
+                         const std::string& more = {}) {
+    return R"({"id": ")" + id + R"(", "params": {"prompt": ")" + prompt + R"(", "max_tokens": 8)" +
+           more + "}}";
+}
+
+struct ServiceFixture {
+    TestBroker broker;
+    std::unique_ptr<client::Client> client = connect();
+    std::unique_ptr<ModelService> service;
+
+    ServiceFixture() {
+        create("asked");
+        create("answered");
+    }
+
+    [[nodiscard]] client::ClientOptions client_options() const {
+        client::ClientOptions options;
+        options.endpoints = {broker.endpoint()};
+        options.wait_for_broker = true;
+        options.connect_timeout = kPatience;
+        options.backoff_max = 100ms;
+        return options;
+    }
+    [[nodiscard]] std::unique_ptr<client::Client> connect() const {
+        return must(client::Client::connect(client_options()));
+    }
+    void create(const std::string& name) {
+        fb::CreateTopicT request;
+        request.name = name;
+        must(client->call(request));
+    }
+    void serve(ServiceOptions options = {}, std::vector<std::string> labels = {}) {
+        options.model = {"fake", "1"};
+        if (options.subject.empty()) {
+            options.topic = "asked";
+            options.results = "answered";
+        }
+        options.client = client_options();
+        service = must(ModelService::start(options, make_engine(std::move(labels))));
+    }
+    void ask(const std::vector<std::string>& payloads, Lane lane = Lane::normal,
+             const std::string& key = {}) {
+        auto producer = must(client->make_producer("asked"));
+        for (const std::string& payload : payloads) {
+            client::Event event{.payload = bytes_of(payload), .lane = lane};
+            if (!key.empty()) event.key = bytes_of(key);
+            must(producer.send(event));
+        }
+        must(producer.close(kPatience));
+    }
+
+    struct Seen {
+        json::value payload;
+        Lane lane = Lane::normal;
+        std::string key;
+    };
+    // Everything in the topic of results, once there is as much; by the requests' ids. More than
+    // one for an id are as many entries.
+    std::multimap<std::string, Seen> answers(std::size_t count) {
+        client::ConsumerOptions options;
+        options.auto_commit = false;
+        auto consumer = must(client->make_consumer(options));
+        for (const Lane lane : kLanes)
+            places_.push_back({"answered", PartitionId(0), lane, Offset(0)});
+        must(consumer.assign(places_));
+        places_.clear();
+        std::multimap<std::string, Seen> all;
+        const auto until = std::chrono::steady_clock::now() + kPatience;
+        while (all.size() < count && std::chrono::steady_clock::now() < until) {
+            for (const auto& consumed : must(consumer.poll(1000, 100ms)))
+                note(consumed.event, all);
+        }
+        // Whether there is one too many is seen at once, since it is there.
+        for (const auto& consumed : must(consumer.poll(1000, 200ms)))
+            note(consumed.event, all);
+        return all;
+    }
+    static void note(const wire::EventView& event, std::multimap<std::string, Seen>& all) {
+        Seen seen{json::parse(text_of(event.payload)), event.lane, {}};
+        if (event.key) seen.key = text_of(*event.key);
+        const json::value& id = seen.payload.at("request_id");
+        all.emplace(id.is_string() ? std::string(id.get_string()) : std::string(), std::move(seen));
+    }
+
+private:
+    std::vector<client::Place> places_;
+};
+
+std::vector<std::string> numbered_requests(int count, int from = 0) {
+    std::vector<std::string> all;
+    for (int i = from; i < from + count; ++i)
+        all.push_back(request_text(std::to_string(i), "prompt " + std::to_string(i)));
+    return all;
+}
+
+std::string text_in(const json::value& answer) {
+    return std::string(answer.at("response").at("result").at("text").as_string());
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(ServiceFixture,
+                  "inference/service: a request has one answer, on its lane and with its key") {
+    ask({request_text("a", "hello")}, Lane::critical, "k1");
+    ask({request_text("b", "hello")}, Lane::low);
+    serve();
+    const auto all = answers(2);
+    REQUIRE(all.size() == 2);
+    const Seen& first = all.find("a")->second;
+    CHECK(first.lane == Lane::critical);
+    CHECK(first.key == "k1");
+    CHECK(first.payload.at("status").as_string() == "success");
+    CHECK(first.payload.at("response").at("model_used").as_string() == "fake");
+    CHECK(all.find("b")->second.lane == Lane::low);
+    // The same prompt has the same text, whoever it rides with.
+    CHECK(text_in(first.payload) == text_in(all.find("b")->second.payload));
+    CHECK(service->counts().answers == 2);
+    CHECK(service->counts().commits >= 1);
+}
+
+TEST_CASE_FIXTURE(ServiceFixture,
+                  "inference/service: what is no request has an error for an answer, and others "
+                  "are answered all the same") {
+    std::vector<std::string> requests = numbered_requests(20);
+    requests.insert(requests.begin() + 3, "nonsense");
+    requests.insert(requests.begin() + 9, R"({"id": "bad", "params": {"prompt": "x", "topp": 1}})");
+    requests.push_back(R"({"id": "other", "model": "gpt", "params": {"prompt": "x"}})");
+    requests.push_back(request_text("long", std::string(400, 'x')));
+    requests.push_back(request_text("poison", "a ! in it"));
+    ask(requests);
+    serve();
+    const auto all = answers(requests.size());
+    REQUIRE(all.size() == requests.size());
+    const auto code_of = [&](const std::string& id) {
+        return std::string(all.find(id)->second.payload.at("error").at("code").as_string());
+    };
+    CHECK(code_of("") == "INVALID_REQUEST");
+    CHECK(code_of("bad") == "INVALID_REQUEST");
+    CHECK(code_of("other") == "MODEL_NOT_FOUND");
+    CHECK(code_of("long") == "INVALID_REQUEST");
+    CHECK(code_of("poison") == "INFERENCE_FAILED");
+    for (int i = 0; i < 20; ++i)
+        CHECK(all.find(std::to_string(i))->second.payload.at("status").as_string() == "success");
+}
+
+TEST_CASE_FIXTURE(ServiceFixture, "inference/service: who was asked too long ago says so") {
+    ask({R"({"id": "late", "timeout_ms": 1, "params": {"prompt": "x"}})",
+         R"({"id": "early", "timeout_ms": 3600000, "params": {"prompt": "x", "max_tokens": 4}})"});
+    std::this_thread::sleep_for(5ms);  // what the test is about: time has passed
+    serve();
+    const auto all = answers(2);
+    REQUIRE(all.size() == 2);
+    CHECK(all.find("late")->second.payload.at("status").as_string() == "timeout");
+    CHECK(all.find("early")->second.payload.at("status").as_string() == "success");
+}
+
+TEST_CASE_FIXTURE(ServiceFixture,
+                  "inference/service: each request has exactly one answer, though the broker is "
+                  "killed again and again") {
+    constexpr int kRequests = 400;
+    serve({.events_max = 16});
+    ask(numbered_requests(kRequests / 2));
+    for (int round = 0; round < 5; ++round) {
+        const std::uint64_t answered = service->counts().answers;
+        const auto until = std::chrono::steady_clock::now() + kPatience;
+        while (service->counts().answers < answered + 20 &&
+               std::chrono::steady_clock::now() < until)
+            std::this_thread::sleep_for(1ms);
+        broker.kill_hard();
+        broker.restart();
+    }
+    ask(numbered_requests(kRequests / 2, kRequests / 2));
+    const auto all = answers(kRequests);
+    CHECK(all.size() == kRequests);
+    for (int i = 0; i < kRequests; ++i)
+        CHECK_MESSAGE(all.count(std::to_string(i)) == 1, i);
+}
+
+TEST_CASE_FIXTURE(ServiceFixture,
+                  "inference/service: two services of a group share the requests, and what one has "
+                  "not answered when it goes the other does") {
+    serve({.events_max = 8});
+    auto first = std::move(service);
+    serve({.events_max = 8});
+    ask(numbered_requests(200));
+    first->close();
+    const auto all = answers(200);
+    CHECK(all.size() == 200);
+    for (int i = 0; i < 200; ++i)
+        CHECK_MESSAGE(all.count(std::to_string(i)) == 1, i);
+}
+
+TEST_CASE_FIXTURE(ServiceFixture,
+                  "inference/service: a call is answered, and refused with its code") {
+    serve({.subject = "infer.fake"});
+    const auto ask_for = [&](const std::string& payload) {
+        return client->request("infer.fake", {.payload = bytes_of(payload)}, kPatience);
+    };
+    const auto answer = must(ask_for(request_text("c", "hello")));
+    const json::value payload = json::parse(text_of(answer.event().payload));
+    CHECK(payload.at("request_id").as_string() == "c");
+    CHECK_FALSE(text_in(payload).empty());
+    const auto refused = ask_for(R"({"params": {}})");
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::invalid_request);
+    CHECK(contains(refused.error().detail, "'params.prompt' is missing"));
+    const auto unknown = ask_for(R"({"model": "gpt", "params": {"prompt": "x"}})");
+    REQUIRE_FALSE(unknown);
+    CHECK(unknown.error().code == ErrorCode::model_not_found);
+    CHECK(service->counts().calls == 3);
+}
+
+TEST_CASE_FIXTURE(ServiceFixture,
+                  "inference/service: a stream's pieces make the text of the whole") {
+    serve({.subject = "infer.fake"});
+    const auto whole = must(client->request(
+        "infer.fake", {.payload = bytes_of(request_text("s", "go on"))}, kPatience));
+    const std::string text = text_in(json::parse(text_of(whole.event().payload)));
+    auto stream = must(client->request_stream(
+        "infer.fake", {.payload = bytes_of(request_text("s", "go on", R"(, "stream": true)"))}));
+    std::string pieces;
+    json::value last;
+    for (;;) {
+        const auto part = must(stream.next(kPatience));
+        if (!part) break;
+        last = json::parse(text_of(part->event().payload));
+        if (const auto* piece = last.as_object().if_contains("text"))
+            pieces += std::string(piece->as_string());
+    }
+    CHECK(pieces == text);
+    CHECK(last.at("status").as_string() == "success");
+}
+
+TEST_CASE_FIXTURE(ServiceFixture, "inference/service: a classifier answers with labels") {
+    serve({.subject = "infer.fake"}, {"admin", "games", "libs"});
+    const auto answer = must(client->request(
+        "infer.fake",
+        {.payload = bytes_of(
+             std::string(R"({"method": "classify", "params": {"prompt": "a chess program"}})"))},
+        kPatience));
+    const json::value payload = json::parse(text_of(answer.event().payload));
+    const json::value& result = payload.at("response").at("result");
+    double sum = 0;
+    for (const auto& probability : result.at("probabilities").as_object())
+        sum += probability.value().to_number<double>();
+    CHECK(sum == doctest::Approx(1));
+    CHECK(result.at("probabilities").as_object().contains(result.at("label").as_string()));
+}
+
+TEST_CASE_FIXTURE(ServiceFixture, "inference/service: settings that cannot work are refused") {
+    const auto refused = [&](ServiceOptions options) {
+        options.client = client_options();
+        const auto started = ModelService::start(options, make_engine());
+        REQUIRE_FALSE(started);
+        return started.error().code;
+    };
+    CHECK(refused({}) == ErrorCode::invalid_config);
+    CHECK(refused({.topic = "asked"}) == ErrorCode::invalid_config);
+    CHECK(refused({.topic = "asked", .results = "asked"}) == ErrorCode::invalid_config);
+    CHECK(refused({.subject = "a.*"}) != ErrorCode::ok);
+}
