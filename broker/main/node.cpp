@@ -32,6 +32,26 @@ void raise_descriptor_limit(std::uint32_t connections) {
                {"advice", "raise it with ulimit -n or LimitNOFILE, or lower limits.connections"}});
 }
 
+// Where the models of this process find the broker; nobody else is told.
+constexpr const char* kModelsEndpoint = "inproc://casc-models";
+
+LoadedConfig with_endpoint_for_models(LoadedConfig loaded) {
+    if (!loaded.config.models.folder.empty())
+        loaded.config.listen.endpoints.emplace_back(kModelsEndpoint);
+    return loaded;
+}
+
+void log_model_event(std::string_view event, const inference::ModelName& model, const Error* why) {
+    if (why == nullptr)
+        return log_event(LogLevel::info, event,
+                         {{"model", model.name}, {"version", model.version}});
+    log_event(LogLevel::error, event,
+              {{"model", model.name},
+               {"version", model.version},
+               {"error", why->code},
+               {"why", why->detail}});
+}
+
 void name_thread(const char* name) {
     pthread_setname_np(pthread_self(), name);
 }
@@ -86,7 +106,7 @@ std::optional<ExitCode> Node::start_broker() {
     std::optional<Result<std::unique_ptr<Broker>>> started;
     std::thread starter([&] {
         name_thread("casc-start");
-        started.emplace(Broker::start(loaded_));
+        started.emplace(Broker::start(with_endpoint_for_models(loaded_)));
         signals_.notify();
     });
     for (;;) {
@@ -115,12 +135,12 @@ std::optional<ExitCode> Node::start_broker() {
 
 std::optional<ExitCode> Node::announce() {
     const std::string http_endpoint = http_ ? http_->endpoint() : "";
-    for (const std::string& endpoint : broker_->endpoints()) {
+    const std::vector<std::string> endpoints = announced_endpoints();
+    for (const std::string& endpoint : endpoints)
         log_event(LogLevel::info, "listening", {{"endpoint", endpoint}});
-    }
     if (http_) log_event(LogLevel::info, "listening", {{"http", http_endpoint}});
-    if (const Result<void> written = ready_file_.write(broker_->endpoints(), http_endpoint);
-        !written) {
+    start_models();
+    if (const Result<void> written = ready_file_.write(endpoints, http_endpoint); !written) {
         log_event(LogLevel::error, "start_failed",
                   {{"error", written.error().code}, {"why", written.error().detail}});
         drain();
@@ -130,6 +150,28 @@ std::optional<ExitCode> Node::announce() {
     }
     notify_service_manager("READY=1");
     return std::nullopt;
+}
+
+std::vector<std::string> Node::announced_endpoints() const {
+    std::vector<std::string> endpoints = broker_->endpoints();
+    std::erase(endpoints, kModelsEndpoint);
+    return endpoints;
+}
+
+// A broker whose models cannot be served is a broker all the same.
+void Node::start_models() {
+    const Config::Models& models = loaded_.config.models;
+    if (models.folder.empty()) return;
+    inference::HostOptions options{.folder = models.folder, .load = models.load};
+    options.client.endpoints = {kModelsEndpoint};
+    options.on_event = log_model_event;
+    auto started = inference::ModelHost::start(std::move(options));
+    if (started) {
+        models_ = std::move(*started);
+    } else {
+        log_event(LogLevel::error, "models_failed",
+                  {{"error", started.error().code}, {"why", started.error().detail}});
+    }
 }
 
 ExitCode Node::serve() {
@@ -174,6 +216,8 @@ void Node::drain() {
     log_event(LogLevel::info, "stop_requested", {{"advice", "a second signal stops at once"}});
     phase_.store(Phase::draining, std::memory_order_release);
     notify_service_manager("STOPPING=1");
+    // First: what they are asked is still answered.
+    if (models_) models_->close();
     broker_->request_drain();
 }
 

@@ -8,6 +8,7 @@
 #include <casc/broker/broker.hpp>
 #include <casc/broker/config.hpp>
 #include <casc/broker/http.hpp>
+#include <casc/inference/model_host.hpp>
 
 #include <atomic>
 #include <memory>
@@ -36,6 +37,8 @@ private:
     [[nodiscard]] Result<void> start_http();
     [[nodiscard]] std::optional<ExitCode> start_broker();
     [[nodiscard]] std::optional<ExitCode> announce();
+    [[nodiscard]] std::vector<std::string> announced_endpoints() const;
+    void start_models();
     [[nodiscard]] ExitCode serve();
     void drain();
     void reload();
@@ -52,6 +55,8 @@ private:
     LoadedConfig loaded_;
     ReadyFile ready_file_;
     std::unique_ptr<Broker> broker_;
+    // Gone before the broker that it is a client of.
+    std::unique_ptr<inference::ModelHost> models_;
     // Written by main (release), read by the control thread (acquire). serving_ is broker_ once it
     // has recovered.
     std::atomic<Phase> phase_{Phase::starting};

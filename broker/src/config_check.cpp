@@ -26,6 +26,7 @@ public:
         check_sizes();
         check_times();
         check_names();
+        check_models();
         return std::move(problems_);
     }
 
@@ -101,6 +102,11 @@ private:
                 "must be a power of two");
         require(storage.slice_bytes >= storage.checkpoint_bytes, "storage.slice_bytes",
                 "must be at least " + setting("storage.checkpoint_bytes"));
+    }
+
+    void check_models() {
+        require(config_.models.load.empty() || !config_.models.folder.empty(), "models.load",
+                "needs a folder to load from: " + setting("models.folder"));
     }
 
     void check_times() {

@@ -39,6 +39,7 @@ constexpr std::array kSections{
     ConfigSection{
         "shared_memory",
         "Connections of this host that leave their Unix socket for rings in shared memory."},
+    ConfigSection{"models", "Models that answer requests, in this process: docs/inference.md."},
     ConfigSection{"log", "The broker's own log lines, on standard error."},
 };
 
@@ -376,6 +377,19 @@ constexpr std::array kKeys{
               Reload::yes,
               CASC_MEMBER(shared_memory.memory_bytes),
               "Memory for the rings of all connections; one more is refused as overloaded."},
+
+    ConfigKey{"models.folder",
+              KeyKind::text,
+              {0, 4096},
+              Reload::no,
+              CASC_MEMBER(models.folder),
+              "Where models lie, as <name>/<version>/; empty: this broker serves none."},
+    ConfigKey{"models.load",
+              KeyKind::names,
+              {},
+              Reload::no,
+              CASC_MEMBER(models.load),
+              "Loaded at the start: \"name\", which is its newest version, or \"name/version\"."},
 
     ConfigKey{"log.level",
               KeyKind::text,

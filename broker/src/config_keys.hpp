@@ -14,7 +14,8 @@
 
 namespace casc::broker {
 
-enum class KeyKind : std::uint8_t { text, endpoints, boolean, count, bytes, duration };
+// `endpoints` and `names` are lists of texts.
+enum class KeyKind : std::uint8_t { text, endpoints, names, boolean, count, bytes, duration };
 
 // The member of a Config that a key sets. Numbers of every width go through the same range check.
 using KeyMember =
@@ -39,6 +40,9 @@ struct ConfigKey {
     KeyMember (*member)(Config&);
     std::string_view help;  // one or more lines for the example file
 
+    [[nodiscard]] bool is_list() const {
+        return kind == KeyKind::endpoints || kind == KeyKind::names;
+    }
     [[nodiscard]] std::string_view section() const { return name.substr(0, name.find('.')); }
     [[nodiscard]] std::string_view leaf() const { return name.substr(name.find('.') + 1); }
 };

@@ -212,12 +212,11 @@ private:
         if (const auto flag = node.value_exact<bool>(); flag && key.kind == KeyKind::boolean) {
             loader_.set(name, *flag ? "true" : "false", Origin::file, place);
         } else if (const auto number = node.value_exact<std::int64_t>();
-                   number && key.kind != KeyKind::text && key.kind != KeyKind::endpoints) {
+                   number && key.kind != KeyKind::text && !key.is_list()) {
             loader_.set(name, std::to_string(*number), Origin::file, place);
         } else if (const auto text = node.value_exact<std::string>(); text && quoted_allowed) {
             loader_.set(name, *text, Origin::file, place);
-        } else if (const toml::array* array = node.as_array();
-                   array != nullptr && key.kind == KeyKind::endpoints) {
+        } else if (const toml::array* array = node.as_array(); array != nullptr && key.is_list()) {
             read_list(name, *array, place);
         } else {
             loader_.complain(place + ": " + name + ": " + std::string(expected(key.kind)) +
@@ -251,6 +250,8 @@ private:
                 return "a text in quotes";
             case KeyKind::endpoints:
                 return "a list of addresses in quotes";
+            case KeyKind::names:
+                return "a list of names in quotes";
             case KeyKind::boolean:
                 return "true or false, without quotes,";
             case KeyKind::count:

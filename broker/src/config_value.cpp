@@ -204,7 +204,7 @@ bool is_number(std::string_view text) {
 }  // namespace
 
 Result<void> set_config_value(Config& config, const ConfigKey& key, std::string_view text) {
-    if (key.kind != KeyKind::endpoints) return std::visit(Setter{key, text}, key.member(config));
+    if (!key.is_list()) return std::visit(Setter{key, text}, key.member(config));
     std::vector<std::string> items;
     while (!text.empty()) {
         const std::string_view item = text.substr(0, text.find(','));
@@ -215,10 +215,14 @@ Result<void> set_config_value(Config& config, const ConfigKey& key, std::string_
 }
 
 Result<void> set_config_list(Config& config, const ConfigKey& key, std::vector<std::string> items) {
-    CASC_ASSERT(key.kind == KeyKind::endpoints, key.name);
-    if (items.empty()) return refused("needs at least one address");
+    CASC_ASSERT(key.is_list(), key.name);
+    const bool are_endpoints = key.kind == KeyKind::endpoints;
+    if (items.empty() && are_endpoints) return refused("needs at least one address");
     for (const std::string& item : items) {
-        CASC_TRY_VOID(parse_listen_address(item));
+        if (are_endpoints) {
+            CASC_TRY_VOID(parse_listen_address(item));
+        }
+        if (item.empty() || item.find('\0') != item.npos) return refused("has an empty name in it");
     }
     *std::get<std::vector<std::string>*>(key.member(config)) = std::move(items);
     return {};
@@ -229,7 +233,7 @@ std::string config_value_text(Config config, const ConfigKey& key) {
 }
 
 std::string config_value_toml(Config config, const ConfigKey& key) {
-    if (key.kind == KeyKind::endpoints) {
+    if (key.is_list()) {
         std::string list;
         for (const std::string& item : *std::get<std::vector<std::string>*>(key.member(config))) {
             list += (list.empty() ? "" : ", ") + json_string(item);

@@ -180,6 +180,8 @@ CommandLine::CommandLine()
     add_kv_commands(commands_);
     add_why_command(commands_);
     add_service_commands(commands_);
+    add_model_commands(commands_);
+    add_infer_commands(commands_);
     add_node_commands(commands_);
     add_check_commands(commands_);
     add_top_command(commands_);

@@ -82,6 +82,8 @@ void add_schedule_commands(Commands& commands);
 void add_kv_commands(Commands& commands);
 void add_why_command(Commands& commands);
 void add_service_commands(Commands& commands);
+void add_model_commands(Commands& commands);
+void add_infer_commands(Commands& commands);
 void add_node_commands(Commands& commands);
 void add_check_commands(Commands& commands);
 void add_top_command(Commands& commands);

@@ -96,6 +96,10 @@ struct Config {
         std::uint64_t ring_bytes = 256_KiB;   // of each of a connection's two rings
         std::uint64_t memory_bytes = 64_MiB;  // of all connections
     } shared_memory;
+    struct Models {
+        std::filesystem::path folder;   // empty: none
+        std::vector<std::string> load;  // "name" or "name/version"
+    } models;
     struct Log {
         std::string level = "info";   // debug, info, warn, error
         std::string format = "text";  // text, json

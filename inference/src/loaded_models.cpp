@@ -1,0 +1,142 @@
+#include "loaded_models.hpp"
+
+#include <boost/json.hpp>
+
+#include <chrono>
+
+namespace casc::inference {
+namespace {
+
+namespace json = boost::json;
+
+std::string subject_of(std::string_view name, const ModelSettings& settings) {
+    return settings.subject.empty() ? "infer." + std::string(name) : settings.subject;
+}
+
+json::object object_of(const ServiceCounts& counts) {
+    return {{"events", counts.events},   {"calls", counts.calls},
+            {"answers", counts.answers}, {"errors", counts.errors},
+            {"commits", counts.commits}, {"failed_commits", counts.failed_commits}};
+}
+
+}  // namespace
+
+Result<json::object> LoadedModels::load(std::string_view name, std::string_view version) {
+    CASC_TRY(const auto path, folder_.find(name, version));
+    const auto found = models_.find(name);
+    if (found != models_.end() && found->second.service &&
+        found->second.version == path.filename().string())
+        return Error(ErrorCode::invalid_request,
+                     "'" + std::string(name) + "' is loaded in version '" + found->second.version +
+                         "'; reload reads it again");
+    return exchange(name, path);
+}
+
+Result<json::object> LoadedModels::reload(std::string_view name, std::string_view version) {
+    const auto found = models_.find(name);
+    if (found == models_.end())
+        return Error(ErrorCode::model_not_found, "'" + std::string(name) + "' is not loaded");
+    CASC_TRY(const auto path, folder_.find(name, version));
+    return exchange(name, path);
+}
+
+Result<json::object> LoadedModels::exchange(std::string_view name,
+                                            const std::filesystem::path& path) {
+    const ModelName model{std::string(name), path.filename().string()};
+    auto opened = open(model, path);
+    if (!opened) {
+        tell("model_failed", model, &opened.error());
+        Model& kept = models_[model.name];
+        if (!kept.service) kept.version = model.version;
+        kept.trouble = opened.error();
+        return opened.error();
+    }
+    // The new one is at work already; the old one ends when it goes.
+    Model& place = models_[model.name];
+    std::swap(place, *opened);
+    tell("model_loaded", model);
+    return describe(model.name, place);
+}
+
+Result<LoadedModels::Model> LoadedModels::open(const ModelName& name,
+                                               const std::filesystem::path& path) const {
+    const auto began = std::chrono::steady_clock::now();
+    CASC_TRY(OpenedModel opened, open_model(path));
+    Model model{.version = name.version,
+                .settings = opened.settings,
+                .memory_bytes = opened.memory_bytes,
+                .load_seconds = 0,
+                .service = nullptr,
+                .trouble = Error(ErrorCode::ok)};
+    ServiceOptions options;
+    options.model = name;
+    options.memory_bytes = opened.memory_bytes;
+    options.topic = opened.settings.topic;
+    options.results = opened.settings.results;
+    options.group = opened.settings.group;
+    options.subject = subject_of(name.name, opened.settings);
+    options.timeout = opened.settings.timeout;
+    // So many that the next batch is there when one ends, and no more: the others wait in the log.
+    options.events_max =
+        std::min(4 * opened.settings.batches.max_batch, opened.settings.batches.queue_capacity);
+    options.calls_max = opened.settings.batches.queue_capacity;
+    options.client = options_.client;
+    CASC_TRY(model.service, ModelService::start(options, std::move(opened.engine)));
+    model.load_seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    return model;
+}
+
+Result<json::object> LoadedModels::unload(std::string_view name) {
+    const auto found = models_.find(name);
+    if (found == models_.end())
+        return Error(ErrorCode::model_not_found, "'" + std::string(name) + "' is not loaded");
+    Model gone = std::move(found->second);
+    const std::string owned(name);
+    models_.erase(found);
+    if (gone.service) gone.service->close();
+    json::object described = describe(owned, gone);
+    described["state"] = "unloaded";
+    tell("model_unloaded", {owned, gone.version});
+    return described;
+}
+
+void LoadedModels::unload_all() {
+    while (!models_.empty())
+        static_cast<void>(unload(std::string(models_.begin()->first)));
+}
+
+json::object LoadedModels::describe(const std::string& name, const Model& model) const {
+    json::object object{
+        {"name", name}, {"version", model.version}, {"state", model.service ? "ready" : "failed"}};
+    if (model.service) {
+        object["subject"] = subject_of(name, model.settings);
+        object["topic"] = model.settings.topic;
+        object["results"] = model.settings.results;
+        object["memory_bytes"] = model.memory_bytes;
+        object["load_seconds"] = model.load_seconds;
+        object["max_batch"] = model.settings.batches.max_batch;
+        object["counts"] = object_of(model.service->counts());
+    }
+    if (model.trouble.code != ErrorCode::ok) object["trouble"] = model.trouble.message();
+    return object;
+}
+
+json::array LoadedModels::list() const {
+    json::array all;
+    for (const auto& [name, model] : models_)
+        all.push_back(describe(name, model));
+    for (const std::string& name : folder_.names()) {
+        const auto versions = folder_.versions(name);
+        if (models_.contains(name) || versions.empty()) continue;
+        all.push_back(
+            json::object{{"name", name}, {"version", versions.back()}, {"state", "unloaded"}});
+    }
+    return all;
+}
+
+void LoadedModels::tell(std::string_view event, const ModelName& model, const Error* why) const {
+    if (options_.on_event) options_.on_event(event, model, why);
+}
+
+}  // namespace casc::inference
