@@ -32,6 +32,11 @@ Result<void> Batcher::offer(const WaitingRequest& request) {
         return Error(ErrorCode::invalid_request, std::to_string(request.tokens) +
                                                      " tokens, and a batch has at most " +
                                                      std::to_string(policy_.tokens_max));
+    // There will never be room.
+    if (request.tokens > policy_.queue_tokens_max)
+        return Error(ErrorCode::invalid_request, std::to_string(request.tokens) +
+                                                     " tokens, and all in line have at most " +
+                                                     std::to_string(policy_.queue_tokens_max));
     gap_.arrived(request.arrived);
     CASC_TRY_VOID(check_room(request.lane));
     if (waiting_tokens_ + request.tokens > policy_.queue_tokens_max)
@@ -182,6 +187,8 @@ void Batcher::finished(std::size_t batch, Nanos took) {
     step_times_.measured(batch, took);
     if (policy_.step_objective.count() == 0) return;
     if (took > policy_.step_objective) {
+        // Who was on the device when the limit fell still is: that has been answered for.
+        if (batch > size_limit_) return;
         good_steps_ = 0;
         size_limit_ = std::max<std::size_t>(size_limit_ - (size_limit_ + 9) / 10, 1);
     } else if (batch >= size_limit_ && ++good_steps_ == kGoodSteps) {

@@ -34,6 +34,15 @@ Result<void> check_backend(const Backend& backend, const Tokenizer& tokenizer) {
     return {};
 }
 
+// As many sequences as there are slots for and a step can take a token of each: company that could
+// not run is not worth waiting for.
+BatchPolicy batches_of(const EngineOptions& options, const BackendLimits& limits) {
+    BatchPolicy batches = options.batches;
+    batches.max_batch =
+        std::min<std::size_t>({batches.max_batch, limits.slot_count, limits.step_tokens_max});
+    return batches;
+}
+
 std::uint32_t context_of(const Backend& backend) {
     return static_cast<std::uint32_t>(
         std::min<std::size_t>(backend.limits().context_tokens, backend.model().context_tokens));
@@ -55,7 +64,7 @@ Engine::Engine(std::unique_ptr<Backend> backend, std::shared_ptr<const Tokenizer
       tokenizer_(std::move(tokenizer)),
       options_(options),
       context_tokens_(context_of(*backend_)),
-      batcher_(options.batches) {
+      batcher_(batches_of(options, backend_->limits())) {
     // The lowest are taken first.
     for (SlotId slot = backend_->limits().slot_count; slot > 0; --slot)
         free_slots_.push_back(slot - 1);
@@ -68,7 +77,11 @@ Engine::~Engine() = default;
 void Engine::submit(GenerateRequest&& request, MonoNanos now) {
     const RequestId id = request.id;
     auto submitted = try_submit(request, now);
-    if (!submitted) outputs_.emplace_back(Answer{.id = id, .error = std::move(submitted).error()});
+    if (submitted) return;
+    Error why = std::move(submitted).error();
+    const auto reason =
+        why.code == ErrorCode::timeout ? FinishReason::timeout : FinishReason::error;
+    outputs_.emplace_back(Answer{.id = id, .reason = reason, .error = std::move(why)});
 }
 
 Result<void> Engine::try_submit(GenerateRequest& request, MonoNanos now) {
@@ -77,7 +90,8 @@ Result<void> Engine::try_submit(GenerateRequest& request, MonoNanos now) {
     if (by_id_.contains(request.id))
         return Error(ErrorCode::invalid_request,
                      "a request with the id " + std::to_string(request.id) + " is under way");
-    // Before work is put into who is going to be turned away.
+    // Before work is put into who is too late or is going to be turned away.
+    if (request.deadline <= now) return Error(ErrorCode::timeout);
     if (auto room = batcher_.check_room(request.lane); !room)
         return with_advice(std::move(room).error());
     auto sequence = std::make_unique<Sequence>();
@@ -85,10 +99,9 @@ Result<void> Engine::try_submit(GenerateRequest& request, MonoNanos now) {
              take_prompt(request, *tokenizer_, backend_->model(), context_tokens_));
     sequence->prompt_count = static_cast<std::uint32_t>(sequence->tokens.size());
     sequence->arrived = now;
+    const std::vector<std::string> stops = std::move(request.stops);  // the text has its own
+    if (request.kind == RequestKind::generate) sequence->text.emplace(*tokenizer_, stops);
     sequence->request = std::move(request);
-    sequence->request.prompt = {};
-    if (sequence->request.kind == RequestKind::generate)
-        sequence->text.emplace(*tokenizer_, sequence->request.stops);
     return put_in_line(place_for(std::move(sequence)));
 }
 

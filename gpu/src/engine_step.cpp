@@ -42,15 +42,8 @@ void Engine::end_late(MonoNanos now) {
             finish(running_[i]->place, FinishReason::timeout, ErrorCode::timeout, now);
 }
 
-// As many sequences as a step can take a token of each.
-std::size_t Engine::slots_to_use() const noexcept {
-    const BackendLimits& limits = backend_->limits();
-    return std::min<std::size_t>(
-        {limits.slot_count, limits.step_tokens_max, batcher_.size_limit()});
-}
-
 void Engine::let_in(MonoNanos now) {
-    const std::size_t slots = slots_to_use();
+    const std::size_t slots = batcher_.size_limit();
     if (batcher_.waiting().empty() || running_.size() >= slots) return;
     if (running_.empty()) {
         const BatchPlan plan = batcher_.plan(now, Device::idle);
@@ -90,11 +83,17 @@ void Engine::end_step(MonoNanos now) {
         CASC_ASSERT(step_output_.rows.size() == parts_.size(), step_output_.rows.size(),
                     parts_.size());
         failures_in_a_row_ = 0;
-        batcher_.finished(parts_.size(), std::chrono::nanoseconds((now - step_began_).value()));
+        if (had_no_prompts())
+            batcher_.finished(parts_.size(), std::chrono::nanoseconds((now - step_began_).value()));
         for (std::size_t i = 0; i < parts_.size(); ++i)
             if (parts_[i].sequence != nullptr) take_row(parts_[i], step_output_.rows[i], now);
     }
     step_is_under_way_ = false;
+}
+
+// Otherwise how long it took is a matter of how long they are.
+bool Engine::had_no_prompts() const noexcept {
+    return std::ranges::all_of(parts_, [](const StepPart& part) { return part.token_count == 1; });
 }
 
 void Engine::take_failed_step(MonoNanos now) {

@@ -102,9 +102,10 @@ Result<std::vector<TokenId>> take_prompt(GenerateRequest& request, const Tokeniz
     if (!request.prompt.empty() && !request.prompt_tokens.empty())
         return refuse_request("the prompt is given twice, as a text and as tokens");
     std::vector<TokenId> tokens = std::move(request.prompt_tokens);
-    if (!request.prompt.empty()) {
-        CASC_TRY_VOID(check_prompt_bytes(request.prompt, context_tokens));
-        CASC_TRY(tokens, tokenizer.encode(request.prompt, SpecialTokens::added));
+    const std::string text = std::move(request.prompt);
+    if (!text.empty()) {
+        CASC_TRY_VOID(check_prompt_bytes(text, context_tokens));
+        CASC_TRY(tokens, tokenizer.encode(text, SpecialTokens::added));
     }
     CASC_TRY_VOID(check_prompt(tokens, request.kind, model, context_tokens));
     return tokens;

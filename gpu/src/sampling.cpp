@@ -1,7 +1,6 @@
-// How a token is drawn_token. Who may be drawn_token is decided by rank: the larger logit, of equal
-// ones the lower number. top_k keeps the first ranks, top_p as many of those as have that share of
-// them. The draw then walks through who was kept in the order of their numbers, so nothing needs
-// sorting.
+// How a token is drawn. Who may be drawn is decided by rank: the larger logit, of equal ones the
+// lower number. top_k keeps the first ranks, top_p as many of those as have that share of them. The
+// draw then walks through who was kept in the order of their numbers, so nothing needs sorting.
 //
 // Weights are whole numbers (2^40 for the most likely token), so that their sums do not depend on
 // the order of adding and a device that adds in parallel draws the same token. A token is left out

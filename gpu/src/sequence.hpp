@@ -16,7 +16,7 @@ namespace casc::gpu {
 // Thread: one at a time.
 struct Sequence {
     // Fixed when it was submitted.
-    GenerateRequest request;  // without its prompt
+    GenerateRequest request;  // without its prompt and stop strings
     MonoNanos arrived;
     std::uint32_t prompt_count = 0;
     std::uint32_t place = 0;  // in the engine

@@ -10,8 +10,10 @@
 namespace casc::gpu {
 namespace {
 
-// So many of each producer between two steps, which are not kept waiting for longer.
+// Between two steps, which are not kept waiting for longer: so many of each producer, and of all
+// together so many bytes of prompts, which are tokenised here, and one prompt more.
 constexpr std::size_t kCommandsPerTurn = 256;
+constexpr std::size_t kPromptBytesPerTurn = 256 * 1024;
 // A ring does not tell its writer that there is room; a reader that has let it become full is in no
 // hurry.
 constexpr std::chrono::microseconds kLookForRoom{100};
@@ -19,6 +21,12 @@ constexpr std::chrono::microseconds kLookForRoom{100};
 const Error& shutting_down() {
     static const Error error(ErrorCode::shutting_down);
     return error;
+}
+
+std::size_t prompt_bytes(const StageCommand& command) noexcept {
+    const auto* const request = std::get_if<GenerateRequest>(&command);
+    if (request == nullptr) return 0;
+    return request->prompt.size() + request->prompt_tokens.size() * sizeof(TokenId);
 }
 
 }  // namespace
@@ -60,8 +68,7 @@ StageState Stage::state() const noexcept {
 
 void Stage::run() {
     pthread_setname_np(pthread_self(), "casc-inference");
-    while (obeyed_ != Order::halt) {
-        obey(order_.load(std::memory_order_seq_cst));
+    while (obey(order_.load(std::memory_order_seq_cst))) {
         if (!hand_out()) {
             sleep_until_room();
             continue;
@@ -75,11 +82,14 @@ void Stage::run() {
     outputs_.producer.close();
 }
 
-void Stage::obey(Order order) {
-    if (order == obeyed_) return;
+// To halt is never among what was obeyed: it stays news until the thread has ended.
+bool Stage::obey(Order order) {
+    if (order == Order::halt) return false;
+    if (order == obeyed_) return true;
     obeyed_ = order;
     engine_->turn_away(shutting_down());
     if (order == Order::hand_back) engine_->end_all(shutting_down(), mono_now());
+    return true;
 }
 
 bool Stage::hand_out() {
@@ -94,16 +104,31 @@ bool Stage::hand_out() {
     return outbox_sent_ == outbox_.size();
 }
 
+// Each turn begins with another producer, so that the prompts of one do not keep the others out.
 std::size_t Stage::take_commands() {
     std::size_t taken = 0;
     const MonoNanos now = mono_now();
-    for (auto& commands : commands_)
-        taken += commands.drain([&](StageCommand&& command) { take(std::move(command), now); },
-                                kCommandsPerTurn);
+    prompt_bytes_left_ = kPromptBytesPerTurn;
+    ++turn_;
+    for (std::size_t i = 0; i < commands_.size(); ++i)
+        taken += take_from(commands_[(turn_ + i) % commands_.size()], now);
     // A closed ring would be news for ever.
     if (taken == 0)
         std::erase_if(commands_,
                       [](auto& ring) { return ring.state() == ring::RingState::closed; });
+    return taken;
+}
+
+std::size_t Stage::take_from(ring::RingConsumer<StageCommand>& commands, MonoNanos now) {
+    std::size_t taken = 0;
+    const auto take_one = [&](StageCommand&& command) {
+        prompt_bytes_left_ -= std::min(prompt_bytes_left_, prompt_bytes(command));
+        take(std::move(command), now);
+    };
+    while (taken < kCommandsPerTurn && prompt_bytes_left_ != 0) {
+        if (commands.drain(take_one, 1) == 0) break;
+        ++taken;
+    }
     return taken;
 }
 

@@ -210,6 +210,15 @@ TEST_CASE("gpu/batcher: who would make the waiting tokens too many is told when 
     CHECK(f.offer(Lane::high, 0s, 60));
 }
 
+TEST_CASE("gpu/batcher: who has more tokens than may wait is not told to come again") {
+    BatcherFixture f({.queue_tokens_max = 100});
+    const auto refused = f.offer(Lane::normal, 0s, 101);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::invalid_request);
+    CHECK(refused.error().retry_after_ms == 0);
+    CHECK(f.offer(Lane::normal, 0s, 100));
+}
+
 TEST_CASE("gpu/batcher: batches of one are shared as larger ones are") {
     BatcherFixture f({.max_batch = 1});
     f.offer_many(100, Lane::critical);
@@ -283,6 +292,15 @@ TEST_CASE(
     for (int i = 0; i < 100; ++i)
         f.batcher.finished(f.batcher.size_limit(), 1s);
     CHECK(f.batcher.size_limit() == 1);
+}
+
+TEST_CASE("gpu/batcher: a slow batch larger than the limit has been answered for already") {
+    BatcherFixture f({.max_batch = 32, .step_objective = 20ms});
+    for (int i = 0; i < 100; ++i)
+        f.batcher.finished(32, 25ms);
+    CHECK(f.batcher.size_limit() == 28);
+    f.batcher.finished(28, 25ms);
+    CHECK(f.batcher.size_limit() == 25);
 }
 
 TEST_CASE("gpu/batcher: policies that make no sense are refused") {

@@ -242,10 +242,26 @@ TEST_CASE("gpu/engine: an urgent prompt is computed before others that have come
     REQUIRE(f.step());
     const RequestId low =
         f.submit({.lane = Lane::low, .prompt = std::string(60, 'x'), .max_tokens = 1});
+    REQUIRE(f.step());  // it has its slot, and a part of it is computed
     const RequestId urgent =
         f.submit({.lane = Lane::critical, .prompt = std::string(60, 'y'), .max_tokens = 1});
     f.run();
     CHECK(f.answer(urgent).times.first_token < f.answer(low).times.first_token);
+}
+
+TEST_CASE("gpu/engine: urgent prompts that never end leave one step of eight to who came first") {
+    EngineFixture f(endless_backend({.slot_count = 4, .context_tokens = 64, .step_tokens_max = 8}));
+    const RequestId low =
+        f.submit({.lane = Lane::low, .prompt = std::string(24, 'x'), .max_tokens = 1});
+    REQUIRE(f.step());
+    while (f.engine->counts().steps < 17) {
+        CHECK_FALSE(f.answers.contains(low));
+        while (f.engine->running() + f.engine->waiting() < 3)
+            f.submit({.lane = Lane::critical, .prompt = std::string(60, 'y'), .max_tokens = 1});
+        REQUIRE(f.step());
+    }
+    CHECK(f.answer(low).reason == FinishReason::length);  // steps 0, 8 and 16 were its own
+    f.run();
 }
 
 TEST_CASE("gpu/engine: slots are used again, and nobody sees who had them before") {
@@ -271,6 +287,71 @@ TEST_CASE("gpu/engine: no more run than a step can take a token of each") {
     CHECK(f.engine->free_slots() == 8);
     for (const auto& [id, answer] : f.answers)
         CHECK(answer.reason == FinishReason::length);
+}
+
+// A batch could be larger than what the backend can run, and was waited for.
+TEST_CASE("gpu/engine: nobody is waited for who could not run") {
+    for (const BackendLimits& limits :
+         {BackendLimits{.slot_count = 2, .context_tokens = 64, .step_tokens_max = 32},
+          BackendLimits{.slot_count = 8, .context_tokens = 64, .step_tokens_max = 2}}) {
+        EngineFixture f(endless_backend(limits));
+        f.ask("a", 2);
+        f.ask("a", 2);
+        f.run();  // steps take 10 ms and requests come quickly: a third would be worth a wait
+        f.ask("a", 2);
+        CHECK_FALSE(f.step());
+        f.ask("a", 2);
+        CHECK(f.step());
+        CHECK(f.engine->running() == 2);
+        f.run();
+    }
+}
+
+// ---- how long a step may take -------------------------------------------------------------------
+
+// Who ran went on running, so that each of their steps made the limit smaller: it fell to one.
+TEST_CASE("gpu/engine: a step that takes too long makes the next batch a little smaller, once") {
+    EngineOptions options;
+    options.batches.max_batch = 8;
+    options.batches.step_objective = 8ms;
+    EngineFixture f(endless_backend({.slot_count = 8, .context_tokens = 64, .step_tokens_max = 64}),
+                    options);
+    for (int i = 0; i < 16; ++i)
+        f.ask("a", 30);
+    const auto took = [&] { return f.backend->last_step.size() > 7 ? 10ms : 5ms; };
+    const auto step = [&] {
+        REQUIRE(f.engine->begin_step(f.now));
+        f.now = f.now + took();
+        f.engine->end_step(f.now);
+        f.collect();
+    };
+    for (int i = 0; i < 30; ++i) {
+        step();
+        CHECK(f.backend->last_step.size() == 8);
+    }
+    CHECK(f.answers.size() == 8);
+    for (int i = 0; i < 4; ++i) {
+        step();
+        CHECK(f.backend->last_step.size() == 7);
+    }
+    f.run();
+}
+
+TEST_CASE("gpu/engine: how long prompts take makes no batch smaller") {
+    EngineOptions options;
+    options.batches.step_objective = 8ms;
+    EngineFixture f(endless_backend({.slot_count = 4, .context_tokens = 64, .step_tokens_max = 16}),
+                    options);
+    for (int round = 0; round < 4; ++round) {
+        f.ask(std::string(60, 'x'), 1);
+        while (f.step(100ms)) {
+        }
+    }
+    for (int i = 0; i < 4; ++i)
+        f.ask("abc", 4);
+    REQUIRE(f.step(1ms));
+    CHECK(f.engine->running() == 4);
+    f.run();
 }
 
 // ---- ends ---------------------------------------------------------------------------------------
@@ -328,6 +409,18 @@ TEST_CASE("gpu/engine: a deadline ends who waits and who runs, with what there i
     CHECK(f.engine->free_slots() == 1);
 }
 
+// Its prompt was tokenised before.
+TEST_CASE("gpu/engine: who comes after its deadline is told so, and its prompt is not looked at") {
+    EngineFixture f;
+    const RequestId late = f.submit({.deadline = f.now, .prompt = "\xFF"});
+    const RequestId in_time = f.submit({.deadline = f.now + 1ns, .prompt = "\xFF"});
+    CHECK(f.answer(late).reason == FinishReason::timeout);
+    CHECK(f.answer(late).error.code == ErrorCode::timeout);
+    CHECK(f.answer(late).prompt_tokens == 0);
+    CHECK(f.answer(in_time).error.code == ErrorCode::invalid_request);
+    CHECK(f.engine->waiting() == 0);
+}
+
 TEST_CASE("gpu/engine: who finds its lane full is told when to come again, others are not") {
     EngineOptions options;
     options.batches.max_batch = 2;
@@ -362,6 +455,28 @@ TEST_CASE("gpu/engine: so is who would make the prompts in line too long togethe
     CHECK(f.answer(small).reason == FinishReason::length);
 }
 
+// It was told to come again, for ever.
+TEST_CASE("gpu/engine: a prompt longer than all in line may be together is refused for good") {
+    EngineOptions options;
+    options.batches.queue_tokens_max = 50;
+    EngineFixture f(endless_backend(), options);
+    CHECK(f.refusal({.prompt = std::string(51, 'x')}) == ErrorCode::invalid_request);
+    const RequestId fits = f.ask(std::string(50, 'x'), 2);
+    f.run();
+    CHECK(f.answer(fits).reason == FinishReason::length);
+}
+
+// A string that is emptied keeps its memory.
+TEST_CASE("gpu/engine: a prompt's memory goes when its tokens are known") {
+    const FakeBackend backend;
+    const FakeTokenizer tokenizer;
+    GenerateRequest request{.prompt = std::string(60, 'x')};
+    const auto tokens = take_prompt(request, tokenizer, backend.model(), 64);
+    REQUIRE(tokens);
+    CHECK(tokens->size() == 60);
+    CHECK(request.prompt.capacity() == std::string().capacity());
+}
+
 TEST_CASE("gpu/engine: everything that is under way can be ended, and what comes turned away") {
     EngineFixture f(endless_backend({.slot_count = 1, .context_tokens = 64, .step_tokens_max = 8}));
     const RequestId running = f.ask("abc", 20);
@@ -388,7 +503,9 @@ TEST_CASE("gpu/engine: a step that fails is computed again from the beginning, t
         CHECK(
             f.answer(other).text ==
             test::expected_answer({.prompt = "abc", .max_tokens = 8}, f.backend->answers, 64).text);
-        CHECK(f.answer(long_prompt).text.size() == 8);
+        const GenerateRequest again{.prompt = std::string(40, 'x'), .max_tokens = 8};
+        CHECK(f.answer(long_prompt).text ==
+              test::expected_answer(again, f.backend->answers, 64).text);
         CHECK(f.answer(long_prompt).reason == FinishReason::length);
         CHECK_FALSE(f.engine->failed());
     }

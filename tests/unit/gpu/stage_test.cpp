@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -28,6 +29,10 @@ public:
     explicit GatedBackend(std::atomic<int>& steps_allowed)
         : fake_(kStageLimits), steps_allowed_(steps_allowed) {
         fake_.answers.ends_one_in = 0;
+    }
+    ~GatedBackend() override {
+        for (const std::string& wrong : fake_.wrong)
+            FAIL_CHECK(wrong);
     }
     [[nodiscard]] std::string_view name() const noexcept override { return "gated"; }
     [[nodiscard]] const ModelConfig& model() const noexcept override { return fake_.model(); }
@@ -58,17 +63,19 @@ std::unique_ptr<Engine> stage_engine(std::unique_ptr<Backend> backend,
 struct StageFixture {
     std::atomic<int> steps_allowed{1 << 30};
     std::shared_ptr<ring::Waker> waker = std::make_shared<ring::Waker>();
-    Stage stage;
+    std::unique_ptr<Stage> stage;
     StageLinks links;
     std::map<RequestId, Answer> answers;
     std::map<RequestId, std::string> streamed;
+    std::vector<RequestId> order;  // whose pieces and answers have come
 
     explicit StageFixture(const StageOptions& options = {}, int allowed = 1 << 30,
                           const EngineOptions& engine_options = {})
         : steps_allowed(allowed),
-          stage(stage_engine(std::make_unique<GatedBackend>(steps_allowed), engine_options),
-                options, waker),
-          links(stage.take_links()) {}
+          stage(std::make_unique<Stage>(
+              stage_engine(std::make_unique<GatedBackend>(steps_allowed), engine_options), options,
+              waker)),
+          links(stage->take_links()) {}
     ~StageFixture() { allow(1 << 20); }  // a step that is held back would never end
 
     void allow(int steps) {
@@ -83,11 +90,13 @@ struct StageFixture {
     }
     void take(EngineOutput&& output) {
         if (auto* const piece = std::get_if<TextPiece>(&output)) {
+            order.push_back(piece->id);
             streamed[piece->id] += piece->text;
             return;
         }
         auto& answer = std::get<Answer>(output);
         const RequestId id = answer.id;
+        order.push_back(id);
         CHECK(answers.emplace(id, std::move(answer)).second);
     }
     // Sleeps until something has come, and takes it.
@@ -114,7 +123,7 @@ TEST_CASE("gpu/stage: a request comes back answered") {
     REQUIRE(f.ask(7));
     CHECK(f.answer_to(7).reason == FinishReason::length);
     CHECK(f.answer_to(7).text.size() == 8);
-    CHECK(f.stage.state() == StageState::open);
+    CHECK(f.stage->state() == StageState::open);
 }
 
 TEST_CASE("gpu/stage: one that is refused comes back at once with its reason") {
@@ -149,10 +158,13 @@ TEST_CASE("gpu/stage: a request that comes after its deadline is told so") {
 TEST_CASE("gpu/stage: when its outputs are full it takes nothing more, and loses nothing") {
     StageFixture f({.producer_count = 1, .command_capacity = 4, .output_capacity = 2});
     RequestId pushed = 0;
-    // Refused in the end: two answers fill the ring, and then the commands fill theirs.
+    // Two answers fill the ring, one is left over, and then four commands fill theirs: until so
+    // many were pushed it may not have woken up yet. It may have been at a turn of 256 before.
+    constexpr RequestId kFull = 2 + 1 + 4;
+    constexpr RequestId kFullMost = 2 + 256 + 4;
     const auto fill = [&] {
         int refused = 0;
-        while (refused < 200) {
+        while (refused < 200 || pushed < kFull) {
             if (f.push(GenerateRequest{.id = pushed + 1, .prompt = ""})) {
                 ++pushed;
                 refused = 0;
@@ -160,7 +172,7 @@ TEST_CASE("gpu/stage: when its outputs are full it takes nothing more, and loses
                 ++refused;
                 std::this_thread::yield();
             }
-            if (pushed > 100'000) return false;
+            if (pushed > kFullMost) return false;
         }
         return true;
     };
@@ -168,6 +180,44 @@ TEST_CASE("gpu/stage: when its outputs are full it takes nothing more, and loses
     for (RequestId id = 1; id <= pushed; ++id)
         CHECK(f.answer_to(id).error.code == ErrorCode::invalid_request);
     CHECK(f.answers.size() == pushed);
+}
+
+TEST_CASE(
+    "gpu/stage: prompts that take long to tokenise keep no step waiting for more than a few") {
+    constexpr std::size_t kBytes = kPromptBytesPerToken * kStageLimits.context_tokens;  // 16 KiB
+    constexpr std::size_t kPrompts = 64;
+    constexpr std::size_t kPerTurn = 256 * 1024 / kBytes;
+    StageFixture f({}, 1);
+    REQUIRE(f.push(GenerateRequest{.id = 1, .prompt = "a", .max_tokens = 60, .streams = true}));
+    while (f.steps_allowed.load() != 0)
+        std::this_thread::yield();                   // its first step has begun
+    for (RequestId id = 2; id < 2 + kPrompts; ++id)  // each has too many tokens
+        REQUIRE(f.push(GenerateRequest{.id = id, .prompt = std::string(kBytes, 'x')}));
+    f.allow(1 << 20);
+    CHECK(f.answer_to(1).reason == FinishReason::length);
+    std::size_t between_steps = 0;
+    std::size_t refused = 0;
+    for (const RequestId id : f.order) {
+        between_steps = id == 1 ? 0 : between_steps + 1;
+        refused += id == 1 ? 0u : 1u;
+        CHECK(between_steps <= kPerTurn);
+    }
+    CHECK(refused == kPrompts);
+}
+
+TEST_CASE("gpu/stage: long prompts of one producer do not keep out another one") {
+    constexpr std::size_t kBytes = kPromptBytesPerToken * kStageLimits.context_tokens;
+    StageFixture f({.producer_count = 2}, 1);
+    REQUIRE(f.ask(1, 60));
+    while (f.steps_allowed.load() != 0)
+        std::this_thread::yield();
+    for (RequestId id = 2; id < 66; ++id)
+        REQUIRE(f.push(GenerateRequest{.id = id, .prompt = std::string(kBytes, 'x')}, 0));
+    REQUIRE(f.push(GenerateRequest{.id = 99, .prompt = ""}, 1));
+    f.allow(1 << 20);
+    CHECK(f.answer_to(99).error.code == ErrorCode::invalid_request);
+    // A turn that had begun before, and one that began with the other producer.
+    CHECK(std::ranges::find(f.order, RequestId{99}) - f.order.begin() <= 32);
 }
 
 TEST_CASE("gpu/stage: requests of several threads are all answered once, through small rings") {
@@ -204,7 +254,7 @@ TEST_CASE("gpu/stage: requests of several threads are all answered once, through
         CHECK((answer.reason == FinishReason::length || answer.reason == FinishReason::cancelled));
     }
     CHECK(done >= kThreads * kEach * 6 / 7);
-    CHECK(f.stage.state() == StageState::closed);
+    CHECK(f.stage->state() == StageState::closed);
 }
 
 // ---- the end ------------------------------------------------------------------------------------
@@ -214,15 +264,15 @@ TEST_CASE("gpu/stage: closed, it answers what is under way and refuses what come
     REQUIRE(f.ask(1));
     while (f.steps_allowed.load() != 0)
         std::this_thread::yield();  // its first step has begun
-    f.stage.close(Unfinished::answered);
-    CHECK(f.stage.state() == StageState::draining);
+    f.stage->close(Unfinished::answered);
+    CHECK(f.stage->state() == StageState::draining);
     REQUIRE(f.ask(2));
     f.allow(1 << 20);
     f.close_producers();
     f.read_to_the_end();
     CHECK(f.answer_to(1).reason == FinishReason::length);
     CHECK(f.answer_to(2).error.code == ErrorCode::shutting_down);
-    CHECK(f.stage.state() == StageState::closed);
+    CHECK(f.stage->state() == StageState::closed);
 }
 
 TEST_CASE("gpu/stage: closed at once, it hands back what is under way with what there is") {
@@ -230,8 +280,8 @@ TEST_CASE("gpu/stage: closed at once, it hands back what is under way with what 
     REQUIRE(f.ask(1, 60));
     while (f.steps_allowed.load() != 0)
         std::this_thread::yield();
-    f.stage.close(Unfinished::answered);
-    f.stage.close(Unfinished::handed_back);
+    f.stage->close(Unfinished::answered);
+    f.stage->close(Unfinished::handed_back);
     f.allow(1 << 20);
     CHECK(f.answer_to(1).error.code == ErrorCode::shutting_down);
     CHECK(f.answer_to(1).text.size() <= 2);
@@ -256,7 +306,37 @@ TEST_CASE("gpu/stage: it can be destroyed with requests under way and outputs un
     StageFixture f({.producer_count = 1, .command_capacity = 64, .output_capacity = 2});
     for (RequestId id = 0; id < 30; ++id)
         REQUIRE(f.ask(id, 60));
-    CHECK(f.stage.state() == StageState::open);
+    CHECK(f.stage->state() == StageState::open);
+    f.stage.reset();
+    CHECK(f.links.commands[0].state() == ring::RingState::closed);
+    while (f.links.outputs.try_pop()) {
+    }
+    CHECK(f.links.outputs.state() == ring::RingState::closed);
+}
+
+// It slept for ever.
+TEST_CASE("gpu/stage: an idle one can be destroyed while its links live on") {
+    StageFixture f;
+    REQUIRE(f.ask(1));
+    CHECK(f.answer_to(1).reason == FinishReason::length);
+    f.stage.reset();
+    CHECK(f.links.commands[0].state() == ring::RingState::closed);
+    CHECK(f.links.outputs.state() == ring::RingState::closed);
+}
+
+TEST_CASE("gpu/stage: one whose links nobody has taken can be destroyed") {
+    const Stage stage(stage_engine(std::make_unique<FakeBackend>(kStageLimits)),
+                      {.producer_count = 2}, nullptr);
+    CHECK(stage.state() == StageState::open);
+}
+
+TEST_CASE("gpu/stage: one that drains, and waits for its producers, can be destroyed") {
+    StageFixture f;
+    f.stage->close(Unfinished::handed_back);
+    REQUIRE(f.ask(1));
+    CHECK(f.answer_to(1).error.code == ErrorCode::shutting_down);
+    f.stage.reset();
+    CHECK(f.links.commands[0].state() == ring::RingState::closed);
 }
 
 TEST_CASE("gpu/stage: a reader that has gone is not waited for") {
@@ -265,7 +345,7 @@ TEST_CASE("gpu/stage: a reader that has gone is not waited for") {
     for (RequestId id = 0; id < 30; ++id)
         REQUIRE(f.ask(id));
     f.close_producers();
-    while (f.stage.state() != StageState::closed)
+    while (f.stage->state() != StageState::closed)
         std::this_thread::yield();
 }
 

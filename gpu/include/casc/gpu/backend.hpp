@@ -66,9 +66,10 @@ public:
     [[nodiscard]] virtual std::string_view name() const noexcept = 0;  // "cpu"
     [[nodiscard]] virtual const ModelConfig& model() const noexcept = 0;
     [[nodiscard]] virtual const BackendLimits& limits() const noexcept = 0;
-    // Computes the step; within the limits, or it is our bug. What a slot has at and after the
-    // position is forgotten, so that a slot is used again by beginning at 0. After a failure
-    // nothing is known of the slots of this step. Fails with: device_failed.
+    // Computes the step; within the limits, or it is our bug. When it returns it has read the
+    // tokens: they may go before the next step. What a slot has at and after the position is
+    // forgotten, so that a slot is used again by beginning at 0. After a failure nothing is known
+    // of the slots of this step. Fails with: device_failed.
     [[nodiscard]] virtual Result<void> step(std::span<const SequenceStep> sequences,
                                             StepOutput& output) = 0;
 

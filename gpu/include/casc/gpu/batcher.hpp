@@ -58,7 +58,7 @@ public:
 
     // Puts a request into the line of its lane. Fails with: model_overloaded (its lane is full, or
     // those in line would have too many tokens; retry_after_ms says when there should be room),
-    // invalid_request (its id waits already, or no batch may have so many tokens).
+    // invalid_request (its id waits already, or no batch or no line may have so many tokens).
     [[nodiscard]] Result<void> offer(const WaitingRequest& request);
     // Whether offer() would find room in the lane: to be asked before a request is made ready for
     // it. Fails with: model_overloaded.
@@ -73,7 +73,8 @@ public:
     // Fills `batch` with those that go, most urgent lanes first; nobody when nobody waits. No more
     // than `most`: some of a batch may be on the device already.
     void take_batch(std::vector<WaitingRequest>& batch, std::size_t most = kAll);
-    // A batch of so many took the device so long.
+    // A batch of so many took the device so long. More than size_limit() when some of them were on
+    // the device before the limit fell: then a slow one does not make it fall again.
     void finished(std::size_t batch, Nanos took);
 
     // How large batches are at the moment, at most: less than max_batch while the device takes

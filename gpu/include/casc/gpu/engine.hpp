@@ -2,11 +2,10 @@
 // casc/gpu/engine.hpp: answers requests with one model, many at a time (continuous batching).
 //
 //   engine->submit(std::move(request), now);
-//   while (engine->begin_step(mono_now())) {
-//       engine->end_step(mono_now());
-//       engine->take_outputs(outputs);                 // pieces of text, answers
-//   }
-//   wait until engine->look_again(), or for another request
+//   const bool steps = engine->begin_step(mono_now());
+//   if (steps) engine->end_step(mono_now());
+//   engine->take_outputs(outputs);      // pieces of text, answers; some come without a step
+//   if (!steps) wait until engine->look_again(), or for another request
 //
 // Requests join and leave between steps. A step computes the next token of every answer that grows
 // and parts of the prompts of those that have come (step_composer.hpp). While nothing runs, the
@@ -66,7 +65,8 @@ public:
     ~Engine();
 
     // From here on the request has exactly one answer. At once it has one with an error when it is
-    // refused: invalid_request, unknown_lane, model_overloaded (with retry_after_ms),
+    // refused: invalid_request (also when one with its id is under way, whoever submitted that),
+    // unknown_lane, model_overloaded (with retry_after_ms), timeout (its deadline has passed),
     // device_failed.
     void submit(GenerateRequest&& request, MonoNanos now);
     // It is answered with `cancelled` and what there is of its text. False: it is not under way.
@@ -118,9 +118,9 @@ private:
 
     // engine_step.cpp: what happens in a step.
     void end_late(MonoNanos now);
-    [[nodiscard]] std::size_t slots_to_use() const noexcept;
     void let_in(MonoNanos now);
     void prepare_step();
+    [[nodiscard]] bool had_no_prompts() const noexcept;
     void take_failed_step(MonoNanos now);
     void take_row(StepPart part, const StepOutput::Row& row, MonoNanos now);
     void take_token(Place place, TokenId token, MonoNanos now);

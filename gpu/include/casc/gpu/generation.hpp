@@ -96,9 +96,10 @@ inline constexpr std::size_t kPromptBytesPerToken = 256;  // of context; a token
 // Checks all of a request but its prompt. Thread: any. Fails with: invalid_request.
 [[nodiscard]] Result<void> check_request(const GenerateRequest& request, const ModelConfig& model);
 
-// The tokens of the request's prompt, taken out of it when it has them; checked, so that a backend
-// with slots of `context_tokens` can compute them and, for generate, one more. Takes the time of
-// tokenising: whoever submits to a busy thread may do it before and give tokens.
+// The tokens of the request's prompt, which is taken out of it, as text or as tokens; its memory is
+// not the request's any more. Checked, so that a backend with slots of `context_tokens` can compute
+// them and, for generate, one more. Takes the time of tokenising: whoever submits to a busy thread
+// may do it before and give tokens.
 //
 // Thread: any. Fails with: invalid_request (there are none, too many or both kinds, the text is no
 // UTF-8, a token is not of the vocabulary).

@@ -22,6 +22,8 @@ struct Sampling {
 // The token that `draw`, in [0, 1), points at. The same on every backend for the same logits. Of
 // equally likely tokens the one with the lower number comes first. kNoToken when a logit is NaN or
 // none is finite.
+//
+// Thread: any. Each thread keeps memory for the largest vocabulary it has seen, some megabytes.
 [[nodiscard]] TokenId sample(std::span<const float> logits, const Sampling& sampling, double draw);
 
 // The draw for the token at a position, from nothing but the seed and the position: whatever batch

@@ -13,6 +13,9 @@
 // When that ring is full the stage computes nothing and takes nothing from its own rings until
 // there is room: those fill, and whoever pushes sees it. No side ever waits for the other with
 // something in its hands, so two full rings are no deadlock as long as the reader reads.
+//
+// Ids are the stage's and not a producer's: no two requests under way may have the same one,
+// whoever pushed them. The second is refused, with an answer that has the first one's id, too.
 
 #include <casc/gpu/engine.hpp>
 #include <casc/gpu/generation.hpp>
@@ -29,8 +32,8 @@
 
 namespace casc::gpu {
 
-// For a request that the same producer has pushed before; of one that is not under way any more it
-// means nothing.
+// For a request that the same producer has pushed before, or it may come first; of one that is not
+// under way (any more) it means nothing.
 struct CancelRequest {
     RequestId id = 0;
 };
@@ -65,11 +68,13 @@ enum class StageState : std::uint8_t {
 // Lifetime: the links may outlive it.
 class Stage {
 public:
-    // `reader` is the waker of the thread that reads the outputs.
+    // `reader` is the waker of the thread that reads the outputs. Throws std::system_error when
+    // there is no thread or no descriptor to be had.
     Stage(std::unique_ptr<Engine> engine, const StageOptions& options,
           std::shared_ptr<ring::Waker> reader);
-    // Ends the thread after the step it is at. What was not answered by then never is, so that a
-    // thread that has requests under way closes the stage first and reads to the end.
+    // Ends the thread after the step it is at, whether the links live on or not. What was not
+    // answered by then never is, so that a thread that has requests under way closes the stage
+    // first and reads to the end.
     ~Stage();
     Stage(const Stage&) = delete;
     Stage& operator=(const Stage&) = delete;
@@ -89,10 +94,12 @@ private:
 
     void give_order(Order order) noexcept;
     void run();
-    void obey(Order order);
+    // False: to halt.
+    [[nodiscard]] bool obey(Order order);
     // True: nothing is left to hand out.
     bool hand_out();
     std::size_t take_commands();
+    std::size_t take_from(ring::RingConsumer<StageCommand>& commands, MonoNanos now);
     void take(StageCommand&& command, MonoNanos now);
     bool compute();
     [[nodiscard]] bool has_news();
@@ -110,6 +117,8 @@ private:
     std::vector<ring::RingConsumer<StageCommand>> commands_;  // whose producers have not closed
     std::vector<EngineOutput> outbox_;                        // out of the engine
     std::size_t outbox_sent_ = 0;
+    std::size_t turn_ = 0;               // of taking commands
+    std::size_t prompt_bytes_left_ = 0;  // in this turn
     Order obeyed_ = Order::work;
     ring::BriefWait brief_wait_;
     // Written by the owner, read by the stage's thread: seq_cst, so that it is among what the

@@ -4,8 +4,8 @@
 //
 //   auto waker = std::make_shared<ring::Waker>();                    // one per reader thread
 //   auto [tx, rx] = ring::make_ring<Command>(1024, waker);
-//   writer:  if (!tx.try_push(std::move(command))) ...               // full: the command is
-//   untouched reader:  rx.drain([&](Command&& command) { run(command); }, 64);
+//   writer:  if (!tx.try_push(std::move(command))) ...    // full: the command is untouched
+//   reader:  rx.drain([&](Command&& command) { run(command); }, 64);
 //
 // A ring is never one object with two users: each end is its own move-only type, so "single
 // producer" is checked by the compiler. An end that is destroyed says goodbye to the other: see

@@ -16,7 +16,8 @@
 namespace casc::ring {
 
 // Thread:   one reader at a time. May be handed from thread to thread like any object (with
-// synchronisation). Lifetime: independent of the producer; destroying it abandons the ring.
+//           synchronisation).
+// Lifetime: independent of the producer; destroying it abandons the ring.
 template <class T, class Sync = StdSync>
 class RingConsumer {
     using Core = detail::RingCore<T, Sync>;

@@ -20,7 +20,8 @@ namespace casc::ring {
 // shared line instead of one per item.
 //
 // Thread:   one writer at a time. May be handed from thread to thread like any object (with
-// synchronisation). Lifetime: independent of the consumer; destroying it closes the ring.
+//           synchronisation).
+// Lifetime: independent of the consumer; destroying it closes the ring.
 template <class T, class Sync = StdSync>
 class RingProducer {
     using Core = detail::RingCore<T, Sync>;
