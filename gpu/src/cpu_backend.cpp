@@ -1,10 +1,13 @@
+#include "cpu/machine.hpp"
 #include "cpu/step.hpp"
 
 #include <casc/gpu/cpu_backend.hpp>
 
 #include <algorithm>
+#include <limits>
+#include <new>
 #include <string>
-#include <thread>
+#include <system_error>
 
 namespace casc::gpu {
 namespace {
@@ -25,8 +28,7 @@ std::string as_mib(Wide bytes) {
 
 std::size_t threads_of(const CpuOptions& options) {
     if (options.threads != 0) return options.threads;
-    const std::size_t processors = std::thread::hardware_concurrency();
-    return std::clamp<std::size_t>(processors, 1, kCpuThreadsMax);
+    return std::min(cpu::usable_processors(), kCpuThreadsMax);
 }
 
 Result<BackendLimits> limits_of(const ModelConfig& model, const CpuOptions& options) {
@@ -50,22 +52,37 @@ struct MemoryNeed {
     Wide weights = 0;  // bytes, each
     Wide cache = 0;
     Wide work = 0;
+    BackendLimits limits{};
 
     static MemoryNeed of(const ModelWeights& weights, const BackendLimits& limits,
                          std::size_t threads) {
         const ModelConfig& model = weights.config();
         return {weights.bytes(), 2 * sizeof(float) * cpu::KvCache::floats(model, limits),
                 sizeof(float) * cpu::Transformer::floats(model, limits, threads) +
-                    cpu::Step::bytes(model, limits)};
+                    cpu::Step::bytes(model, limits),
+                limits};
     }
     [[nodiscard]] Wide all() const { return weights + cache + work; }
     [[nodiscard]] Error refused(const std::string& why) const {
-        return Error(ErrorCode::model_too_large, "it needs " + as_mib(all()) +
-                                                     " MiB: " + as_mib(weights) + " of weights, " +
-                                                     as_mib(cache) + " for keys and values, " +
-                                                     as_mib(work) + " to work with; " + why);
+        return Error(ErrorCode::model_too_large,
+                     "it needs " + as_mib(all()) + " MiB: " + as_mib(weights) + " of weights, " +
+                         as_mib(cache) + " for keys and values (slot_count " +
+                         std::to_string(limits.slot_count) + ", context_tokens " +
+                         std::to_string(limits.context_tokens) + "), " + as_mib(work) +
+                         " to work with; " + why);
     }
 };
+
+Result<void> check_memory(const MemoryNeed& need, std::uint64_t most) {
+    if (most != CpuOptions::kAvailableMemory) {
+        if (need.all() > most) return need.refused(as_mib(most) + " MiB are allowed");
+        return {};
+    }
+    const auto available = cpu::available_memory_bytes();
+    if (available && need.all() > *available)
+        return need.refused(as_mib(*available) + " MiB are available");
+    return {};
+}
 
 }  // namespace
 
@@ -109,8 +126,7 @@ Result<std::unique_ptr<CpuBackend>> CpuBackend::make(ModelWeights weights,
     CASC_TRY(const BackendLimits limits, limits_of(weights.config(), options));
     const std::size_t threads = threads_of(options);
     const MemoryNeed need = MemoryNeed::of(weights, limits, threads);
-    if (need.all() > options.memory_max_bytes)
-        return need.refused(as_mib(options.memory_max_bytes) + " MiB are allowed");
+    CASC_TRY_VOID(check_memory(need, options.memory_max_bytes));
     // Below 2^64 bytes with all else; the parts are rounded up to whole lines.
     const Wide floats = (need.cache + need.work) / sizeof(float) + 16 * 64;
     if (floats > std::numeric_limits<std::ptrdiff_t>::max() / sizeof(float))
@@ -119,8 +135,15 @@ Result<std::unique_ptr<CpuBackend>> CpuBackend::make(ModelWeights weights,
     if (!memory.is_there()) return need.refused("the system has not so much");
     const auto usable = cpu::usable_kernels();
     const cpu::Kernels& kernels = *(options.is_portable ? usable.back() : usable.front());
-    return std::unique_ptr<CpuBackend>(new CpuBackend(
-        std::make_unique<State>(std::move(weights), limits, kernels, threads, std::move(memory))));
+    try {
+        return std::unique_ptr<CpuBackend>(new CpuBackend(std::make_unique<State>(
+            std::move(weights), limits, kernels, threads, std::move(memory))));
+    } catch (const std::system_error& error) {
+        return Error(ErrorCode::device_failed, "one of its " + std::to_string(threads) +
+                                                   " threads cannot be started: " + error.what());
+    } catch (const std::bad_alloc&) {
+        return need.refused("the system has not so much");
+    }
 }
 
 const ModelConfig& CpuBackend::model() const noexcept {

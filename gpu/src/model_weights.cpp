@@ -123,6 +123,17 @@ LayerWeights take_layer(WeightTaker& take, const ModelConfig& config, std::size_
     return layer;
 }
 
+Result<MappedFile> open_config(const std::filesystem::path& path) {
+    CASC_TRY(MappedFile file, MappedFile::open(path));
+    if (file.bytes().size() > kConfigBytesMax)
+        return Error(ErrorCode::model_unusable, path.filename().string() + " is too large");
+    return file;
+}
+
+std::string_view text_in(const MappedFile& file) {
+    return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
 bool are_same(const WeightMatrix& a, const WeightMatrix& b) {
     if (a.data == b.data) return true;
     return a.type == b.type && std::equal(a.data, a.data + a.bytes(), b.data);
@@ -149,17 +160,20 @@ Result<ModelWeights> ModelWeights::make(TensorFiles files, ModelConfig config) {
     if (is_tied && !are_same(last, weights.embedding_))
         return unusable_tensor(name, "differs from the embedding, and the config ties them");
     weights.head_ = is_tied ? weights.embedding_ : last;
-    weights.bytes_ = take.bytes();
+    // Nobody reads a tied matrix that is there a second time.
+    weights.bytes_ = take.bytes() - (is_tied && take.has(name) ? last.bytes() : 0);
     return weights;
 }
 
 Result<ModelWeights> ModelWeights::open(const std::filesystem::path& folder) {
-    CASC_TRY(const MappedFile file, MappedFile::open(folder / "config.json"));
-    const auto bytes = file.bytes();
-    if (bytes.size() > kConfigBytesMax)
-        return Error(ErrorCode::model_unusable, "config.json is too large");
-    CASC_TRY(ModelConfig config,
-             ModelConfig::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+    CASC_TRY(const MappedFile file, open_config(folder / "config.json"));
+    CASC_TRY(ModelConfig config, ModelConfig::parse(text_in(file)));
+    std::error_code ignored;
+    if (const auto path = folder / "generation_config.json";
+        std::filesystem::exists(path, ignored)) {
+        CASC_TRY(const MappedFile generation, open_config(path));
+        CASC_TRY_VOID(config.read_generation(text_in(generation)));
+    }
     CASC_TRY(TensorFiles files, TensorFiles::open(folder));
     return make(std::move(files), std::move(config));
 }

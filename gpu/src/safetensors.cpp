@@ -182,6 +182,9 @@ Result<TensorFiles> TensorFiles::open(const std::filesystem::path& folder) {
         CASC_TRY_VOID(files.add(folder / "model.safetensors"));
         return files;
     }
+    // Which of them is meant nobody can say.
+    if (std::filesystem::exists(folder / "model.safetensors", ignored))
+        return refuse("there are both model.safetensors and an index of several files");
     CASC_TRY(const auto places, read_index(index_path));
     std::set<std::string> names;
     for (const auto& [tensor, name] : places)

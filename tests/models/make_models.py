@@ -14,8 +14,9 @@ files and their index) and has beside that reference.safetensors:
 
 Here everything is computed in 64 bits, from the beginning for every row, one sequence at a time,
 with whole matrices and masks: slow, and too simple to be wrong in the way that the backends could.
-The weights are what 16 or 32 bits leave of them, so that what differs is rounding alone. The same
-numbers each time: those of numpy's default_rng(seed), which it keeps.
+The weights are what 16 or 32 bits leave of them, so that what differs is rounding alone. One numpy
+writes the same numbers each time. Another may draw others for the same seed (default_rng promises
+nothing across versions); then models and answers change together, and nothing else is kept of them.
 """
 
 import json
@@ -309,6 +310,9 @@ def main():
                          rope_scaling={"type": "longrope",
                                        "short_factor": [1 + 0.05 * i for i in range(8)],
                                        "long_factor": [1 + 0.5 * i for i in range(8)]}), "F32")
+    # Where a default in place of the config's numbers is far off.
+    make_model(root, "llama-steep", 11,
+               config_of("llama", llama, rope_theta=500.0, rms_norm_eps=0.05), "F32")
     make_model(root, "classifier", 10,
                config_of("llama", "LlamaForSequenceClassification", num_key_value_heads=2,
                          id2label={"0": "ham", "1": "spam", "2": "unsure"}), "BF16")

@@ -1,6 +1,8 @@
 #pragma once
-// cpu/float_memory.hpp: all memory of a CPU backend, asked for once, so that a model that does not
-// fit is refused before it answers anything.
+// cpu/float_memory.hpp: the numbers that a CPU backend keeps and works with, in one piece that is
+// asked for once. That the system grants it does not say that it has it: Linux promises more than
+// there is, and gives pages when they are first written. So CpuBackend::make() looks at what is
+// available before, and a null here is only about what no promise covers.
 
 #include <cstddef>
 #include <cstdlib>

@@ -175,8 +175,9 @@ CASC_KERNEL void blend(const float* shares, const Inputs& values, std::size_t si
 
 // ---- exponentials -------------------------------------------------------------------------------
 
-// e^x to 2 units in the last place: 2^n * e^r with |r| <= ln(2) / 2, and e^r from its series. Below
-// 2^-126 it is 0, so that of -infinity, too; above 2^127 it stays there. Not a number stays none.
+// e^x to 2 units in the last place: 2^n * e^r with |r| <= ln(2) / 2, and e^r from its series. Where
+// x is below -87.3 it is 0, which is before it would be denormal, and so it is of -infinity; where
+// x is above 88 it stays e^88, somewhat below 2^127. Not a number stays none.
 CASC_KERNEL Vec exp_of(Vec x) {
     constexpr float kLeast = -87.3f;
     constexpr float kMost = 88.0f;

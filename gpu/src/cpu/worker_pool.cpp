@@ -22,11 +22,20 @@ void take_a_breath() noexcept {
 
 WorkerPool::WorkerPool(std::size_t threads) {
     CASC_ASSERT(threads >= 1);
-    for (std::size_t worker = 1; worker < threads; ++worker)
-        threads_.emplace_back([this, worker] { serve(worker); });
+    try {
+        for (std::size_t worker = 1; worker < threads; ++worker)
+            threads_.emplace_back([this, worker] { serve(worker); });
+    } catch (...) {
+        stop();  // there is no destructor for half a pool
+        throw;
+    }
 }
 
 WorkerPool::~WorkerPool() {
+    stop();
+}
+
+void WorkerPool::stop() noexcept {
     is_over_.store(true, std::memory_order_seq_cst);  // pairs with has_news()
     bell_.fetch_add(1, std::memory_order_seq_cst);
     bell_.notify_all();
@@ -34,7 +43,7 @@ WorkerPool::~WorkerPool() {
         thread.join();
 }
 
-void WorkerPool::share_out(std::size_t count, Call call) {
+void WorkerPool::share_out(std::size_t count, Call call) noexcept {
     CASC_ASSERT(count <= kItemMask, count);
     call_ = call;
     count_ = static_cast<std::uint32_t>(count);
@@ -59,7 +68,7 @@ void WorkerPool::share_out(std::size_t count, Call call) {
     }
 }
 
-void WorkerPool::take_items(std::size_t worker) {
+void WorkerPool::take_items(std::size_t worker) noexcept {
     std::uint32_t done = 0;
     std::uint64_t tickets = tickets_.load(std::memory_order_acquire);
     while ((tickets & kItemMask) != 0) {
@@ -92,7 +101,7 @@ void WorkerPool::wait_for_news() noexcept {
     sleepers_.fetch_sub(1, std::memory_order_seq_cst);
 }
 
-void WorkerPool::serve(std::size_t worker) {
+void WorkerPool::serve(std::size_t worker) noexcept {
     while (!is_over_.load(std::memory_order_acquire)) {
         take_items(worker);
         wait_for_news();

@@ -19,6 +19,7 @@ namespace casc::gpu::cpu {
 class WorkerPool {
 public:
     // So many threads work, the calling one among them. At least 1.
+    // Throws std::system_error or std::bad_alloc, when one of them cannot be started; none is left.
     explicit WorkerPool(std::size_t threads);
     ~WorkerPool();
     WorkerPool(const WorkerPool&) = delete;
@@ -28,9 +29,10 @@ public:
 
     // Calls work(item, worker) once for each item below `count`, in no order and on several threads
     // at once; `worker` is below size(), and no two threads have the same. Returns when all are
-    // done; what they have written is seen then.
+    // done; what they have written is seen then. Work must not throw: that ends the process, since
+    // others are still at work on what the caller has.
     template <class Work>
-    void run(std::size_t count, const Work& work) {
+    void run(std::size_t count, const Work& work) noexcept {
         if (count <= 1 || threads_.empty()) {
             for (std::size_t item = 0; item < count; ++item)
                 work(item, std::size_t{0});
@@ -41,16 +43,22 @@ public:
                           }});
     }
 
+    // Threads that sleep, or will unless there is something to do. For tests.
+    [[nodiscard]] std::size_t sleepers() const noexcept {
+        return sleepers_.load(std::memory_order_seq_cst);
+    }
+
 private:
     struct Call {
         const void* context = nullptr;
         void (*function)(const void*, std::size_t, std::size_t) = nullptr;
     };
 
-    void share_out(std::size_t count, Call call);
+    void stop() noexcept;
+    void share_out(std::size_t count, Call call) noexcept;
     // Works on what is there until nothing is left.
-    void take_items(std::size_t worker);
-    void serve(std::size_t worker);
+    void take_items(std::size_t worker) noexcept;
+    void serve(std::size_t worker) noexcept;
     [[nodiscard]] bool has_news() const noexcept;
     void wait_for_news() noexcept;
 

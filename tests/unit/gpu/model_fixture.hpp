@@ -18,25 +18,28 @@ inline std::filesystem::path model_folder(const std::string& name) {
     return std::filesystem::path(CASC_MODELS_FOLDER) / name;
 }
 
+// What is missing fails the case.
+template <class Value>
+Value required(Result<Value> value, const std::string& name) {
+    if (!value) FAIL(name << ": " << value.error().message());
+    return *std::move(value);
+}
+
 inline ModelWeights weights_of_model(const std::string& name) {
-    auto weights = ModelWeights::open(model_folder(name));
-    REQUIRE_MESSAGE(weights, name << ": " << weights.error().message());
-    return *std::move(weights);
+    return required(ModelWeights::open(model_folder(name)), name);
 }
 
 inline std::unique_ptr<CpuBackend> backend_of_model(const std::string& name,
                                                     const CpuOptions& options = {}) {
-    auto backend = CpuBackend::make(weights_of_model(name), options);
-    REQUIRE_MESSAGE(backend, name << ": " << backend.error().message());
-    return *std::move(backend);
+    return required(CpuBackend::make(weights_of_model(name), options), name);
 }
 
 // reference.safetensors
 class ModelReference {
 public:
     explicit ModelReference(const std::string& name)
-        : file_(*MappedFile::open(model_folder(name) / "reference.safetensors")),
-          tensors_(*read_safetensors(file_.bytes())) {}
+        : file_(required(MappedFile::open(model_folder(name) / "reference.safetensors"), name)),
+          tensors_(required(read_safetensors(file_.bytes()), name)) {}
 
     [[nodiscard]] bool has(const std::string& name) const { return find(name) != nullptr; }
     [[nodiscard]] std::vector<TokenId> tokens(const std::string& name) const {
@@ -45,6 +48,7 @@ public:
     // [row]
     [[nodiscard]] std::vector<std::vector<float>> rows(const std::string& name) const {
         const auto all = numbers<float>(name, ElementType::f32);
+        REQUIRE(find(name)->shape.size() == 2);
         const std::size_t size = find(name)->shape[1];
         std::vector<std::vector<float>> rows;
         for (std::size_t at = 0; at < all.size(); at += size)

@@ -165,9 +165,31 @@ TEST_CASE("gpu/model_weights: a tied head is the embedding, and not another matr
     const auto twice = folder.open(tensors, config);
     REQUIRE(twice);
     CHECK(twice->head().data == twice->embedding().data);
+    const std::size_t bytes = twice->bytes();
     tensors.erase("lm_head.weight");
     CHECK(weights_trouble(tensors) == "tensor 'lm_head.weight' is missing; expected [5, 8]");
-    CHECK(weights_trouble(tensors, config) == "nothing");
+    // It is read once, and counted once.
+    const WeightsFolder another;
+    const auto once = another.open(tensors, config);
+    REQUIRE(once);
+    CHECK(once->bytes() == bytes);
+}
+
+TEST_CASE("gpu/model_weights: a generation_config.json says which tokens end an answer") {
+    const WeightsFolder folder;
+    CHECK(folder.open(small_model())->config().end_tokens == std::vector<std::uint32_t>{2});
+    const auto with = [&](const std::string& generation) {
+        std::ofstream(folder.path / "generation_config.json", std::ios::binary) << generation;
+        return folder.open(small_model());
+    };
+    const auto weights = with(R"({"eos_token_id": [3, 4]})");
+    REQUIRE(weights);
+    CHECK(weights->config().end_tokens == std::vector<std::uint32_t>{3, 4});
+    CHECK(with(R"({"eos_token_id": 5})").error().code == ErrorCode::model_unusable);
+    CHECK(with("").error().code == ErrorCode::model_unusable);
+    const auto large = with(std::string((16u << 20) + 1, ' '));
+    REQUIRE_FALSE(large);
+    CHECK(large.error().detail == "generation_config.json is too large");
 }
 
 TEST_CASE("gpu/model_weights: a classifier has a score for each class, and no head") {

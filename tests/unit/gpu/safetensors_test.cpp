@@ -147,6 +147,9 @@ TEST_CASE("gpu/safetensors: a model of one file, and of several with their index
         model.write("model.safetensors.index.json", "{\"weight_map\": " + map + "}");
         return model.trouble();
     };
+    CHECK(index(R"({"x": "one.safetensors", "y": "two.safetensors"})") ==
+          "there are both model.safetensors and an index of several files");
+    std::filesystem::remove(model.path / "model.safetensors");
     CHECK(index(R"({"x": "one.safetensors", "y": "two.safetensors"})") == "nothing");
     CHECK(TensorFiles::open(model.path)->all().size() == 2);
     CHECK(index(R"({"x": "one.safetensors"})") == "nothing");

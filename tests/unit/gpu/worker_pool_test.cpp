@@ -2,9 +2,13 @@
 
 #include "cpu/worker_pool.hpp"
 
+#include "large_stacks.hpp"
+
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 using casc::gpu::cpu::WorkerPool;
@@ -54,4 +58,30 @@ TEST_CASE("gpu/worker_pool: it ends whether its threads sleep, look or have neve
         WorkerPool pool(3);
         if (round % 2 == 0) pool.run(10, [](std::size_t, std::size_t) {});
     }
+}
+
+TEST_CASE("gpu/worker_pool: threads that sleep are woken for the next piece, and at the end") {
+    WorkerPool pool(4);
+    const auto wait_until_all_sleep = [&] {
+        while (pool.sleepers() != pool.size() - 1)
+            std::this_thread::yield();
+    };
+    for (int round = 0; round < 100; ++round) {
+        wait_until_all_sleep();
+        // Nobody takes a second item before all four are there: it takes all of them.
+        std::atomic<std::size_t> here{0};
+        pool.run(4, [&](std::size_t, std::size_t) {
+            ++here;
+            while (here != 4)
+                std::this_thread::yield();
+        });
+        CHECK(here == 4);
+    }
+    wait_until_all_sleep();
+}
+
+TEST_CASE("gpu/worker_pool: when a thread cannot be started, those before it are stopped" *
+          doctest::skip(casc::gpu::kIsSanitized)) {
+    const casc::gpu::LargeStacks stacks;
+    CHECK_THROWS_AS(WorkerPool(16), std::system_error);
 }

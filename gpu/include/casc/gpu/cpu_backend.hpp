@@ -12,12 +12,14 @@
 // What a sequence's numbers are depends on its tokens and on the kind of processor alone. They are
 // the same to the last bit whichever other sequences share its steps, in whatever pieces its
 // prompt comes, with however many threads, and in any slot: each sum has an order of its own. On
-// another kind of processor (Kernels::name) the last bits differ.
+// another kind of processor (kernels()) the last bits differ.
 //
 // A window of n tokens lets a token see itself and the n - 1 before it. Longrope's factors are
 // those of the length that the sequence has reached, for all of its tokens: the step that takes a
 // sequence beyond the original context (or back, in a slot that is taken up again further in front)
-// computes all its earlier tokens once more, and takes as long as their prompt took.
+// computes all its earlier tokens once more, and takes as long as their prompt took. What of that
+// comes together adds up: n sequences that cross in one step are computed again one behind the
+// other, and everybody in the step waits for all of them.
 
 #include <casc/gpu/backend.hpp>
 #include <casc/gpu/model_weights.hpp>
@@ -30,24 +32,32 @@
 namespace casc::gpu {
 
 struct CpuOptions {
-    std::size_t threads = 0;  // that compute, among them the one that calls; 0: one per processor
+    static constexpr std::uint64_t kAvailableMemory = std::numeric_limits<std::uint64_t>::max();
+
+    // That compute, among them the one that calls; 0: one for each processor that the thread which
+    // makes the backend may run on.
+    std::size_t threads = 0;
     std::uint32_t slot_count = 1;
     std::uint32_t context_tokens = 0;  // of a slot; 0: all that the model can
     std::uint32_t step_tokens_max = 512;
     // For the weights, which the system reads when they are first used and keeps if it can, the
-    // keys and values, and what a step works with.
-    std::uint64_t memory_max_bytes = std::numeric_limits<std::uint64_t>::max();
+    // keys and values, and what a step works with. kAvailableMemory: what the machine has available
+    // when the backend is made.
+    std::uint64_t memory_max_bytes = kAvailableMemory;
     // Only kernels that every processor has: for tests.
     bool is_portable = false;
 };
 
 // Thread: one at a time; it has threads of its own, which sleep between the steps.
-// Lifetime: keeps the weights. What it allocates it allocates in make(); a StepOutput keeps its
-// own memory, [slots, vocabulary] numbers at most.
+// Lifetime: keeps the weights. What it allocates it allocates in make(), but for what sampling
+// sorts with: each of the threads allocates that when it first draws a token, and keeps it, a few
+// numbers for each token of the vocabulary. A StepOutput keeps its own memory, [slots, vocabulary]
+// numbers at most.
 class CpuBackend final : public Backend {
 public:
     // Fails with: invalid_config (no slots, no tokens, absurdly many threads, a context that is
-    // longer than the model's), model_too_large (with what is needed and what for).
+    // longer than the model's), model_too_large (with what is needed and what for), device_failed
+    // (a thread cannot be started).
     [[nodiscard]] static Result<std::unique_ptr<CpuBackend>> make(ModelWeights weights,
                                                                   const CpuOptions& options);
     ~CpuBackend() override;

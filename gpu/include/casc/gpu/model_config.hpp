@@ -58,8 +58,13 @@ struct ModelConfig {
     [[nodiscard]] std::size_t query_size() const noexcept { return head_count * head_size; }
     [[nodiscard]] std::size_t kv_size() const noexcept { return kv_head_count * head_size; }
 
+    // What is not written is as Hugging Face's class of the kind has it, and null is nothing.
     // Fails with: model_unusable, with the key that is missing, absurd or not supported.
     [[nodiscard]] static Result<ModelConfig> parse(std::string_view json);
+    // generation_config.json, which a folder may have besides: its eos_token_id, one or several,
+    // are the end_tokens instead of those of config.json. Where it names none, those stay.
+    // Fails with: model_unusable; nothing has changed then.
+    [[nodiscard]] Result<void> read_generation(std::string_view json);
 };
 
 }  // namespace casc::gpu

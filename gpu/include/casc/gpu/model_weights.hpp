@@ -57,7 +57,7 @@ public:
     // files have and the config says as well, and a last matrix that is tied and the same.
     // Fails with: model_unusable, with the tensor, what was expected and what was found.
     [[nodiscard]] static Result<ModelWeights> make(TensorFiles files, ModelConfig config);
-    // The same of a folder with its config.json.
+    // The same of a folder with its config.json, and its generation_config.json if it has one.
     [[nodiscard]] static Result<ModelWeights> open(const std::filesystem::path& folder);
 
     [[nodiscard]] const ModelConfig& config() const noexcept { return config_; }

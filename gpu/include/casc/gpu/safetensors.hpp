@@ -28,7 +28,8 @@ namespace casc::gpu {
 // Thread: any. Lifetime: keeps the files mapped.
 class TensorFiles {
 public:
-    // Fails with: model_unusable, also when the index and the files disagree.
+    // Fails with: model_unusable, also when the index and the files disagree, or there is one file
+    // and an index, too.
     [[nodiscard]] static Result<TensorFiles> open(const std::filesystem::path& folder);
 
     // Null: there is none of that name.
