@@ -29,7 +29,8 @@ struct ModelSettings {
     std::string backend = "auto";      // auto, cpu
     std::uint32_t context_tokens = 0;  // of a request and its answer; 0: what the model can
     std::uint32_t prompt_tokens_per_step = 512;
-    std::uint32_t threads = 0;  // of the cpu backend; 0: one per processor
+    std::uint32_t threads = 0;  // of the cpu backend; 0: as many as it may have processors
+    // By default what is available when it is loaded.
     std::uint64_t memory_max_bytes = std::numeric_limits<std::uint64_t>::max();
 };
 
