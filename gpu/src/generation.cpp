@@ -104,7 +104,7 @@ Result<std::vector<TokenId>> take_prompt(GenerateRequest& request, const Tokeniz
     std::vector<TokenId> tokens = std::move(request.prompt_tokens);
     if (!request.prompt.empty()) {
         CASC_TRY_VOID(check_prompt_bytes(request.prompt, context_tokens));
-        CASC_TRY(tokens, tokenizer.encode(request.prompt, SpecialTokens::added));
+        CASC_TRY(tokens, tokenizer.encode(request.prompt, SpecialTokens::around));
     }
     CASC_TRY_VOID(check_prompt(tokens, request.kind, model, context_tokens));
     return tokens;

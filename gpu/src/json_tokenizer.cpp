@@ -33,10 +33,11 @@ std::string decoded(const std::string& token, const DecoderSteps& decoder) {
     return decoder.marks_are_spaces ? with_spaces(token) : token;
 }
 
-// A special token is nothing in a text. Others that were added to bytes are written as they are.
-std::string decoded(const AddedToken& added, const DecoderSteps& decoder) {
+// A special token is nothing in a text. Others that were added to bytes are written as they are,
+// unless the model's vocabulary has them, too: what they are most often made of is bytes.
+std::string decoded(const AddedToken& added, bool in_vocabulary, const DecoderSteps& decoder) {
     if (added.special) return {};
-    return decoder.byte_level ? added.content : decoded(added.content, decoder);
+    return decoder.byte_level && !in_vocabulary ? added.content : decoded(added.content, decoder);
 }
 
 TokenTexts texts_of(const TokenizerFile& file) {
@@ -50,7 +51,7 @@ TokenTexts texts_of(const TokenizerFile& file) {
     for (TokenId token = 0; token < size; ++token) {
         const std::string* const text = file.model.vocabulary.text_of(token);
         if (const auto found = added.find(token); found != added.end())
-            texts.append(decoded(*found->second, file.decoder));
+            texts.append(decoded(*found->second, text != nullptr, file.decoder));
         else
             texts.append(text == nullptr ? std::string() : decoded(*text, file.decoder));
     }
@@ -97,9 +98,9 @@ Result<std::vector<TokenId>> JsonTokenizer::encode(std::string_view text,
                                                    SpecialTokens special) const {
     CASC_TRY_VOID(check_text(text));
     Tokens out;
-    if (special == SpecialTokens::added) out = before_;
+    if (special != SpecialTokens::plain) out = before_;
     append_raw(text, special, out);
-    if (special == SpecialTokens::added) out.insert(out.end(), behind_.begin(), behind_.end());
+    if (special != SpecialTokens::plain) out.insert(out.end(), behind_.begin(), behind_.end());
     return out;
 }
 

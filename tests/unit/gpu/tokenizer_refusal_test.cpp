@@ -291,3 +291,32 @@ TEST_CASE(
                              R"({"type":"Sequence","processors":[)" + one + "," + one + "]}") ==
           "tokenizer.json: post_processor.processors[1] is the second template");
 }
+
+TEST_CASE("gpu/tokenizer: a template that would make many tokens of a small file is refused") {
+    const auto many = [](const std::string& one, int count) {
+        std::string list = one;
+        for (int i = 1; i < count; ++i)
+            list += "," + one;
+        return list;
+    };
+    const std::string text = R"({"Sequence":{"id":"A","type_id":0}})";
+    const std::string token = R"({"SpecialToken":{"id":"x","type_id":0}})";
+    const auto post = [](const std::string& single, const std::string& ids) {
+        return marks_trouble_with(&TokenizerJson::post_processor,
+                                  R"({"type":"TemplateProcessing","single":[)" + single +
+                                      R"(],"special_tokens":{"x":{"id":"x","ids":[)" + ids +
+                                      "]}}}");
+    };
+    CHECK(post(many(token, 15) + "," + text, "1") == "nothing");
+    CHECK(post(many(token, 16) + "," + text, "1") ==
+          "tokenizer.json: post_processor.single has more than 16");
+    CHECK(post(token + "," + text + "," + token, many("1", 16)) == "nothing");
+    CHECK(post(token + "," + text, many("1", 17)) ==
+          "tokenizer.json: post_processor.special_tokens.x.ids has more than 16");
+    CHECK(post(token + "," + token + "," + text, many("1", 9)) ==
+          "tokenizer.json: post_processor.single[1] has, with those beside it, more than 16 "
+          "tokens");
+    CHECK(post(text + "," + token + "," + token, many("1", 9)) ==
+          "tokenizer.json: post_processor.single[2] has, with those beside it, more than 16 "
+          "tokens");
+}
