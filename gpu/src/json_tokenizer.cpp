@@ -25,6 +25,18 @@ AddedTokenFinder finder_of(const TokenizerFile& file, bool behind_normalizer) {
     return AddedTokenFinder(std::move(spelled));
 }
 
+// Two that only the normalizer makes one would each be found now and then.
+Result<void> check_spelled(const TokenizerFile& file) {
+    std::vector<std::string> spelled;
+    for (const AddedToken& added : file.added)
+        if (added.normalized) spelled.push_back(normalized(file.normalizer, added.content));
+    std::ranges::sort(spelled);
+    const auto twice = std::ranges::adjacent_find(spelled);
+    if (twice == spelled.end()) return {};
+    return Error(ErrorCode::model_unusable,
+                 "tokenizer.json: added_tokens has two that the normalizer makes '" + *twice + "'");
+}
+
 // What a token of the model's vocabulary is in a text.
 std::string decoded(const std::string& token, const DecoderSteps& decoder) {
     if (decoder.byte_level) return bytes_from_alphabet(token).value_or(token);
@@ -87,6 +99,7 @@ JsonTokenizer::JsonTokenizer(const TokenizerFile& file, WordEncoder encoder)
 
 Result<std::shared_ptr<const Tokenizer>> parse_tokenizer_json(std::string_view json) {
     CASC_TRY(const TokenizerFile file, TokenizerFile::parse(json));
+    CASC_TRY_VOID(check_spelled(file));
     CASC_TRY(WordEncoder encoder, WordEncoder::make(file.model, file.words.byte_level, file.added));
     return std::shared_ptr<const Tokenizer>(
         std::make_shared<JsonTokenizer>(file, std::move(encoder)));

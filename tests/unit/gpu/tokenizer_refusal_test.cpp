@@ -150,6 +150,20 @@ TEST_CASE("gpu/tokenizer: added tokens that contradict are refused") {
     CHECK(added("{}") == "tokenizer.json: added_tokens must be a list");
 }
 
+TEST_CASE("gpu/tokenizer: added tokens that only the normalizer makes one are refused") {
+    TokenizerJson json = byte_level_json();
+    json.normalizer = R"({"type":"NFC"})";
+    const auto added = [&](const std::string& normalized) {
+        json.added = R"([{"id":300,"content":"\u00e9!","normalized":true},
+                         {"id":301,"content":"e\u0301!","normalized":)" +
+                     normalized + "}]";
+        return tokenizer_trouble(json.text());
+    };
+    CHECK(added("true") ==
+          "tokenizer.json: added_tokens has two that the normalizer makes '\xC3\xA9!'");
+    CHECK(added("false") == "nothing");
+}
+
 TEST_CASE("gpu/tokenizer: normalizers that are not known are refused") {
     const auto normalizer = [](const std::string& text) {
         return marks_trouble_with(&TokenizerJson::normalizer, text);
