@@ -66,7 +66,7 @@ std::optional<AddedTokenFinder::Found> AddedTokenFinder::find(std::string_view t
         }
         const std::size_t end = at + found->text.size();
         const AddedToken& token = found->token;
-        if (token.special && special == SpecialTokens::plain) {
+        if (token.special && special != SpecialTokens::parsed) {
             at = end;
             continue;
         }

@@ -38,8 +38,8 @@ public:
         std::size_t end = 0;
         TokenId token = kNoToken;
     };
-    // The first at or behind `from`, the longest of those that begin there. With
-    // SpecialTokens::plain no special one: what spells it is passed over as a whole, and is a text
+    // The first at or behind `from`, the longest of those that begin there. A special one with
+    // SpecialTokens::parsed alone: else what spells it is passed over as a whole, and is a text
     // like any other.
     [[nodiscard]] std::optional<Found> find(std::string_view text, std::size_t from,
                                             SpecialTokens special) const;

@@ -24,7 +24,7 @@ constexpr char32_t kVowelCount = 21;
 constexpr char32_t kTailCount = 28;
 constexpr char32_t kSyllableCount = kLeadCount * kVowelCount * kTailCount;
 
-// Nothing below is a mark or made of one, or is composed with another of these.
+// No character below is a mark; some letters below are made of a letter and one.
 constexpr char32_t kFirstMark = 0x300;
 
 unsigned order_of(char32_t code) noexcept {

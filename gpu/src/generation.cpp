@@ -105,7 +105,7 @@ Result<std::vector<TokenId>> take_prompt(GenerateRequest& request, const Tokeniz
     const std::string text = std::move(request.prompt);
     if (!text.empty()) {
         CASC_TRY_VOID(check_prompt_bytes(text, context_tokens));
-        CASC_TRY(tokens, tokenizer.encode(text, SpecialTokens::added));
+        CASC_TRY(tokens, tokenizer.encode(text, SpecialTokens::around));
     }
     CASC_TRY_VOID(check_prompt(tokens, request.kind, model, context_tokens));
     return tokens;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <unordered_set>
 
 namespace casc::gpu {
 
@@ -96,22 +95,33 @@ private:
         if (depth == limits_.depth_max) return refuse("too many brackets inside each other");
         ++at_;
         Json::Object members;
-        std::unordered_set<std::string> names;
         skip_space();
         if (take('}')) return of(std::move(members));
         for (;;) {
             skip_space();
             if (peek() != '"') return refuse("a member without a name");
             CASC_TRY(std::string name, string());
-            if (!names.insert(name).second) return refuse("a name that was there before");
             skip_space();
             if (!take(':')) return refuse("a missing colon");
             CASC_TRY(Json member, value(depth + 1));
             members.emplace_back(std::move(name), std::move(member));
             skip_space();
-            if (take('}')) return of(std::move(members));
+            if (take('}')) {
+                if (has_name_twice(members)) return refuse("a name that is there twice");
+                return of(std::move(members));
+            }
             if (!take(',')) return refuse("a missing comma or brace");
         }
+    }
+
+    // By sorting: for a table of hashes a stranger could write names that are all in one place.
+    static bool has_name_twice(const Json::Object& members) {
+        std::vector<std::string_view> names;
+        names.reserve(members.size());
+        for (const Json::Member& member : members)
+            names.emplace_back(member.first);
+        std::ranges::sort(names);
+        return std::ranges::adjacent_find(names) != names.end();
     }
 
     // ---- numbers ----

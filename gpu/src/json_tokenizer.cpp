@@ -25,6 +25,18 @@ AddedTokenFinder finder_of(const TokenizerFile& file, bool behind_normalizer) {
     return AddedTokenFinder(std::move(spelled));
 }
 
+// Two that only the normalizer makes one would each be found now and then.
+Result<void> check_spelled(const TokenizerFile& file) {
+    std::vector<std::string> spelled;
+    for (const AddedToken& added : file.added)
+        if (added.normalized) spelled.push_back(normalized(file.normalizer, added.content));
+    std::ranges::sort(spelled);
+    const auto twice = std::ranges::adjacent_find(spelled);
+    if (twice == spelled.end()) return {};
+    return Error(ErrorCode::model_unusable,
+                 "tokenizer.json: added_tokens has two that the normalizer makes '" + *twice + "'");
+}
+
 // What a token of the model's vocabulary is in a text.
 std::string decoded(const std::string& token, const DecoderSteps& decoder) {
     if (decoder.byte_level) return bytes_from_alphabet(token).value_or(token);
@@ -33,10 +45,11 @@ std::string decoded(const std::string& token, const DecoderSteps& decoder) {
     return decoder.marks_are_spaces ? with_spaces(token) : token;
 }
 
-// A special token is nothing in a text. Others that were added to bytes are written as they are.
-std::string decoded(const AddedToken& added, const DecoderSteps& decoder) {
+// A special token is nothing in a text. Others that were added to bytes are written as they are,
+// unless the model's vocabulary has them, too: what they are most often made of is bytes.
+std::string decoded(const AddedToken& added, bool in_vocabulary, const DecoderSteps& decoder) {
     if (added.special) return {};
-    return decoder.byte_level ? added.content : decoded(added.content, decoder);
+    return decoder.byte_level && !in_vocabulary ? added.content : decoded(added.content, decoder);
 }
 
 TokenTexts texts_of(const TokenizerFile& file) {
@@ -50,7 +63,7 @@ TokenTexts texts_of(const TokenizerFile& file) {
     for (TokenId token = 0; token < size; ++token) {
         const std::string* const text = file.model.vocabulary.text_of(token);
         if (const auto found = added.find(token); found != added.end())
-            texts.append(decoded(*found->second, file.decoder));
+            texts.append(decoded(*found->second, text != nullptr, file.decoder));
         else
             texts.append(text == nullptr ? std::string() : decoded(*text, file.decoder));
     }
@@ -86,6 +99,7 @@ JsonTokenizer::JsonTokenizer(const TokenizerFile& file, WordEncoder encoder)
 
 Result<std::shared_ptr<const Tokenizer>> parse_tokenizer_json(std::string_view json) {
     CASC_TRY(const TokenizerFile file, TokenizerFile::parse(json));
+    CASC_TRY_VOID(check_spelled(file));
     CASC_TRY(WordEncoder encoder, WordEncoder::make(file.model, file.words.byte_level, file.added));
     return std::shared_ptr<const Tokenizer>(
         std::make_shared<JsonTokenizer>(file, std::move(encoder)));
@@ -97,9 +111,9 @@ Result<std::vector<TokenId>> JsonTokenizer::encode(std::string_view text,
                                                    SpecialTokens special) const {
     CASC_TRY_VOID(check_text(text));
     Tokens out;
-    if (special == SpecialTokens::added) out = before_;
+    if (special != SpecialTokens::plain) out = before_;
     append_raw(text, special, out);
-    if (special == SpecialTokens::added) out.insert(out.end(), behind_.begin(), behind_.end());
+    if (special != SpecialTokens::plain) out.insert(out.end(), behind_.begin(), behind_.end());
     return out;
 }
 

@@ -11,19 +11,18 @@ bool ProtobufFields::next(ProtobufField& field) noexcept {
 bool ProtobufFields::take(ProtobufField& field) noexcept {
     std::uint64_t tag = 0;
     if (!take_number(tag) || tag >> 3 == 0 || tag >> 32 != 0) return false;
-    field = {static_cast<std::uint32_t>(tag >> 3), 0, {}};
-    switch (tag & 7) {
-        case 0:
+    field = {static_cast<std::uint32_t>(tag >> 3), static_cast<ProtobufKind>(tag & 7), 0, {}};
+    switch (field.kind) {
+        case ProtobufKind::number:
             return take_number(field.value);
-        case 1:
+        case ProtobufKind::eight_bytes:
             return take_fixed(8, field.value);
-        case 2:
+        case ProtobufKind::bytes:
             return take_bytes(field.bytes);
-        case 5:
+        case ProtobufKind::four_bytes:
             return take_fixed(4, field.value);
-        default:
-            return false;  // groups, which nobody writes any more
     }
+    return false;  // groups, which nobody writes any more
 }
 
 // Seven bits a byte, the lowest first.

@@ -7,8 +7,13 @@
 
 namespace casc::gpu {
 
+// How a field is written. Of a known number but written otherwise than its message says, it is an
+// unknown field to a library.
+enum class ProtobufKind : std::uint8_t { number = 0, eight_bytes = 1, bytes = 2, four_bytes = 5 };
+
 struct ProtobufField {
     std::uint32_t number = 0;
+    ProtobufKind kind = ProtobufKind::number;
     std::uint64_t value = 0;  // of a number of any kind, its bits
     std::string_view bytes;   // of a text or a message
 };

@@ -3,24 +3,44 @@
 #include "byte_token.hpp"
 #include "characters.hpp"
 #include "protobuf_fields.hpp"
+#include "replacement_table.hpp"
+#include "sentencepiece_refusal.hpp"
 #include "space_mark.hpp"
 #include "vocabulary.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <initializer_list>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace casc::gpu {
 namespace {
 
-Error refuse_model_file(const std::string& why) {
-    return Error(ErrorCode::model_unusable, "tokenizer.model: " + why);
-}
+// The library has room for as many that begin at one place of a text, and reads on behind that.
+constexpr std::size_t kUserPiecesOnPathMax = 64;
+// No published piece has half of it, and how long one may be bounds what a text costs.
+constexpr std::size_t kPieceBytesMax = 512;
 
 Result<void> ended_well(const ProtobufFields& fields) {
     if (fields.ended_well()) return {};
     return refuse_model_file("it is damaged, or no such file");
+}
+
+// A field that is written otherwise than the message says is none to the library, and would be one
+// here.
+struct KnownField {
+    std::uint32_t number;
+    ProtobufKind kind;
+};
+Result<void> check_written(const ProtobufField& field, std::initializer_list<KnownField> known) {
+    const auto* const found = std::ranges::find(known, field.number, &KnownField::number);
+    if (found == known.end() || found->kind == field.kind) return {};
+    return refuse_model_file("its field " + std::to_string(field.number) +
+                             " is not written as it should be");
 }
 
 // ---- pieces -------------------------------------------------------------------------------------
@@ -45,6 +65,9 @@ Result<ModelPiece> read_piece(std::string_view message) {
     ProtobufField field;
     ModelPiece piece;
     while (fields.next(field)) {
+        CASC_TRY_VOID(check_written(
+            field,
+            {{1, ProtobufKind::bytes}, {2, ProtobufKind::four_bytes}, {3, ProtobufKind::number}}));
         if (field.number == 1) piece.text = field.bytes;
         if (field.number == 2)
             piece.score = std::bit_cast<float>(static_cast<std::uint32_t>(field.value));
@@ -71,19 +94,48 @@ std::optional<std::string> text_of_piece(const ModelPiece& piece) {
     return std::nullopt;
 }
 
-Result<void> append_piece(std::string_view message, TokenTexts& texts) {
-    const auto refuse_piece = [&](const char* why) {
+// What is read, and what is looked at when all is there. Borrows the file's bytes.
+struct Reading {
+    SentencePieceModel model;
+    std::vector<std::string_view> user_pieces;
+    // A message in several parts is one to the library, but it would be checked part by part here.
+    bool has_trainer = false;
+    bool has_normalizer = false;
+};
+
+Result<void> append_piece(std::string_view message, Reading& read) {
+    TokenTexts& texts = read.model.texts;
+    const auto refuse_piece = [&](const std::string& why) {
         return refuse_model_file("the piece " + std::to_string(texts.size()) + ' ' + why);
     };
     CASC_TRY(const ModelPiece piece, read_piece(message));
     if (texts.size() == kVocabularyTokensMax) return refuse_piece("is one too many");
+    if (piece.text.size() > kPieceBytesMax)
+        return refuse_piece("has more than " + std::to_string(kPieceBytesMax) + " bytes");
     if (piece.text.empty() || piece.text.find('\0') != piece.text.npos ||
         find_not_utf8(piece.text) != piece.text.npos)
         return refuse_piece("is no text");
     if (!std::isfinite(piece.score)) return refuse_piece("has no score");
     const auto text = text_of_piece(piece);
     if (!text) return refuse_piece("is of no known kind");
+    if (piece.kind == static_cast<std::uint64_t>(PieceKind::user_defined))
+        read.user_pieces.push_back(piece.text);
     texts.append(*text);
+    return {};
+}
+
+// Sorted, a piece stands behind all that it begins with.
+Result<void> check_user_pieces(std::vector<std::string_view> pieces) {
+    std::ranges::sort(pieces);
+    std::vector<std::string_view> beginnings;
+    for (const std::string_view piece : pieces) {
+        while (!beginnings.empty() && !piece.starts_with(beginnings.back()))
+            beginnings.pop_back();
+        beginnings.push_back(piece);
+        if (beginnings.size() > kUserPiecesOnPathMax)
+            return refuse_model_file("more than " + std::to_string(kUserPiecesOnPathMax) +
+                                     " user-defined pieces begin with each other");
+    }
     return {};
 }
 
@@ -97,6 +149,8 @@ Result<void> check_trainer(std::string_view message) {
     std::uint64_t kind = kUnigram;
     bool space_behind = false;
     while (fields.next(field)) {
+        CASC_TRY_VOID(
+            check_written(field, {{3, ProtobufKind::number}, {24, ProtobufKind::number}}));
         if (field.number == 3) kind = field.value;
         if (field.number == 24) space_behind = field.value != 0;
     }
@@ -117,6 +171,10 @@ Result<void> read_normalizer_spec(std::string_view message, SentencePieceModel& 
     bool takes_spaces = true;
     bool marks_spaces = true;
     while (fields.next(field)) {
+        CASC_TRY_VOID(check_written(field, {{2, ProtobufKind::bytes},
+                                            {3, ProtobufKind::number},
+                                            {4, ProtobufKind::number},
+                                            {5, ProtobufKind::number}}));
         if (field.number == 2) table = field.bytes;
         if (field.number == 3) puts_space = field.value != 0;
         if (field.number == 4) takes_spaces = field.value != 0;
@@ -126,7 +184,8 @@ Result<void> read_normalizer_spec(std::string_view message, SentencePieceModel& 
     if (!marks_spaces)
         return refuse_model_file("normalizer_spec without escape_whitespaces is not supported");
     model.drops_first_space = puts_space || takes_spaces;
-    return check_replacements(table);
+    CASC_TRY(model.expansion, check_replacements(table));
+    return {};
 }
 
 // It changes what is decoded, which casc does itself.
@@ -134,21 +193,35 @@ Result<void> check_denormalizer(std::string_view message) {
     ProtobufFields fields(message);
     ProtobufField field;
     bool changes = false;
-    while (fields.next(field))
+    while (fields.next(field)) {
+        CASC_TRY_VOID(check_written(field, {{2, ProtobufKind::bytes}}));
         changes = changes || (field.number == 2 && !field.bytes.empty());
+    }
     CASC_TRY_VOID(ended_well(fields));
     if (changes) return refuse_model_file("denormalizer_spec is not supported");
     return {};
 }
 
-Result<void> read_field(const ProtobufField& field, SentencePieceModel& model) {
+Result<void> read_field(const ProtobufField& field, Reading& read) {
+    CASC_TRY_VOID(check_written(field, {{1, ProtobufKind::bytes},
+                                        {2, ProtobufKind::bytes},
+                                        {3, ProtobufKind::bytes},
+                                        {4, ProtobufKind::bytes},
+                                        {5, ProtobufKind::bytes}}));
     switch (field.number) {
         case 1:
-            return append_piece(field.bytes, model.texts);
+            return append_piece(field.bytes, read);
         case 2:
+            if (std::exchange(read.has_trainer, true))
+                return refuse_model_file("it has two trainer_spec");
             return check_trainer(field.bytes);
         case 3:
-            return read_normalizer_spec(field.bytes, model);
+            if (std::exchange(read.has_normalizer, true))
+                return refuse_model_file("it has two normalizer_spec");
+            return read_normalizer_spec(field.bytes, read.model);
+        case 4:
+            // The library makes its texts into tokens while it is loaded.
+            return refuse_model_file("self_test_data is not supported");
         case 5:
             return check_denormalizer(field.bytes);
         default:
@@ -161,80 +234,16 @@ Result<void> read_field(const ProtobufField& field, SentencePieceModel& model) {
 Result<SentencePieceModel> SentencePieceModel::parse(std::string_view model) {
     ProtobufFields fields(model);
     ProtobufField field;
-    SentencePieceModel read{.texts = {}, .drops_first_space = true};
-    // A message in several parts is one to the library, but it would be checked part by part here.
-    bool has_trainer = false;
-    bool has_normalizer = false;
-    while (fields.next(field)) {
-        if (field.number == 2 && std::exchange(has_trainer, true))
-            return refuse_model_file("it has two trainer_spec");
-        if (field.number == 3 && std::exchange(has_normalizer, true))
-            return refuse_model_file("it has two normalizer_spec");
+    Reading read;
+    while (fields.next(field))
         CASC_TRY_VOID(read_field(field, read));
-    }
     CASC_TRY_VOID(ended_well(fields));
-    if (read.texts.size() == 0) return refuse_model_file("it has no pieces");
-    return read;
-}
-
-// ---- the table of replacements ------------------------------------------------------------------
-
-namespace {
-
-// The longest of NFKC has 33; a table of longer ones would make a small text a large one.
-constexpr std::size_t kReplacementBytesMax = 256;
-
-std::uint32_t little_endian_u32(std::string_view bytes) {
-    std::uint32_t value = 0;
-    for (std::size_t i = 0; i < sizeof value; ++i)
-        value |= std::uint32_t{static_cast<unsigned char>(bytes[i])} << 8 * i;
-    return value;
-}
-
-// One entry of the double array.
-struct TrieUnit {
-    std::uint32_t bits;
-    [[nodiscard]] bool is_value() const noexcept { return bits >> 31 != 0; }
-    [[nodiscard]] bool has_value() const noexcept { return (bits >> 8 & 1) != 0; }
-    [[nodiscard]] std::uint32_t value() const noexcept { return bits & 0x7FFF'FFFF; }
-    // To its children, of which the one by the letter c is at (place ^ offset ^ c).
-    [[nodiscard]] std::uint32_t offset() const noexcept {
-        return bits >> 10 << ((bits >> 9 & 1) != 0 ? 8 : 0);
-    }
-};
-
-Result<void> check_replacement(std::string_view texts, std::uint32_t at) {
-    if (at >= texts.size()) return refuse_model_file("a replacement lies outside of its table");
-    const std::size_t end = texts.find('\0', at);
-    if (end == texts.npos || end - at > kReplacementBytesMax)
-        return refuse_model_file("a replacement has no end, or is too long");
-    return {};
-}
-
-}  // namespace
-
-Result<void> check_replacements(std::string_view table) {
-    if (table.empty()) return {};
-    constexpr std::size_t kUnitBytes = sizeof(std::uint32_t);
-    if (table.size() < kUnitBytes) return refuse_model_file("its table of replacements is cut");
-    const std::size_t trie_bytes = little_endian_u32(table);
-    table.remove_prefix(kUnitBytes);
-    if (trie_bytes >= table.size() || trie_bytes % kUnitBytes != 0 || trie_bytes == 0)
-        return refuse_model_file("its table of replacements is cut");
-    const std::string_view texts = table.substr(trie_bytes);
-    const std::size_t count = trie_bytes / kUnitBytes;
-    const auto unit_at = [&](std::size_t i) {
-        return TrieUnit{little_endian_u32(table.substr(i * kUnitBytes, kUnitBytes))};
-    };
-    for (std::size_t i = 0; i < count; ++i) {
-        const TrieUnit unit = unit_at(i);
-        if (unit.is_value()) continue;
-        const std::size_t children = i ^ unit.offset();
-        if ((children | 0xFF) >= count)
-            return refuse_model_file("its table of replacements leads outside of itself");
-        if (unit.has_value()) CASC_TRY_VOID(check_replacement(texts, unit_at(children).value()));
-    }
-    return {};
+    if (read.model.texts.size() == 0) return refuse_model_file("it has no pieces");
+    // The pieces come first: cut between two, the file would be another model.
+    if (!read.has_trainer || !read.has_normalizer)
+        return refuse_model_file("it is cut: trainer_spec or normalizer_spec is missing");
+    CASC_TRY_VOID(check_user_pieces(std::move(read.user_pieces)));
+    return std::move(read.model);
 }
 
 }  // namespace casc::gpu

@@ -10,9 +10,13 @@
 
 namespace casc::gpu {
 
-// What the bytes of a tokenizer.model describe. SpecialTokens::added is its token for the beginning
-// of a text, if it has one, before it; the names of control tokens in a text are texts like any
-// other. Fails with: model_unusable (also: casc was built without libsentencepiece).
+// What the bytes of a tokenizer.model describe. Around a text is its token for the beginning of
+// one, if it has that, and nothing behind it. The names of control tokens in a text are texts like
+// any other, also with SpecialTokens::parsed: the library knows no other way. Pieces that are
+// user-defined are found in every text.
+//
+// The bytes must not change meanwhile: the library gets them as they were checked.
+// Fails with: model_unusable (also: casc was built without libsentencepiece).
 [[nodiscard]] Result<std::shared_ptr<const Tokenizer>> parse_sentencepiece_model(
     std::string_view model);
 

@@ -6,7 +6,8 @@ namespace casc::gpu {
 namespace {
 
 constexpr std::string_view kFileName = "tokenizer.json";
-// A text, a token and a rule of two are five values; published files have up to two million.
+// A token is one value, and its rule three if it is a list of two; published files have up to two
+// million.
 constexpr Json::Limits kFileLimits{.depth_max = 16, .values_max = std::size_t{1} << 22};
 
 // A token that is in the vocabulary, too, is the same one there.

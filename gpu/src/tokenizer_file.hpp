@@ -63,7 +63,7 @@ struct TokenizerFile {
     WordSteps words;
     DecoderSteps decoder;
     TokenizerModel model;
-    // Around a text (SpecialTokens::added).
+    // Around a text.
     std::vector<TokenId> before;
     std::vector<TokenId> behind;
 

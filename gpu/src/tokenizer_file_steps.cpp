@@ -209,10 +209,21 @@ Result<DecoderSteps> read_decoder(const JsonAt& step) {
 
 namespace {
 
+// Of the pieces of a template, of the tokens of each, and of the tokens on each side of a text.
+// Published ones have three, one and two; all of a file's would be as many as its bytes squared.
+constexpr std::size_t kTemplateMax = 16;
+
+Result<std::vector<JsonAt>> few_items(const JsonAt& list) {
+    const Json::Array* const items = list.is_absent() ? nullptr : list.value().as_array();
+    if (items != nullptr && items->size() > kTemplateMax)
+        return list.refuse("has more than " + std::to_string(kTemplateMax));
+    return list.items();
+}
+
 // {"id": "<s>", "ids": [1], "tokens": ["<s>"]}
 Result<std::vector<TokenId>> template_tokens(const JsonAt& token, const TokenizerFile& file) {
     CASC_TRY_VOID(token.check_members({"id", "ids", "tokens"}));
-    CASC_TRY(const std::vector<JsonAt> ids, token["ids"].items());
+    CASC_TRY(const std::vector<JsonAt> ids, few_items(token["ids"]));
     std::vector<TokenId> tokens;
     for (const JsonAt& id : ids) {
         CASC_TRY(const std::uint64_t number, id.count(kVocabularyTokensMax - 1));
@@ -236,6 +247,9 @@ Result<void> read_template_piece(const JsonAt& piece, const JsonAt& tokens, Toke
     CASC_TRY(const std::string_view name, piece["SpecialToken"]["id"].text());
     CASC_TRY(const std::vector<TokenId> found, template_tokens(tokens[name], file));
     std::vector<TokenId>& place = is_behind ? file.behind : file.before;
+    if (place.size() + found.size() > kTemplateMax)
+        return piece.refuse("has, with those beside it, more than " + std::to_string(kTemplateMax) +
+                            " tokens");
     place.insert(place.end(), found.begin(), found.end());
     return {};
 }
@@ -243,7 +257,7 @@ Result<void> read_template_piece(const JsonAt& piece, const JsonAt& tokens, Toke
 Result<void> read_template(const JsonAt& step, TokenizerFile& file) {
     CASC_TRY_VOID(step.check_members({"type", "single", "pair", "special_tokens"}));
     if (!file.before.empty() || !file.behind.empty()) return step.refuse("is the second template");
-    CASC_TRY(const std::vector<JsonAt> pieces, step["single"].items());
+    CASC_TRY(const std::vector<JsonAt> pieces, few_items(step["single"]));
     bool is_behind = false;
     for (const JsonAt& piece : pieces)
         CASC_TRY_VOID(read_template_piece(piece, step["special_tokens"], file, is_behind));

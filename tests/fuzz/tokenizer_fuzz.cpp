@@ -1,7 +1,8 @@
 // tokenizer_fuzz.cpp: a tokenizer.json from strangers.
 //
 // Input: the file. It is refused, or every text becomes tokens of its vocabulary, the same ones
-// each time, and these become UTF-8.
+// each time, and these become UTF-8: the text again, where the file says no more than how bytes are
+// paired.
 
 #include "fuzz_target.hpp"
 #include "json_tokenizer.hpp"
@@ -33,15 +34,24 @@ void check_utf8(std::string_view text) {
     }
 }
 
-void check_text(const gpu::Tokenizer& tokenizer, std::string_view text,
-                gpu::SpecialTokens special) {
+// Nothing is changed before the text is cut, and nothing is found in it beforehand.
+bool gives_texts_back(std::string_view json) {
+    const auto file = gpu::TokenizerFile::parse(json);
+    return file && file->words.byte_level && !file->normalizer.composes &&
+           file->words.prefix == gpu::WordSteps::Prefix::never && file->added.empty();
+}
+
+void check_text(const gpu::Tokenizer& tokenizer, std::string_view text, gpu::SpecialTokens special,
+                bool comes_back) {
     const auto tokens = tokenizer.encode(text, special);
     CASC_ASSERT(tokens.has_value() == !text.starts_with("half"), text);
     if (!tokens) return;
     for (const gpu::TokenId token : *tokens)
         CASC_ASSERT(token < tokenizer.vocabulary_size(), token, text);
     CASC_ASSERT(*tokenizer.encode(text, special) == *tokens, text);
-    check_utf8(gpu::text_of(tokenizer, *tokens));
+    const std::string back = gpu::text_of(tokenizer, *tokens);
+    check_utf8(back);
+    if (comes_back && special == gpu::SpecialTokens::plain) CASC_ASSERT(back == text, back, text);
 }
 
 }  // namespace
@@ -54,8 +64,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
                     tokenizer.error().message());
         return 0;
     }
+    const bool comes_back = gives_texts_back(json);
     for (const std::string_view text : kTexts)
-        for (const auto special : {gpu::SpecialTokens::added, gpu::SpecialTokens::plain})
-            check_text(**tokenizer, text, special);
+        for (const auto special :
+             {gpu::SpecialTokens::plain, gpu::SpecialTokens::around, gpu::SpecialTokens::parsed})
+            check_text(**tokenizer, text, special, comes_back);
     return 0;
 }

@@ -82,6 +82,19 @@ TEST_CASE("gpu/json: what is not JSON is refused, with its place") {
     }
 }
 
+TEST_CASE("gpu/json: a name that is there twice is found among thousands, however it is written") {
+    std::string text = "{";
+    for (int i = 0; i < 5000; ++i)
+        text += "\"name " + std::to_string(i * 7919 % 5000) + "\":0,";
+    CHECK(json_trouble(text + R"("name":0})") == "nothing");
+    CHECK(json_trouble(text + R"("\u006eame 4321":0})")
+              .starts_with("JSON with a name that is there twice"));
+    // In another object it is another.
+    CHECK(json_trouble(R"({"a":{"a":1,"b":{"a":2}},"b":3})") == "nothing");
+    CHECK(json_trouble(R"({"a":{"a":1,"b":2,"a":3}})")
+              .starts_with("JSON with a name that is there twice"));
+}
+
 TEST_CASE("gpu/json: half a character is none") {
     for (const char* text :
          {R"("\ud83d")", R"("\ud83dx")", R"("\ud83d\u0041")", R"("\ude00")", "\"\xff\"",

@@ -25,7 +25,7 @@ TokenizerJson chat_json() {
 }
 
 AddedIds with_special(const TokenizerJson& json, std::string_view text) {
-    return tokens_of(*tokenizer_of(json.text()), text, SpecialTokens::added);
+    return tokens_of(*tokenizer_of(json.text()), text, SpecialTokens::parsed);
 }
 AddedIds plainly(const TokenizerJson& json, std::string_view text) {
     return tokens_of(*tokenizer_of(json.text()), text);
@@ -64,6 +64,32 @@ TEST_CASE("gpu/tokenizer: what spells a special token in a plain text is a text"
     CHECK(plainly(json, "a<|user|> <|a|>") == bytes_as_tokens("a<|user|> <|a|>"));
     // Those that are part of texts are found in all of them.
     CHECK(plainly(json, "<think>") == AddedIds{302});
+}
+
+TEST_CASE("gpu/tokenizer: a stranger's text has its tokens around it and spells none of them") {
+    const auto around = [](const TokenizerJson& json, std::string_view text) {
+        return tokens_of(*tokenizer_of(json.text()), text, SpecialTokens::around);
+    };
+    CHECK(around(chat_json(), "<|end|>") == bytes_as_tokens("<|end|>"));
+    CHECK(around(chat_json(), "<think>") == AddedIds{302});
+    TokenizerJson json = marks_json();
+    CHECK(around(json, "<s>") == AddedIds{1, 259, 263, 264, 265});
+    CHECK(around(json, "a</s>")[0] == 1);
+    CHECK(with_special(json, "a</s>") == AddedIds{1, 266, 2});
+    CHECK(plainly(json, "<s>") == AddedIds{259, 263, 264, 265});
+}
+
+TEST_CASE("gpu/tokenizer: an added token that is also in the vocabulary comes back as its bytes") {
+    TokenizerJson json = byte_level_json();
+    const std::string space_w = "\xC4\xA0w";  // how the vocabulary writes " w", 260
+    json.added = R"([{"id":260,"content":")" + space_w + R"(","special":false,"normalized":false},
+                     {"id":300,"content":"\u00e9!","special":false,"normalized":false}])";
+    const auto tokenizer = tokenizer_of(json.text());
+    CHECK(tokens_of(*tokenizer, "a w") == AddedIds{'a', 260});
+    CHECK(text_of(*tokenizer, tokens_of(*tokenizer, "a w")) == "a w");
+    // One that only was added is what it is spelled as, though its letter stands for a byte.
+    CHECK(tokens_of(*tokenizer, "\xC3\xA9!") == AddedIds{300});
+    CHECK(text_of(*tokenizer, AddedIds{300}) == "\xC3\xA9!");
 }
 
 TEST_CASE("gpu/tokenizer: neither rules nor the vocabulary make a special token of a plain text") {
@@ -129,6 +155,6 @@ TEST_CASE("gpu/tokenizer: hundreds of tokens that begin alike cost no square of 
                       std::string(static_cast<std::size_t>(i), '<') + "\"}";
     json.added += "]";
     const auto tokenizer = tokenizer_of(json.text());
-    CHECK(tokens_of(*tokenizer, std::string(1 << 20, '<'), SpecialTokens::added).size() == 2098);
+    CHECK(tokens_of(*tokenizer, std::string(1 << 20, '<'), SpecialTokens::parsed).size() == 2098);
     CHECK(tokens_of(*tokenizer, std::string(1 << 20, '<')).size() == 1 << 20);
 }

@@ -50,7 +50,7 @@ TEST_CASE("gpu/tokenizer: rules are applied within words, in their order") {
     CHECK(tokens_of(*tokenizer, "llhe") == TextIds{257, 256});
     CHECK(tokens_of(*tokenizer, "lll") == TextIds{257, 'l'});
     CHECK(tokens_of(*tokenizer, "") == TextIds{});
-    CHECK(tokens_of(*tokenizer, "", SpecialTokens::added) == TextIds{});
+    CHECK(tokens_of(*tokenizer, "", SpecialTokens::around) == TextIds{});
 }
 
 TEST_CASE("gpu/tokenizer: rules may be pairs of texts") {
@@ -120,8 +120,8 @@ TEST_CASE("gpu/tokenizer: spaces become marks, with one before the text") {
     CHECK(tokens_of(*tokenizer, " abc") == TextIds{259, 268});
     CHECK(tokens_of(*tokenizer, "bc  ") == TextIds{259, 267, 269});
     CHECK(tokens_of(*tokenizer, "") == TextIds{});
-    CHECK(tokens_of(*tokenizer, "abc", SpecialTokens::added) == TextIds{1, 268});
-    CHECK(tokens_of(*tokenizer, "", SpecialTokens::added) == TextIds{1});
+    CHECK(tokens_of(*tokenizer, "abc", SpecialTokens::around) == TextIds{1, 268});
+    CHECK(tokens_of(*tokenizer, "", SpecialTokens::around) == TextIds{1});
     CHECK(tokenizer->bytes_of(268) == " abc");
     CHECK(tokenizer->bytes_of(269) == "  ");
     CHECK(tokenizer->bytes_of(3 + 0x41) == "A");
@@ -146,7 +146,7 @@ TEST_CASE("gpu/tokenizer: without bytes it is the unknown token, one for several
 TEST_CASE("gpu/tokenizer: Metaspace marks the first word, all parts, or none") {
     const auto words = [](const std::string& scheme, bool split, std::string_view text) {
         return tokens_of(*tokenizer_of(metaspace_json(scheme, split).text()), text,
-                         SpecialTokens::added);
+                         SpecialTokens::parsed);
     };
     CHECK(words("always", false, "bc bc") == TextIds{1, 259, 267, 259, 267});
     CHECK(words("always", false, "</s>bc") == TextIds{1, 2, 259, 267});
@@ -184,7 +184,8 @@ TEST_CASE("gpu/tokenizer: texts come back from marks as they were") {
 TEST_CASE("gpu/tokenizer: a text that is not UTF-8 is refused, with its place") {
     const auto tokenizer = tokenizer_of(marks_json().text());
     for (const char* text : {"ab\xFF", "ab\xC3", "ab\xED\xA0\x80", "ab\xC0\x80"})
-        for (const auto special : {SpecialTokens::plain, SpecialTokens::added}) {
+        for (const auto special :
+             {SpecialTokens::plain, SpecialTokens::around, SpecialTokens::parsed}) {
             const auto tokens = tokenizer->encode(text, special);
             REQUIRE_FALSE(tokens);
             CHECK(tokens.error().code == ErrorCode::invalid_request);

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <system_error>
 #include <unistd.h>
 
 using namespace casc;
@@ -62,6 +63,32 @@ TEST_CASE("gpu/tokenizer: what is no file is refused, and a folder that is not t
     std::filesystem::create_directories(folder.path() / "tokenizer.json");
     CHECK(folder.trouble().ends_with("tokenizer.json: it is not a file"));
     CHECK_FALSE(open_tokenizer(folder.path() / "nowhere"));
+}
+
+TEST_CASE("gpu/tokenizer: a tokenizer.json that cannot be reached is trouble, and not another") {
+    const TokenizerFolder folder;
+    folder.write("tokenizer.model", "no model");
+    std::filesystem::create_symlink(folder.path() / "nowhere", folder.path() / "tokenizer.json");
+    CHECK(folder.trouble().starts_with((folder.path() / "tokenizer.json").string() + ": "));
+    std::filesystem::create_symlink("loop", folder.path() / "loop");
+    const auto opened = open_tokenizer(folder.path() / "loop");
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().code == ErrorCode::model_unusable);
+    CHECK(opened.error().detail ==
+          (folder.path() / "loop/tokenizer.json").string() + ": " +
+              std::make_error_code(std::errc::too_many_symbolic_link_levels).message());
+}
+
+TEST_CASE("gpu/tokenizer: tokens added in a file beside a tokenizer.model are not left out") {
+    const TokenizerFolder folder;
+    folder.write("tokenizer.model", "no model");
+    folder.write("added_tokens.json", R"({"<|end|>":32000})");
+    CHECK(folder.trouble() ==
+          folder.path().string() +
+              ": added_tokens.json beside tokenizer.model is not supported; a tokenizer.json, "
+              "which has both, is");
+    folder.write("tokenizer.json", marks_json().text());
+    CHECK(folder.trouble() == "nothing");
 }
 
 TEST_CASE("gpu/tokenizer: tokens that the model does not have are trouble, rows without are not") {

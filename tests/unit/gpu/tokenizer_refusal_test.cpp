@@ -150,6 +150,20 @@ TEST_CASE("gpu/tokenizer: added tokens that contradict are refused") {
     CHECK(added("{}") == "tokenizer.json: added_tokens must be a list");
 }
 
+TEST_CASE("gpu/tokenizer: added tokens that only the normalizer makes one are refused") {
+    TokenizerJson json = byte_level_json();
+    json.normalizer = R"({"type":"NFC"})";
+    const auto added = [&](const std::string& normalized) {
+        json.added = R"([{"id":300,"content":"\u00e9!","normalized":true},
+                         {"id":301,"content":"e\u0301!","normalized":)" +
+                     normalized + "}]";
+        return tokenizer_trouble(json.text());
+    };
+    CHECK(added("true") ==
+          "tokenizer.json: added_tokens has two that the normalizer makes '\xC3\xA9!'");
+    CHECK(added("false") == "nothing");
+}
+
 TEST_CASE("gpu/tokenizer: normalizers that are not known are refused") {
     const auto normalizer = [](const std::string& text) {
         return marks_trouble_with(&TokenizerJson::normalizer, text);
@@ -290,4 +304,33 @@ TEST_CASE(
     CHECK(marks_trouble_with(&TokenizerJson::post_processor,
                              R"({"type":"Sequence","processors":[)" + one + "," + one + "]}") ==
           "tokenizer.json: post_processor.processors[1] is the second template");
+}
+
+TEST_CASE("gpu/tokenizer: a template that would make many tokens of a small file is refused") {
+    const auto many = [](const std::string& one, int count) {
+        std::string list = one;
+        for (int i = 1; i < count; ++i)
+            list += "," + one;
+        return list;
+    };
+    const std::string text = R"({"Sequence":{"id":"A","type_id":0}})";
+    const std::string token = R"({"SpecialToken":{"id":"x","type_id":0}})";
+    const auto post = [](const std::string& single, const std::string& ids) {
+        return marks_trouble_with(&TokenizerJson::post_processor,
+                                  R"({"type":"TemplateProcessing","single":[)" + single +
+                                      R"(],"special_tokens":{"x":{"id":"x","ids":[)" + ids +
+                                      "]}}}");
+    };
+    CHECK(post(many(token, 15) + "," + text, "1") == "nothing");
+    CHECK(post(many(token, 16) + "," + text, "1") ==
+          "tokenizer.json: post_processor.single has more than 16");
+    CHECK(post(token + "," + text + "," + token, many("1", 16)) == "nothing");
+    CHECK(post(token + "," + text, many("1", 17)) ==
+          "tokenizer.json: post_processor.special_tokens.x.ids has more than 16");
+    CHECK(post(token + "," + token + "," + text, many("1", 9)) ==
+          "tokenizer.json: post_processor.single[1] has, with those beside it, more than 16 "
+          "tokens");
+    CHECK(post(text + "," + token + "," + token, many("1", 9)) ==
+          "tokenizer.json: post_processor.single[2] has, with those beside it, more than 16 "
+          "tokens");
 }
