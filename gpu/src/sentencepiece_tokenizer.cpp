@@ -48,9 +48,9 @@ private:
     Result<void> check_expanded(std::string_view text) const {
         if (text.size() <= kExpandedBytesMax / model_.expansion) return {};
         return refuse_text("the text has " + std::to_string(text.size()) +
-                           " bytes, each of which " + "may become " +
-                           std::to_string(model_.expansion) + ", and " +
-                           std::to_string(kExpandedBytesMax) + " at most are made into tokens");
+                           " bytes, each of which may become " + std::to_string(model_.expansion) +
+                           ", and " + std::to_string(kExpandedBytesMax) +
+                           " at most are made into tokens");
     }
     Result<std::vector<TokenId>> encode_checked(std::string_view text,
                                                 SpecialTokens special) const {
