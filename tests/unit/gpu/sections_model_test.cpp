@@ -45,7 +45,7 @@ public:
     [[nodiscard]] const Tokenizer& tokenizer() const { return *tokenizer_; }
     [[nodiscard]] const ModelConfig& config() const { return backend_->model(); }
     [[nodiscard]] std::vector<TokenId> tokens_of(const std::string& text) const {
-        const auto tokens = tokenizer_->encode(text, SpecialTokens::added);
+        const auto tokens = tokenizer_->encode(text, SpecialTokens::around);
         REQUIRE(tokens);
         return *tokens;
     }
@@ -186,7 +186,7 @@ TEST_CASE("gpu/sections_model: what is no package has an answer, too, and what i
     for (const char* const text : {"", ":", "\xF0\x9F\x90\x9A", "<|end|>", "\n\n\t  "})
         for (const float logit : model.logits_of(model.tokens_of(text)))
             CHECK(std::isfinite(logit));
-    const auto damaged = model.tokenizer().encode("lib\xFF-dev: x", SpecialTokens::added);
+    const auto damaged = model.tokenizer().encode("lib\xFF-dev: x", SpecialTokens::around);
     REQUIRE_FALSE(damaged);
     CHECK(damaged.error().code == ErrorCode::invalid_request);
 }
