@@ -328,9 +328,11 @@ Result<void> Store::Impl::drain() {
             checkpoint_asked_ = true;
             order({.kind = CheckpointOrder::Kind::checkpoint});
         }
-        // submit() again first when a write slot has just become free.
-        if (!journaled && in_flight_.empty() && journal_->can_submit(0) && !sealed_.empty())
-            continue;
+        // submit() again first when a write slot has just become free, be it for an entry that is
+        // sealed or for the one that is still being filled: nothing else would wake us.
+        const std::size_t next_bytes =
+            sealed_.empty() ? builder_.body_bytes() : sealed_.front().body_bytes;
+        if (!journaled && in_flight_.empty() && journal_->can_submit(next_bytes)) continue;
         wait_for_news();
     }
     // Without this proof the next start could not tell a torn last entry from a damaged one.

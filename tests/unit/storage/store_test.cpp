@@ -382,6 +382,21 @@ TEST_CASE_FIXTURE(
     CHECK(refused.error().code == ErrorCode::storage_failed);
 }
 
+// It waited for ever: what was being filled found no write slot, the slot came free a moment later,
+// and nothing was left that could have woken it.
+TEST_CASE_FIXTURE(StoreFixture,
+                  "storage/store: draining goes on when the only write slot comes free meanwhile") {
+    options.journal.writes_in_flight = 1;
+    simulated.set_write_delay(0, 0);
+    must_open();
+    append(log_of(1), {"a"});
+    store->submit();
+    append(log_of(1), {"b"});
+    drain();
+    must_open();
+    CHECK(read(log_of(1)) == Events{"a", "b"});
+}
+
 TEST_CASE_FIXTURE(StoreFixture,
                   "storage/store: a failed checkpoint freezes the store and loses nothing") {
     must_open();
