@@ -117,10 +117,13 @@ class Tokenizer:
         self.vocabulary = {text: token for token, text in enumerate(dict.fromkeys(texts))}
         self.tokens_of_word = functools.lru_cache(maxsize=1 << 17)(self.tokens_of_word)
 
+    def rank_of(self, pair):
+        return self.ranks.get(pair, len(self.ranks))
+
     def tokens_of_word(self, word):
         pieces = spelled(word)
         while len(pieces) > 1:
-            pair = min(zip(pieces, pieces[1:]), key=lambda two: self.ranks.get(two, len(self.ranks)))
+            pair = min(zip(pieces, pieces[1:]), key=self.rank_of)
             if pair not in self.ranks:
                 break
             pieces = joined(pieces, *pair)

@@ -162,7 +162,7 @@ class SmallLlama:
                 {key: self.gradients[name] for key, name in full.items()})
 
     def grouped(self, q):
-        """Queries by the head of keys that they look at: [texts, kv heads, group * queries, size]"""
+        """By the head of keys that they look at: [texts, kv heads, group * queries, size]"""
         texts, queries, heads, size = q.shape
         kv_heads = self.config["num_key_value_heads"]
         q = q.reshape(texts, queries, kv_heads, heads // kv_heads, size)
