@@ -50,46 +50,61 @@ def joined(pieces, left, right):
     result = []
     for piece in pieces:
         if result and result[-1] == left and piece == right:
-            result[-1] = (left + right)
+            result[-1] = left + right
         else:
             result.append(piece)
     return result
 
 
-def learn_merges(texts, count):
-    """The `count` pairs to join, in their order. Of pairs as frequent, the first in the alphabet."""
-    frequencies = collections.Counter(word for text in texts for word in words_of(text))
-    words = [(spelled(word), times) for word, times in sorted(frequencies.items())]
-    pairs, places = collections.Counter(), collections.defaultdict(set)
-    for number, (pieces, times) in enumerate(words):
+class PairCounts:
+    """The words of some texts in pieces, and how often each pair of pieces is among them."""
+
+    def __init__(self, texts):
+        frequencies = collections.Counter(word for text in texts for word in words_of(text))
+        self.words = [(spelled(word), times) for word, times in sorted(frequencies.items())]
+        self.times, self.places = collections.Counter(), collections.defaultdict(set)
+        for number, (pieces, _) in enumerate(self.words):
+            self.count(number, pieces, 1)
+        # What it says of a pair may be out of date, and is looked up then.
+        self.queue = [(-times, pair) for pair, times in self.times.items()]
+        heapq.heapify(self.queue)
+
+    def count(self, number, pieces, sign):
         for pair in zip(pieces, pieces[1:]):
-            pairs[pair] += times
-            places[pair].add(number)
-    # What it says of a pair may be out of date, and is looked up then.
-    queue = [(-times, pair) for pair, times in pairs.items()]
-    heapq.heapify(queue)
-    merges = []
-    while len(merges) < count and queue:
-        times, pair = heapq.heappop(queue)
-        if pairs[pair] != -times:
-            if pairs[pair] > 0:
-                heapq.heappush(queue, (-pairs[pair], pair))
-            continue
-        merges.append(pair)
+            self.times[pair] += sign * self.words[number][1]
+            if sign > 0:
+                self.places[pair].add(number)
+
+    def take_most_frequent(self):
+        """None: all words are of one piece. Of pairs as frequent, the first in the alphabet."""
+        while self.queue:
+            times, pair = heapq.heappop(self.queue)
+            if self.times[pair] == -times:
+                return pair
+            if self.times[pair] > 0:
+                heapq.heappush(self.queue, (-self.times[pair], pair))
+        return None
+
+    def join(self, pair):
         changed = set()
-        for number in places.pop(pair):
-            pieces, times = words[number]
+        for number in self.places.pop(pair):
+            pieces, times = self.words[number]
             after = joined(pieces, *pair)
-            for old in zip(pieces, pieces[1:]):
-                pairs[old] -= times
-            for new in zip(after, after[1:]):
-                pairs[new] += times
-                places[new].add(number)
-                changed.add(new)
-            words[number] = after, times
-        del pairs[pair]
+            self.count(number, pieces, -1)
+            self.count(number, after, 1)
+            changed.update(zip(after, after[1:]))
+            self.words[number] = after, times
+        del self.times[pair]
         for new in changed - {pair}:
-            heapq.heappush(queue, (-pairs[new], new))
+            heapq.heappush(self.queue, (-self.times[new], new))
+
+
+def learn_merges(texts, count):
+    """The `count` pairs to join, in their order."""
+    counts, merges = PairCounts(texts), []
+    while len(merges) < count and (pair := counts.take_most_frequent()):
+        merges.append(pair)
+        counts.join(pair)
     return merges
 
 
@@ -102,10 +117,13 @@ class Tokenizer:
         self.vocabulary = {text: token for token, text in enumerate(dict.fromkeys(texts))}
         self.tokens_of_word = functools.lru_cache(maxsize=1 << 17)(self.tokens_of_word)
 
+    def rank_of(self, pair):
+        return self.ranks.get(pair, len(self.ranks))
+
     def tokens_of_word(self, word):
         pieces = spelled(word)
         while len(pieces) > 1:
-            pair = min(zip(pieces, pieces[1:]), key=lambda two: self.ranks.get(two, len(self.ranks)))
+            pair = min(zip(pieces, pieces[1:]), key=self.rank_of)
             if pair not in self.ranks:
                 break
             pieces = joined(pieces, *pair)

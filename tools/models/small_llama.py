@@ -162,7 +162,7 @@ class SmallLlama:
                 {key: self.gradients[name] for key, name in full.items()})
 
     def grouped(self, q):
-        """Queries by the head of keys that they look at: [texts, kv heads, group * queries, size]"""
+        """By the head of keys that they look at: [texts, kv heads, group * queries, size]"""
         texts, queries, heads, size = q.shape
         kv_heads = self.config["num_key_value_heads"]
         q = q.reshape(texts, queries, kv_heads, heads // kv_heads, size)
@@ -175,56 +175,68 @@ class SmallLlama:
 
     def layer_forward(self, number, x):
         w, _ = self.layer_weights(number)
-        config, (texts, length, _) = self.config, x.shape
-        size = config["head_dim"]
-        queries = 1 if number + 1 == config["num_hidden_layers"] else length
-        y, scale = normalised(x, w["norm"], config["rms_norm_eps"])
+        queries = 1 if number + 1 == self.config["num_hidden_layers"] else x.shape[1]
+        x, attended = self.attention_forward(w, x, queries)
+        x, fed = self.feed_forward(w, x)
+        self.kept.append((attended, fed))
+        return x
+
+    def layer_backward(self, number, dx):
+        w, g = self.layer_weights(number)
+        attended, fed = self.kept.pop()
+        return self.attention_backward(w, g, self.feed_backward(w, g, dx, fed), attended)
+
+    def attention_forward(self, w, x, queries):
+        """Of the last `queries` places."""
+        texts, length, _ = x.shape
+        size = self.config["head_dim"]
+        y, scale = normalised(x, w["norm"], self.config["rms_norm_eps"])
         q = (y[:, -queries:] @ w["q"].T).reshape(texts, queries, -1, size)
         q = self.grouped(turned(q, self.cosine[-queries:], self.sine[-queries:]))
         k = (y @ w["k"].T).reshape(texts, length, -1, size)
         k = turned(k, self.cosine, self.sine).transpose(0, 2, 1, 3)
         v = (y @ w["v"].T).reshape(texts, length, -1, size).transpose(0, 2, 1, 3)
         scores = q @ k.swapaxes(-1, -2) * self.dtype(size ** -0.5)
-        by_query = scores.reshape(texts, k.shape[1], -1, queries, length)
+        by_query = scores.reshape(texts, k.shape[1], -1, queries, length)  # the same memory
         by_query += self.hidden[..., -queries:, :]
         shares = shares_of(scores)
         seen = self.ungrouped(shares @ v, queries).reshape(texts, queries, -1)
-        middle = x[:, -queries:] + seen @ w["o"].T
-        z, inner_scale = normalised(middle, w["inner_norm"], config["rms_norm_eps"])
-        gate, up = z @ w["gate"].T, z @ w["up"].T
-        sigmoid = 1 / (1 + numpy.exp(-gate))
-        inner = gate * sigmoid * up
-        self.kept.append((x, y, scale, q, k, v, shares, seen, middle, z, inner_scale, gate, up,
-                          sigmoid, inner))
-        return middle + inner @ w["down"].T
+        return x[:, -queries:] + seen @ w["o"].T, (x, y, scale, q, k, v, shares, seen)
 
-    def layer_backward(self, number, dout):
-        w, g = self.layer_weights(number)
-        (x, y, scale, q, k, v, shares, seen, middle, z, inner_scale, gate, up, sigmoid,
-         inner) = self.kept.pop()
-        queries, size = middle.shape[1], self.config["head_dim"]
-        # The feed-forward part.
-        g["down"][...] = multiplied_back(dout, inner)
-        dinner = dout @ w["down"]
-        dup = dinner * gate * sigmoid
-        dgate = dinner * up * sigmoid * (1 + gate * (1 - sigmoid))
-        g["gate"][...], g["up"][...] = multiplied_back(dgate, z), multiplied_back(dup, z)
-        dmiddle, g["inner_norm"][...] = normalised_back(dgate @ w["gate"] + dup @ w["up"], middle,
-                                                        inner_scale, w["inner_norm"])
-        dmiddle += dout
-        # Attention.
-        g["o"][...] = multiplied_back(dmiddle, seen)
-        dseen = self.grouped((dmiddle @ w["o"]).reshape(*middle.shape[:2], -1, size))
-        dv = (shares.swapaxes(-1, -2) @ dseen).transpose(0, 2, 1, 3).reshape(*y.shape[:2], -1)
+    def attention_backward(self, w, g, dout, kept):
+        x, y, scale, q, k, v, shares, seen = kept
+        (texts, length, _), queries, size = x.shape, dout.shape[1], self.config["head_dim"]
+        g["o"][...] = multiplied_back(dout, seen)
+        dseen = self.grouped((dout @ w["o"]).reshape(texts, queries, -1, size))
+        dv = (shares.swapaxes(-1, -2) @ dseen).transpose(0, 2, 1, 3).reshape(texts, length, -1)
         dscores = shares_back(dseen @ v.swapaxes(-1, -2), shares) * self.dtype(size ** -0.5)
         dk = (dscores.swapaxes(-1, -2) @ q).transpose(0, 2, 1, 3)
-        dk = turned(dk, self.cosine, -self.sine).reshape(*y.shape[:2], -1)
+        dk = turned(dk, self.cosine, -self.sine).reshape(texts, length, -1)
         dq = turned(self.ungrouped(dscores @ k, queries), self.cosine[-queries:],
-                    -self.sine[-queries:]).reshape(*middle.shape[:2], -1)
+                    -self.sine[-queries:]).reshape(texts, queries, -1)
         g["q"][...] = multiplied_back(dq, y[:, -queries:])
         g["k"][...], g["v"][...] = multiplied_back(dk, y), multiplied_back(dv, y)
         dy = dk @ w["k"] + dv @ w["v"]
         dy[:, -queries:] += dq @ w["q"]
         dx, g["norm"][...] = normalised_back(dy, x, scale, w["norm"])
-        dx[:, -queries:] += dmiddle
+        dx[:, -queries:] += dout
+        return dx
+
+    def feed_forward(self, w, x):
+        y, scale = normalised(x, w["inner_norm"], self.config["rms_norm_eps"])
+        gate, up = y @ w["gate"].T, y @ w["up"].T
+        sigmoid = 1 / (1 + numpy.exp(-gate))
+        inner = gate * sigmoid * up
+        return x + inner @ w["down"].T, (x, y, scale, gate, up, sigmoid, inner)
+
+    def feed_backward(self, w, g, dout, kept):
+        x, y, scale, gate, up, sigmoid, inner = kept
+        g["down"][...] = multiplied_back(dout, inner)
+        dinner = dout @ w["down"]
+        dup = dinner * gate * sigmoid
+        dgate = dinner * up * sigmoid * (1 + gate * (1 - sigmoid))
+        g["gate"][...], g["up"][...] = multiplied_back(dgate, y), multiplied_back(dup, y)
+        dx, g["inner_norm"][...] = normalised_back(dgate @ w["gate"] + dup @ w["up"], x, scale,
+                                                   w["inner_norm"])
+        dx += dout
         return dx

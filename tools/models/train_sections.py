@@ -7,7 +7,7 @@
     tools/models/train_sections.py --check       # whether the gradients are right, in seconds
 
 One core, and numpy alone. Debian's numpy multiplies matrices with whatever BLAS is installed: with
-libopenblas0-serial it takes minutes, with the reference's libblas3 ten times as long. The same
+libopenblas0-serial it takes minutes, with the reference's libblas3 half an hour. The same
 packages, seed and BLAS give the same model.
 """
 
@@ -27,7 +27,7 @@ import numpy  # noqa: E402: it reads the above when it is loaded
 
 from byte_bpe import Tokenizer, learn_merges  # noqa: E402
 from naive_bayes import NaiveBayes  # noqa: E402
-from package_sections import (HELD_OUT, LABELS, TUNING, known_packages, text_of)  # noqa: E402
+from package_sections import HELD_OUT, LABELS, TUNING, known_packages, text_of  # noqa: E402
 from small_llama import SmallLlama, filled_up, shares_of  # noqa: E402
 
 SEED = 1
@@ -265,7 +265,7 @@ def check_gradients():
     return worst < 1e-6
 
 
-def main():
+def options_of(arguments):
     root = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=pathlib.Path, default=root / "models/sections/1")
@@ -273,17 +273,19 @@ def main():
     parser.add_argument("--tune", action="store_true", help="held out is another part")
     parser.add_argument("--check", action="store_true", help="check the gradients alone")
     parser.add_argument("--pause-file", type=pathlib.Path, help="waits while this file exists")
-    options = parser.parse_args()
-    if options.check:
-        return 0 if check_gradients() else 1
-    wait_while(options.pause_file)
-    held_out = TUNING if options.tune else HELD_OUT
+    return parser.parse_args(arguments)
+
+
+def parts(is_tuning):
+    """Packages to learn from, and those held out."""
+    held_out = TUNING if is_tuning else HELD_OUT
     packages = [package for package in known_packages()
-                if not (options.tune and package.part == HELD_OUT)]
-    seen = [package for package in packages if package.part != held_out]
-    unseen = [package for package in packages if package.part == held_out]
-    print(f"{len(seen)} packages to learn from, {len(unseen)} held out")
-    report_baselines(seen, unseen)
+                if not (is_tuning and package.part == HELD_OUT)]
+    return ([package for package in packages if package.part != held_out],
+            [package for package in packages if package.part == held_out])
+
+
+def trained_model(seen, options):
     tokenizer = Tokenizer(learn_merges([package.text for package in seen],
                                        VOCABULARY - len(Tokenizer([]).vocabulary)))
     model = SmallLlama(config_of(len(tokenizer.vocabulary)), numpy.random.default_rng(SEED))
@@ -294,6 +296,18 @@ def main():
     train(model, texts, numpy.array([package.label for package in seen]), options)
     print(f"trained in {time.monotonic() - begin:.0f} s")
     round_to_bf16(model)
+    return model, tokenizer
+
+
+def main():
+    options = options_of(sys.argv[1:])
+    if options.check:
+        return 0 if check_gradients() else 1
+    wait_while(options.pause_file)
+    seen, unseen = parts(options.tune)
+    print(f"{len(seen)} packages to learn from, {len(unseen)} held out")
+    report_baselines(seen, unseen)
+    model, tokenizer = trained_model(seen, options)
     report(predictions(model, [tokenizer.encode(package.text) for package in unseen]), unseen)
     if not options.tune:
         write_model(options.out, model, tokenizer)

@@ -29,25 +29,18 @@ std::filesystem::path sections_folder() {
     return std::filesystem::path(CASC_SOURCE_DIR) / "models" / "sections" / "1";
 }
 
+template <class T>
+T value_or_fail(Result<T> result) {
+    if (!result) FAIL(result.error().message());
+    return *std::move(result);
+}
+
 class SectionsModel {
 public:
-    SectionsModel() {
-        auto tokenizer = open_tokenizer(sections_folder());
-        REQUIRE_MESSAGE(tokenizer, tokenizer.error().message());
-        tokenizer_ = *std::move(tokenizer);
-        auto weights = ModelWeights::open(sections_folder());
-        REQUIRE_MESSAGE(weights, weights.error().message());
-        auto backend = CpuBackend::make(*std::move(weights), {.threads = 1});
-        REQUIRE_MESSAGE(backend, backend.error().message());
-        backend_ = *std::move(backend);
-    }
-
     [[nodiscard]] const Tokenizer& tokenizer() const { return *tokenizer_; }
     [[nodiscard]] const ModelConfig& config() const { return backend_->model(); }
     [[nodiscard]] std::vector<TokenId> tokens_of(const std::string& text) const {
-        const auto tokens = tokenizer_->encode(text, SpecialTokens::around);
-        REQUIRE(tokens);
-        return *tokens;
+        return value_or_fail(tokenizer_->encode(text, SpecialTokens::around));
     }
     [[nodiscard]] std::vector<float> logits_of(const std::vector<TokenId>& tokens) const {
         StepOutput output;
@@ -64,8 +57,9 @@ public:
     }
 
 private:
-    std::shared_ptr<const Tokenizer> tokenizer_;
-    std::unique_ptr<CpuBackend> backend_;
+    std::shared_ptr<const Tokenizer> tokenizer_ = value_or_fail(open_tokenizer(sections_folder()));
+    std::unique_ptr<CpuBackend> backend_ = value_or_fail(
+        CpuBackend::make(value_or_fail(ModelWeights::open(sections_folder())), {.threads = 1}));
 };
 
 struct KnownPackage {
@@ -111,14 +105,13 @@ struct ReferenceText {
 
 // What the script that has trained it computes, in 64 bits.
 std::vector<ReferenceText> sections_reference() {
-    const auto file = MappedFile::open(sections_folder() / "reference.json");
-    REQUIRE_MESSAGE(file, file.error().message());
-    const auto bytes = file->bytes();
-    const auto json = Json::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-    REQUIRE_MESSAGE(json, json.error().message());
-    REQUIRE(json->as_array() != nullptr);
+    const auto file = value_or_fail(MappedFile::open(sections_folder() / "reference.json"));
+    const auto bytes = file.bytes();
+    const Json json =
+        value_or_fail(Json::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+    REQUIRE(json.as_array() != nullptr);
     std::vector<ReferenceText> texts;
-    for (const Json& entry : *json->as_array()) {
+    for (const Json& entry : *json.as_array()) {
         ReferenceText& text = texts.emplace_back();
         text.text = *entry.find("text")->as_text();
         for (const Json& token : *entry.find("tokens")->as_array())
@@ -165,8 +158,8 @@ TEST_CASE("gpu/sections_model: most packages that it has not seen are in the rig
         INFO(package.text << ": " << found);
         right += found == package.section;
     }
-    // On all that are held out it is right about four times in five (MODEL.md).
-    CHECK(right >= kHeldOutPackages.size() * 2 / 3);
+    // 22 of the 28 are; of all that are held out four in five (MODEL.md).
+    CHECK(right >= 20);
 }
 
 TEST_CASE("gpu/sections_model: the same project's packages are told apart by their names") {
