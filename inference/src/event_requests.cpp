@@ -2,7 +2,9 @@
 
 #include "bytes.hpp"
 
+#include <casc/client/call.hpp>
 #include <casc/types/units.hpp>
+#include <casc/wire/messages.hpp>
 
 #include <span>
 
@@ -12,6 +14,22 @@ namespace {
 // Of one transaction: a frame of the broker holds 17 MiB.
 constexpr std::size_t kCommitBytesMax = 8_MiB;
 constexpr std::size_t kCommitEventsMax = 512;
+// After an answer could not be written, for whatever reason it was.
+constexpr std::chrono::milliseconds kAgainAfter{1000};
+
+Result<void> must_be_durable(client::Client& client, const std::string& topic) {
+    wire::fb::DescribeTopicT ask;
+    ask.name = topic;
+    CASC_TRY(const auto described, client.call(ask));
+    const auto durability = static_cast<Durability>(described.topic->settings->durability.value_or(
+        static_cast<std::uint8_t>(Durability::durable)));
+    if (durability == Durability::durable) return {};
+    return Error(
+        ErrorCode::invalid_config,
+        "'" + topic + "' is a topic of " + std::string(to_string(durability)) +
+            " durability; answers and what they answer are written together, which takes a "
+            "durable one");
+}
 
 }  // namespace
 
@@ -24,6 +42,8 @@ Result<std::unique_ptr<EventRequests>> EventRequests::open(client::Client& clien
     options.group = group;
     options.topics = {topic};
     options.prefetch_events = static_cast<std::uint32_t>(events_max);
+    // Where answers go must be there before anything is computed.
+    CASC_TRY_VOID(must_be_durable(client, results));
     CASC_TRY(auto queue, client.make_queue_consumer(options));
     CASC_TRY(auto transactor, client.make_transactor({}));
     return std::unique_ptr<EventRequests>(
@@ -64,8 +84,10 @@ Result<void> EventRequests::commit() {
     const std::size_t count = count_that_fits();
     Result<void> written = write(count);
     if (!written) {
+        // Not at once, and not for ever: who cannot be answered becomes a dead letter in the end.
+        const std::string why = written.error().message();
         for (const FinishedEvent& one : std::span(finished_).first(count))
-            release(one.of);
+            static_cast<void>(queue_.refuse(one.of.id, why, kAgainAfter));
     }
     finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
     return written;

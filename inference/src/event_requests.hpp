@@ -22,7 +22,8 @@ struct FinishedEvent {
 // Thread: one at a time. Lifetime: the client must outlive it.
 class EventRequests {
 public:
-    // Fails as Client::make_queue_consumer() and make_transactor() do.
+    // Fails with: unknown_topic, invalid_config (the results' topic is not durable), and as
+    // Client::make_queue_consumer() and make_transactor() do.
     [[nodiscard]] static Result<std::unique_ptr<EventRequests>> open(client::Client& client,
                                                                      const std::string& topic,
                                                                      const std::string& group,
@@ -39,8 +40,8 @@ public:
     void finish(FinishedEvent finished);
     [[nodiscard]] bool has_finished() const noexcept { return !finished_.empty(); }
     // Writes what has been finished, as much as one transaction may have. When that fails nothing
-    // of it was written, or nobody knows; these requests are given back to the group, which
-    // delivers again those that are not done.
+    // of it was written, or nobody knows; these requests are refused, so that the group delivers
+    // again those that are not done, a little later and as often as its settings say.
     [[nodiscard]] Result<void> commit();
     // Gives a request back that has no answer.
     void release(const FromEvent& of);

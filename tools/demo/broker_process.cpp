@@ -62,10 +62,17 @@ void BrokerProcess::start() {
 void BrokerProcess::spawn() {
     std::error_code ignored;
     std::filesystem::remove(folder_ / "ready", ignored);
-    std::vector<std::string> arguments{
-        program_path(), "--data",       (folder_ / "data").string(),
-        "--listen",     endpoint_,      "--http",
-        "127.0.0.1:0",  "--ready-file", (folder_ / "ready").string()};
+    std::vector<std::string> arguments{program_path(),
+                                       "--data",
+                                       (folder_ / "data").string(),
+                                       "--listen",
+                                       endpoint_,
+                                       "--http",
+                                       "127.0.0.1:0",
+                                       "--ready-file",
+                                       (folder_ / "ready").string(),
+                                       "--set",
+                                       "models.folder=" + models_folder().string()};
     std::vector<char*> argv;
     for (std::string& argument : arguments)
         argv.push_back(argument.data());

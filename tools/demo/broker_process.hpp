@@ -21,6 +21,8 @@ public:
 
     [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
     [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+    // Where it looks for models; empty at first.
+    [[nodiscard]] std::filesystem::path models_folder() const { return folder_ / "models"; }
     [[nodiscard]] pid_t pid() const { return pid_; }
 
     void kill_hard();          // SIGKILL: nothing is flushed, nobody is told

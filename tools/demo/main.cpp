@@ -8,12 +8,13 @@
 #include <cstdio>
 #include <exception>
 
-int main() {
+// casc-demo [MODELS]: the folder of models; ./dev demo names the repository's.
+int main(int argc, char** argv) {
     using namespace casc;
     const MonoNanos start = mono_now();
     demo::Screen screen;
     try {
-        demo::play(screen);
+        demo::play(screen, argc > 1 ? argv[1] : "");
     } catch (const std::exception& e) {
         screen.check("the demo ran to its end", e.what());
     }

@@ -33,8 +33,9 @@ bool starts_with_any(std::string_view text, const std::array<std::string_view, N
                        [&](auto prefix) { return text.starts_with(prefix); });
 }
 
-std::vector<Record> read_packages() {
-    std::vector<Record> records;
+// Calls `use` with the name and the text of each package.
+template <class Use>
+void for_each_package(const Use& use) {
     std::ifstream in(kStatusFile);
     std::string stanza;
     for (std::string line; std::getline(in, line);) {
@@ -43,10 +44,16 @@ std::vector<Record> read_packages() {
             continue;
         }
         const std::string name(field(stanza, "Package"));
-        if (!name.empty())
-            records.push_back({Kind::package, lane_of_package(stanza), name, stanza});
+        if (!name.empty()) use(name, stanza);
         stanza.clear();
     }
+}
+
+std::vector<Record> read_packages() {
+    std::vector<Record> records;
+    for_each_package([&](const std::string& name, const std::string& stanza) {
+        records.push_back({Kind::package, lane_of_package(stanza), name, stanza});
+    });
     return records;
 }
 
@@ -91,6 +98,18 @@ std::vector<Record> mixed(std::vector<Record> packages, std::vector<Record> file
 }
 
 }  // namespace
+
+std::vector<Package> installed_packages() {
+    std::vector<Package> packages;
+    for_each_package([&](const std::string& name, const std::string& stanza) {
+        const std::string_view section = field(stanza, "Section");
+        const std::string_view description = field(stanza, "Description");
+        if (section.empty() || description.empty()) return;
+        packages.push_back({name, std::string(section.substr(section.rfind('/') + 1)),
+                            std::string(description), lane_of_package(stanza)});
+    });
+    return packages;
+}
 
 Lane lane_of_package(std::string_view stanza) {
     const std::string_view priority = field(stanza, "Priority");

@@ -29,6 +29,15 @@ struct Record {
 // `count_max`; numbered from 0.
 [[nodiscard]] std::vector<Record> read_records(std::size_t count_max);
 
+// A package of /var/lib/dpkg/status. Thread: any (a value).
+struct Package {
+    std::string name;
+    std::string section;      // "python", without the archive's area in front
+    std::string description;  // its first line
+    Lane lane;
+};
+[[nodiscard]] std::vector<Package> installed_packages();
+
 // What the system cannot do without is critical, what it should have high, documentation and
 // translations low.
 [[nodiscard]] Lane lane_of_package(std::string_view stanza);

@@ -2,6 +2,7 @@
 
 #include "broker_process.hpp"
 #include "consuming.hpp"
+#include "inferring.hpp"
 #include "ledger.hpp"
 #include "producing.hpp"
 #include "records.hpp"
@@ -71,8 +72,11 @@ std::string percentiles(std::vector<std::int64_t> nanos) {
 // Thread: main. Members in order of need: what is used by later ones stands first.
 class Play {
 public:
-    explicit Play(Screen& screen)
-        : screen_(screen), records_(read_records(kRecordsMax)), sent_(records_) {
+    Play(Screen& screen, std::filesystem::path models)
+        : screen_(screen),
+          models_(std::move(models)),
+          records_(read_records(kRecordsMax)),
+          sent_(records_) {
         if (records_.size() < kRecordsMin)
             throw std::runtime_error("this machine's package database is too small");
     }
@@ -91,6 +95,7 @@ public:
         catch_up(*live_);
         read_the_backlog();
         full_speed();
+        infer();
         stop_and_check();
     }
 
@@ -218,6 +223,14 @@ private:
                      per_second(read_));
     }
 
+    void infer() {
+        if (models_.empty())
+            return screen_.note(
+                "no folder of models was named: the act with the model is left out");
+        inferring_ = std::make_unique<Inferring>(screen_, *client_, broker_, models_);
+        inferring_->run();
+    }
+
     // What the broker itself says it holds in the two topics.
     std::uint64_t stored() {
         std::uint64_t events = 0;
@@ -265,6 +278,7 @@ private:
                 : "read " + grouped(read_.events) + " of " + grouped(written_.events) + " events");
         screen_.check("latency:  sent to durable " + percentiles(acknowledge_latencies()), "");
         screen_.check("          sent to received " + percentiles(receive_latencies()), "");
+        if (inferring_) inferring_->check();
         screen_.check("stopped:  SIGTERM drained the broker",
                       exit_code == 0 ? "" : "its exit code is " + std::to_string(exit_code));
     }
@@ -311,12 +325,14 @@ private:
     }
 
     Screen& screen_;
+    const std::filesystem::path models_;
     const std::vector<Record> records_;
     SendLedger sent_;
     BrokerProcess broker_;
     std::unique_ptr<client::Client> client_;
     std::unique_ptr<Group> live_;
     std::unique_ptr<Group> late_;
+    std::unique_ptr<Inferring> inferring_;
     std::size_t paced_end_ = 0;
     std::size_t acknowledged_at_kill_ = 0;
     MonoNanos killed_at_;
@@ -328,8 +344,8 @@ private:
 
 }  // namespace
 
-void play(Screen& screen) {
-    Play(screen).run();
+void play(Screen& screen, const std::filesystem::path& models) {
+    Play(screen, models).run();
 }
 
 }  // namespace casc::demo

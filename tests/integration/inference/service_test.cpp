@@ -314,4 +314,11 @@ TEST_CASE_FIXTURE(ServiceFixture, "inference/service: settings that cannot work 
     CHECK(refused({.topic = "asked"}) == ErrorCode::invalid_config);
     CHECK(refused({.topic = "asked", .results = "asked"}) == ErrorCode::invalid_config);
     CHECK(refused({.subject = "a.*"}) != ErrorCode::ok);
+    CHECK(refused({.topic = "asked", .results = "nowhere"}) == ErrorCode::unknown_topic);
+    fb::CreateTopicT memory;
+    memory.name = "forgetful";
+    memory.settings = std::make_unique<fb::TopicSettingsT>();
+    memory.settings->durability = static_cast<std::uint8_t>(Durability::memory);
+    must(client->call(memory));
+    CHECK(refused({.topic = "asked", .results = "forgetful"}) == ErrorCode::invalid_config);
 }

@@ -64,7 +64,7 @@ struct ServiceCounts {
 class ModelService {
 public:
     // Connects and begins. Fails with: invalid_config (no topic and no subject, a topic without
-    // results, results that are the topic), and as the client's connect(), make_queue_consumer(),
+    // results, results that are the topic or not durable), unknown_topic, and as the client's connect(), make_queue_consumer(),
     // make_transactor() and serve() do.
     [[nodiscard]] static Result<std::unique_ptr<ModelService>> start(
         const ServiceOptions& options, std::unique_ptr<gpu::Engine> engine);
