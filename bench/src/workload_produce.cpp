@@ -1,6 +1,6 @@
 // The `produce` workload: how many events a broker acknowledges. Client and broker share the
 // machine; the limits are one TCP stream, and for durable events the device, measured in the same
-// run. Everything acknowledged is read back.
+// run. Everything acknowledged is read back, unless nothing is kept.
 
 #include "bystanders.hpp"
 #include "event_budget.hpp"

@@ -146,6 +146,7 @@ std::optional<ExitCode> Node::announce() {
         drain();
         static_cast<void>(
             broker_->wait());  // the start has failed already; this only leaves the data tidy
+        drainer_.join();
         return ExitCode::start_failed;
     }
     notify_service_manager("READY=1");
@@ -197,6 +198,7 @@ ExitCode Node::serve() {
         }
     }
     waiter.join();
+    if (drainer_.joinable()) drainer_.join();
     phase_.store(Phase::stopped, std::memory_order_release);
     if (!*ended) {
         const Error& error = ended->error();
@@ -216,9 +218,13 @@ void Node::drain() {
     log_event(LogLevel::info, "stop_requested", {{"advice", "a second signal stops at once"}});
     phase_.store(Phase::draining, std::memory_order_release);
     notify_service_manager("STOPPING=1");
-    // First: what they are asked is still answered.
-    if (models_) models_->close();
-    broker_->request_drain();
+    // Models first: what they are asked is still answered. On a thread of its own, so that main
+    // hears the second signal.
+    drainer_ = std::thread([this] {
+        name_thread("casc-drain");
+        if (models_) models_->close();
+        broker_->request_drain();
+    });
 }
 
 // --- reloading -----------------------------------------------------------------------------------

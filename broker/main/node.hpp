@@ -57,6 +57,7 @@ private:
     std::unique_ptr<Broker> broker_;
     // Gone before the broker that it is a client of.
     std::unique_ptr<inference::ModelHost> models_;
+    std::thread drainer_;  // casc-drain: models first, then the broker
     // Written by main (release), read by the control thread (acquire). serving_ is broker_ once it
     // has recovered.
     std::atomic<Phase> phase_{Phase::starting};

@@ -16,6 +16,8 @@ constexpr std::size_t kCommitBytesMax = 8_MiB;
 constexpr std::size_t kCommitEventsMax = 512;
 // After an answer could not be written, for whatever reason it was.
 constexpr std::chrono::milliseconds kAgainAfter{1000};
+// The service does nothing else meanwhile.
+constexpr std::chrono::milliseconds kWritePatience{5000};
 
 Result<void> must_be_durable(client::Client& client, const std::string& topic) {
     wire::fb::DescribeTopicT ask;
@@ -45,7 +47,9 @@ Result<std::unique_ptr<EventRequests>> EventRequests::open(client::Client& clien
     // Where answers go must be there before anything is computed.
     CASC_TRY_VOID(must_be_durable(client, results));
     CASC_TRY(auto queue, client.make_queue_consumer(options));
-    CASC_TRY(auto transactor, client.make_transactor({}));
+    client::TransactorOptions writing;
+    writing.timeout = kWritePatience;
+    CASC_TRY(auto transactor, client.make_transactor(writing));
     return std::unique_ptr<EventRequests>(
         new EventRequests(std::move(queue), std::move(transactor), results));
 }
@@ -58,7 +62,7 @@ std::size_t EventRequests::count_that_fits() const noexcept {
     std::size_t bytes = 0;
     std::size_t count = 0;
     for (const FinishedEvent& one : finished_) {
-        bytes += one.payload.size() + one.of.key.size();
+        bytes += one.payload.size() + one.of.key.size() + one.of.correlation_id.size();
         if (count == kCommitEventsMax || (count > 0 && bytes > kCommitBytesMax)) break;
         ++count;
     }
@@ -85,9 +89,8 @@ Result<void> EventRequests::commit() {
     Result<void> written = write(count);
     if (!written) {
         // Not at once, and not for ever: who cannot be answered becomes a dead letter in the end.
-        const std::string why = written.error().message();
         for (const FinishedEvent& one : std::span(finished_).first(count))
-            static_cast<void>(queue_.refuse(one.of.id, why, kAgainAfter));
+            again_later(one.of, written.error());
     }
     finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
     return written;
@@ -96,6 +99,10 @@ Result<void> EventRequests::commit() {
 void EventRequests::release(const FromEvent& of) {
     // Not this member's any more: then it is another one's already.
     static_cast<void>(queue_.release(of.id));
+}
+
+void EventRequests::again_later(const FromEvent& of, const Error& why) {
+    static_cast<void>(queue_.refuse(of.id, why.message(), kAgainAfter));
 }
 
 void EventRequests::close() {

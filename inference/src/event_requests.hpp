@@ -43,8 +43,9 @@ public:
     // of it was written, or nobody knows; these requests are refused, so that the group delivers
     // again those that are not done, a little later and as often as its settings say.
     [[nodiscard]] Result<void> commit();
-    // Gives a request back that has no answer.
+    // Gives a request back that has no answer: at once, or a little later.
     void release(const FromEvent& of);
+    void again_later(const FromEvent& of, const Error& why);
     // Leaves the group.
     void close();
 

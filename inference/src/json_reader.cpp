@@ -81,7 +81,8 @@ Result<void> JsonReader::has_only(std::initializer_list<std::string_view> names)
         std::string known;
         for (const std::string_view name : names)
             known += (known.empty() ? "" : ", ") + std::string(name);
-        return Error(ErrorCode::invalid_request, "'" + path_ + std::string(member.key()) +
+        return Error(ErrorCode::invalid_request, "'" + path_ +
+                                                     std::string(member.key().substr(0, 64)) +
                                                      "' is not known; there are " + known);
     }
     return {};

@@ -2,7 +2,9 @@
 
 #include <boost/json.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <exception>
 
 namespace casc::inference {
 namespace {
@@ -58,8 +60,19 @@ Result<json::object> LoadedModels::exchange(std::string_view name,
     return describe(model.name, place);
 }
 
+// A machine that has no more threads or memory says so by exceptions; the models that are at work
+// must not suffer.
 Result<LoadedModels::Model> LoadedModels::open(const ModelName& name,
                                                const std::filesystem::path& path) const {
+    try {
+        return try_open(name, path);
+    } catch (const std::exception& failure) {
+        return Error(ErrorCode::device_failed, failure.what());
+    }
+}
+
+Result<LoadedModels::Model> LoadedModels::try_open(const ModelName& name,
+                                                   const std::filesystem::path& path) const {
     const auto began = std::chrono::steady_clock::now();
     CASC_TRY(OpenedModel opened, open_model(path));
     Model model{.version = name.version,
@@ -73,13 +86,15 @@ Result<LoadedModels::Model> LoadedModels::open(const ModelName& name,
     options.memory_bytes = opened.memory_bytes;
     options.topic = opened.settings.topic;
     options.results = opened.settings.results;
-    options.group = opened.settings.group;
+    options.group =
+        opened.settings.group.empty() ? "inference." + name.name : opened.settings.group;
     options.subject = subject_of(name.name, opened.settings);
     options.timeout = opened.settings.timeout;
     // So many that the next batch is there when one ends, and no more: the others wait in the log.
-    options.events_max =
-        std::min(4 * opened.settings.batches.max_batch, opened.settings.batches.queue_capacity);
-    options.calls_max = opened.settings.batches.queue_capacity;
+    // The line has room for all of them on one lane, beside the calls.
+    const std::size_t room = std::max<std::size_t>(2, opened.settings.batches.queue_capacity);
+    options.events_max = std::min(4 * opened.settings.batches.max_batch, room / 2);
+    options.calls_max = room - options.events_max;
     options.client = options_.client;
     CASC_TRY(model.service, ModelService::start(options, std::move(opened.engine)));
     model.load_seconds =
@@ -102,6 +117,9 @@ Result<json::object> LoadedModels::unload(std::string_view name) {
 }
 
 void LoadedModels::unload_all() {
+    // All at the same time.
+    for (auto& [name, model] : models_)
+        if (model.service) model.service->begin_close();
     while (!models_.empty())
         static_cast<void>(unload(std::string(models_.begin()->first)));
 }

@@ -45,6 +45,8 @@ private:
                                                        const std::filesystem::path& path);
     [[nodiscard]] Result<Model> open(const ModelName& name,
                                      const std::filesystem::path& path) const;
+    [[nodiscard]] Result<Model> try_open(const ModelName& name,
+                                         const std::filesystem::path& path) const;
     [[nodiscard]] boost::json::object describe(const std::string& name, const Model& model) const;
     void tell(std::string_view event, const ModelName& model, const Error* why = nullptr) const;
 

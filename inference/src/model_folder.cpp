@@ -33,9 +33,11 @@ bool is_plain_name(std::string_view name) {
 std::vector<std::string> folders_in(const fs::path& path) {
     std::vector<std::string> names;
     std::error_code gone;
-    for (const auto& entry : fs::directory_iterator(path, gone)) {
-        std::string name = entry.path().filename().string();
-        if (entry.is_directory(gone) && is_plain_name(name)) names.push_back(std::move(name));
+    for (auto at = fs::directory_iterator(path, gone); !gone && at != fs::directory_iterator();
+         at.increment(gone)) {
+        std::error_code unknown;
+        std::string name = at->path().filename().string();
+        if (at->is_directory(unknown) && is_plain_name(name)) names.push_back(std::move(name));
     }
     std::ranges::sort(names);
     return names;
@@ -52,9 +54,11 @@ auto age_of(const std::string& version) {
 
 Result<ModelSettings> read_settings(const fs::path& folder) {
     const fs::path path = folder / kSettingsFile;
-    std::error_code missing;
-    const std::uintmax_t bytes = fs::file_size(path, missing);
-    if (missing) return ModelSettings{};
+    std::error_code trouble;
+    if (fs::symlink_status(path, trouble).type() == fs::file_type::not_found)
+        return ModelSettings{};
+    const std::uintmax_t bytes = fs::file_size(path, trouble);
+    if (trouble) return Error(ErrorCode::invalid_config, path.string() + ": " + trouble.message());
     if (bytes > kSettingsBytesMax)
         return Error(ErrorCode::invalid_config, path.string() + " is larger than a MiB");
     std::ifstream in(path);

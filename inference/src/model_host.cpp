@@ -67,6 +67,8 @@ private:
         const auto requests = responder_.poll(16, kPoll);
         if (!requests) return;  // it serves again by itself
         for (const client::ReceivedRequest& request : *requests) {
+            // It has waited behind a model that was being loaded, and whoever asked has gone.
+            if (request.deadline <= std::chrono::steady_clock::now()) continue;
             const auto answer = answer_to(text_of(request.event.payload));
             if (!answer) {
                 static_cast<void>(

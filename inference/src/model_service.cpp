@@ -41,6 +41,7 @@ public:
         loop_->stop();
         thread_.join();
     }
+    void begin_close() noexcept { loop_->stop(); }
     [[nodiscard]] ServiceCounts counts() const { return loop_->counts(); }
 
 private:
@@ -66,6 +67,10 @@ Result<std::unique_ptr<ModelService>> ModelService::start(const ServiceOptions& 
 
 void ModelService::close() {
     impl_->close();
+}
+
+void ModelService::begin_close() noexcept {
+    impl_->begin_close();
 }
 
 ServiceCounts ModelService::counts() const {

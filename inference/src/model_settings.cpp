@@ -2,6 +2,7 @@
 
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <array>
 #include <variant>
 
@@ -51,10 +52,11 @@ public:
 
     Result<void> read(const toml::table& table, ModelSettings& settings) const {
         const auto keys = keys_of(settings);
-        for (const auto& [name, node] : table) {
+        for (const auto& [key_name, node] : table) {
+            const std::string_view name = key_name.str();
             const auto found = std::find_if(keys.begin(), keys.end(),
-                                            [&](const Key& key) { return key.name == name.str(); });
-            if (found == keys.end()) return unknown(name.str(), keys, node);
+                                            [name](const Key& key) { return key.name == name; });
+            if (found == keys.end()) return unknown(name, keys, node);
             CASC_TRY_VOID(set(*found, node));
         }
         return check(settings);

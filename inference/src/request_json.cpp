@@ -16,6 +16,15 @@ using gpu::GenerateRequest;
 using gpu::RequestKind;
 
 constexpr std::uint64_t kTimeoutMsMax = 24ull * 3600 * 1000;
+// An answer repeats it, and must fit where its request did.
+constexpr std::size_t kIdBytesMax = 256;
+
+// What an error repeats of a request.
+std::string shown(const std::string& text) {
+    constexpr std::size_t kShownBytesMax = 64;
+    return text.size() <= kShownBytesMax ? "'" + text + "'"
+                                         : "a text of " + std::to_string(text.size()) + " bytes";
+}
 
 json::parse_options strict_options() {
     json::parse_options options;
@@ -38,16 +47,16 @@ Result<RequestKind> kind_of(const std::string& method) {
          {RequestKind::generate, RequestKind::embed, RequestKind::classify}) {
         if (to_string(kind) == method) return kind;
     }
-    return Error(ErrorCode::invalid_request,
-                 "there is no method '" + method + "'; there are generate, embed and classify");
+    return Error(ErrorCode::invalid_request, "there is no method " + shown(method) +
+                                                 "; there are generate, embed and classify");
 }
 
 Result<std::optional<Lane>> lane_of(const std::optional<std::string>& priority) {
     if (!priority) return std::optional<Lane>();
     const auto found = std::ranges::find(kLaneNames, *priority);
     if (found == kLaneNames.end())
-        return Error(ErrorCode::unknown_lane, "'" + *priority +
-                                                  "' is no priority; there are critical, high, "
+        return Error(ErrorCode::unknown_lane, shown(*priority) +
+                                                  " is no priority; there are critical, high, "
                                                   "normal and low");
     return std::optional(kLanes[static_cast<std::size_t>(found - kLaneNames.begin())]);
 }
@@ -159,6 +168,8 @@ Result<AskedOfModel> parse_request(std::string_view text) {
     CASC_TRY(auto own_id, reader.text("id"));
     CASC_TRY(auto outer_id, JsonReader(all, "").text("id"));
     asked.request_id = outer_id ? *outer_id : own_id.value_or("");
+    if (asked.request_id.size() > kIdBytesMax)
+        return Error(ErrorCode::invalid_request, "'id' has more than 256 bytes");
     CASC_TRY(const auto model, reader.text("model"));
     asked.model = model.value_or("");
     CASC_TRY(const auto method, reader.text("method"));
@@ -180,7 +191,8 @@ std::string request_id_of(std::string_view text) {
     for (const json::object* object :
          {&value->get_object(), &request_object(value->get_object())}) {
         const json::value* const id = object->if_contains("id");
-        if (id != nullptr && id->is_string()) return std::string(id->get_string());
+        if (id != nullptr && id->is_string() && id->get_string().size() <= kIdBytesMax)
+            return std::string(id->get_string());
     }
     return {};
 }

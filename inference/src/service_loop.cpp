@@ -148,14 +148,15 @@ void ServiceLoop::take_call(const client::ReceivedRequest& call) {
                     .lane = asked && asked->lane ? *asked->lane : call.event.lane};
     if (!asked) return refuse(std::move(pending), asked.error());
     if (!call.takes_parts) asked->request.streams = false;
-    ask(std::move(pending), std::move(*asked), deadline_of(call.deadline));
+    MonoNanos deadline = deadline_of(call.deadline);
+    if (asked->timeout) deadline = std::min(deadline, mono_now() + *asked->timeout);
+    ask(std::move(pending), std::move(*asked), deadline);
 }
 
 void ServiceLoop::ask(Pending pending, AskedOfModel asked, MonoNanos deadline) {
     if (!asked.model.empty() && asked.model != options_.model.name) {
-        const Error error(
-            ErrorCode::model_not_found,
-            "'" + asked.model + "' is not served here, '" + options_.model.name + "' is");
+        const Error error(ErrorCode::model_not_found, "another model is asked for than '" +
+                                                          options_.model.name + "', which is here");
         return refuse(std::move(pending), error);
     }
     const bool is_event = std::holds_alternative<FromEvent>(pending.from);
@@ -177,9 +178,12 @@ bool ServiceLoop::send_commands() {
     return sent;
 }
 
+// Nobody waits for it any more. Its number may soon be another call's: one of the next broker's.
 void ServiceLoop::cancel(client::CallId call) {
-    if (const gpu::RequestId id = pending_.of_call(call))
-        unsent_.emplace_back(gpu::CancelRequest{id});
+    const gpu::RequestId id = pending_.of_call(call);
+    if (id == 0) return;
+    static_cast<void>(pending_.take(id));
+    unsent_.emplace_back(gpu::CancelRequest{id});
 }
 
 // ---- answers out -----------------------------------------------------------------------------
@@ -226,8 +230,10 @@ void ServiceLoop::hand_out(Pending&& pending, const gpu::Answer& answer) {
 void ServiceLoop::refuse(Pending&& pending, const Error& error) {
     count(counts_.errors);
     if (auto* event = std::get_if<FromEvent>(&pending.from)) {
-        // Nobody is told that we end: another service, or we later, will answer it.
+        // Nobody is told that we end, or have no room: another service, or we later, will answer
+        // it.
         if (error.code == ErrorCode::shutting_down) return events_->release(*event);
+        if (error.code == ErrorCode::model_overloaded) return events_->again_later(*event, error);
         return events_->finish(
             {std::move(*event), pending.lane,
              error_json(pending.request_id, error, /*has_fallback=*/false, wall_now())});
@@ -260,8 +266,8 @@ void ServiceLoop::watch_sources() {
 bool ServiceLoop::has_news() {
     const bool has_room = !is_full() && pending_.event_count() < options_.events_max;
     return links_.outputs.ready() || stops_.load(std::memory_order_seq_cst) ||
-           (has_room && news_->events.load(std::memory_order_seq_cst)) ||
-           (!is_full() && news_->calls.load(std::memory_order_seq_cst));
+           (events_ && has_room && news_->events.load(std::memory_order_seq_cst)) ||
+           (calls_ && !is_full() && news_->calls.load(std::memory_order_seq_cst));
 }
 
 void ServiceLoop::sleep() {

@@ -69,10 +69,10 @@ private:
     gpu::Stage stage_;
     gpu::StageLinks links_;
     // Owned by the service's thread.
-    std::unique_ptr<EventRequests> events_;
-    std::optional<client::Responder> calls_;
     PendingRequests pending_;
     std::deque<gpu::StageCommand> unsent_;  // the stage's ring was full
+    std::unique_ptr<EventRequests> events_;
+    std::optional<client::Responder> calls_;  // its callbacks use the two above
     bool watches_events_ = false;
     bool watches_calls_ = false;
     SharedCounts counts_;

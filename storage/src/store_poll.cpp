@@ -304,13 +304,17 @@ bool Store::Impl::all_stored() const {
     return !builder_.started() && unflushed_.empty();
 }
 
+// Not for ever: there are things that nothing signals. An order that found the ring full goes over
+// when there is room; a write that the kernel did not take, and all writes of a queue without a
+// descriptor, go on with the next poll.
 void Store::Impl::wait_for_news() {
+    constexpr int kLookAgainMs = 100;
     if (journal_->writes_in_flight() > 0 && journal_->event_fd() < 0)
         return;  // the next poll completes them
     std::vector<pollfd> sources;
     for (const int fd : event_fds())
         sources.push_back({fd, POLLIN, 0});
-    const int ready = ::poll(sources.data(), sources.size(), -1);
+    const int ready = ::poll(sources.data(), sources.size(), kLookAgainMs);
     CASC_ASSERT(ready >= 0 || errno == EINTR, errno);
 }
 

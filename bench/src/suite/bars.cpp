@@ -107,10 +107,14 @@ std::vector<PeerBar> peer_bars() {
 
 // ---- against the limits of the machine -------------------------------------------------------
 
-using Reading = std::function<double(const json::value& report)>;
+// Nothing: the report does not say it.
+using Reading = std::function<std::optional<double>(const json::value& report)>;
 
-double number_at(const json::value& report, std::string_view pointer) {
-    return report.at_pointer(pointer).to_number<double>();
+std::optional<double> number_at(const json::value& report, std::string_view pointer) {
+    boost::system::error_code missing;
+    const json::value* const found = report.find_pointer(pointer, missing);
+    if (missing || found == nullptr || !found->is_number()) return {};
+    return found->to_number<double>();
 }
 
 std::optional<double> median_of(const Reports& reports, std::string_view step,
@@ -119,31 +123,38 @@ std::optional<double> median_of(const Reports& reports, std::string_view step,
     if (found == reports.end()) return {};
     std::vector<double> values;
     for (const json::value& report : found->second) {
-        if (!report.is_null()) values.push_back(reading(report));
+        if (report.is_null()) continue;
+        if (const auto value = reading(report)) values.push_back(*value);
     }
     if (values.empty()) return {};
     return median(values);
 }
 
-double share_of_limit(const json::value& report) {
+std::optional<double> share_of_limit(const json::value& report) {
     return number_at(report, "/share_of_limit");
 }
 
-// A durable event waits for one write, and goes to the broker and on from there.
-double durable_over_limit(const json::value& report) {
-    return number_at(report, "/details/durable_us/p50") /
-           (number_at(report, "/details/device_durable_write_us/p50") +
-            1.5 * number_at(report, "/details/ping_pong_us/p50"));
+// A durable event waits for one write, and goes to the broker and on from there: a ping-pong, and
+// half of one for what the threads behind the sockets do.
+std::optional<double> durable_over_limit(const json::value& report) {
+    const auto median_us = number_at(report, "/details/durable_us/p50");
+    const auto write_us = number_at(report, "/details/device_durable_write_us/p50");
+    const auto ping_pong_us = number_at(report, "/details/ping_pong_us/p50");
+    if (!median_us || !write_us || !ping_pong_us) return {};
+    return *median_us / (*write_us + 1.5 * *ping_pong_us);
 }
 
 Reading ring_ratio(std::string_view pattern, std::size_t item_bytes) {
-    return [=](const json::value& report) {
-        for (const json::value& one : report.at_pointer("/details/cases").as_array()) {
+    return [=](const json::value& report) -> std::optional<double> {
+        boost::system::error_code missing;
+        const json::value* const cases = report.find_pointer("/details/cases", missing);
+        if (missing || cases == nullptr || !cases->is_array()) return {};
+        for (const json::value& one : cases->get_array()) {
             if (one.at("pattern").as_string() == pattern &&
                 one.at("item_bytes").to_number<std::size_t>() == item_bytes)
                 return number_at(one, "/ratio_to_best_peer");
         }
-        return 0.0;
+        return {};
     };
 }
 
@@ -186,7 +197,10 @@ std::optional<double> kept_share(const Reports& reports, const Accompanied& work
         const json::value& without = alone->second[round];
         const json::value& with = beside->second[round];
         if (without.is_null() || with.is_null()) continue;
-        const double ratio = number_at(with, pointer) / number_at(without, pointer);
+        const auto accompanied = number_at(with, pointer);
+        const auto single = number_at(without, pointer);
+        if (!accompanied || !single || *accompanied <= 0 || *single <= 0) continue;
+        const double ratio = *accompanied / *single;
         shares.push_back(workload.is_time ? 1 / ratio : ratio);
     }
     if (shares.empty()) return {};

@@ -13,6 +13,7 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <exception>
 #include <filesystem>
 #include <iostream>
 
@@ -21,13 +22,13 @@ namespace {
 
 std::vector<std::string> step_names() {
     std::vector<std::string> names;
-    for (const Step& step : steps_of(true))
+    for (const Step& step : steps_of(false, true))
         names.push_back(step.name);
     return names;
 }
 
 std::vector<Step> wanted_steps(const SuiteOptions& options) {
-    std::vector<Step> steps = steps_of(options.is_full || !options.steps.empty());
+    std::vector<Step> steps = steps_of(options.is_full, options.is_full || !options.steps.empty());
     std::erase_if(steps, [&](const Step& step) {
         return !options.steps.empty() &&
                std::ranges::find(options.steps, step.name) == options.steps.end();
@@ -47,8 +48,8 @@ void add_flags(CLI::App& app, SuiteOptions& options) {
     app.add_flag("--no-peers", options.leaves_out_peers,
                  "leaves out the comparison with Redis, NATS, RabbitMQ and ZeroMQ");
     app.add_option("--only", options.steps,
-                   "some of the steps, as storage,ring; the comparison stays unless --no-peers")
-        ->delimiter(',')
+                   "this step; may be repeated. The comparison stays unless --no-peers")
+        ->allow_extra_args(false)
         ->check(CLI::IsMember(step_names()));
     app.add_option("-o,--output", options.output, "table, or json: one object with every report")
         ->check(CLI::IsMember({"table", "json"}))
@@ -73,7 +74,12 @@ int run(const SuiteOptions& options) {
     if (!options.leaves_out_peers) {
         auto comparing = comparison_of(options.is_full, options.round_count);
         comparing.settings = options.settings;
-        result.comparison = compare::measure(comparing, folder);
+        try {
+            result.comparison = compare::measure(comparing, folder);
+        } catch (const std::exception& error) {
+            // What was measured before is shown all the same.
+            result.troubles.emplace("compare", error.what());
+        }
     }
     result.stolen_seconds = stolen_cpu_seconds() - stolen_before;
     if (options.output == "json")

@@ -30,7 +30,7 @@ std::string step_name(const Accompanied& workload, const Company& company) {
     return std::string(workload.name) + ", beside " + std::string(company.name);
 }
 
-std::vector<Step> steps_of(bool is_full) {
+std::vector<Step> steps_of(bool is_full, bool has_extras) {
     std::vector<Step> steps{
         {std::string(kStorageStep),
          "storage --acks durable --batch-bytes 65536 --total " +
@@ -44,7 +44,7 @@ std::vector<Step> steps_of(bool is_full) {
         {std::string(kIngestStep),
          "produce --durability volatile --acks memory --size 1024 --duration 3s", 8}};
     add_accompanied(steps);
-    if (is_full) add_the_rest(steps);
+    if (has_extras) add_the_rest(steps);
     return steps;
 }
 

@@ -50,7 +50,8 @@ inline constexpr std::string_view kConsumeStep = "consume";
 inline constexpr std::string_view kE2eStep = "e2e";
 inline constexpr std::string_view kIngestStep = "volatile ingest";
 
-[[nodiscard]] std::vector<Step> steps_of(bool is_full);
+// `is_full`: larger and longer. `has_extras`: also those that no bar asks for.
+[[nodiscard]] std::vector<Step> steps_of(bool is_full, bool has_extras);
 // The default selection: what the bars need, one producer and one consumer but for the fan-out.
 [[nodiscard]] compare::CompareOptions comparison_of(bool is_full, std::uint32_t round_count);
 

@@ -12,6 +12,7 @@
 #include <exception>
 #include <iterator>
 #include <sstream>
+#include <stdexcept>
 #include <unistd.h>
 
 namespace casc::bench::suite {
@@ -68,19 +69,38 @@ private:
     }
 
     json::value report_of(const Step& step) {
+        // Of its own, so that its log is the step's and nobody else's.
+        const std::filesystem::path folder = folder_ / ("step-" + std::to_string(++taken_));
+        std::filesystem::create_directory(folder);
         ChildProcess bench({.name = "casc-bench",
                             // Not its name, under which another may lie by now.
                             .program = "/proc/self/exe",
                             .arguments = arguments_of(step),
                             .environment = {},
-                            .folder = folder_});
+                            .folder = folder});
         watch(bench, step);
         const int status = bench.wait(kLook);
-        if (status != 0) bench.fail("it ended with exit code " + std::to_string(status));
         boost::system::error_code malformed;
         json::value report = json::parse(bench.output(), malformed);
+        if (status == 1 && !malformed) throw std::runtime_error(complaint_of(report));
+        if (status != 0) bench.fail("it ended with exit code " + std::to_string(status));
         if (malformed) bench.fail("it has printed something else than JSON");
         return report;
+    }
+
+    // It ran to its end, and something was not as it must be.
+    static std::string complaint_of(const json::value& report) {
+        std::string text = "it counted errors";
+        const json::object& all = report.as_object();
+        if (const json::value* const errors = all.if_contains("errors"))
+            text += ": " + json::serialize(*errors);
+        if (const json::value* const details = all.if_contains("details")) {
+            for (const char* const name : {"first_error", "trouble", "read_back"}) {
+                if (const json::value* const why = details->as_object().if_contains(name))
+                    text += ", " + std::string(name) + " " + json::serialize(*why);
+            }
+        }
+        return text;
     }
 
     void watch(ChildProcess& bench, const Step& step) {
@@ -117,6 +137,7 @@ private:
     const std::filesystem::path& folder_;
     SuiteResult& result_;
     Progress progress_;
+    std::size_t taken_ = 0;
     double seconds_done_ = 0;
     double seconds_in_all_ = 0;
 };

@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <sys/resource.h>
 #include <thread>
 #include <vector>
 
@@ -301,6 +302,21 @@ TEST_CASE_FIXTURE(ServiceFixture, "inference/service: a classifier answers with 
         sum += probability.value().to_number<double>();
     CHECK(sum == doctest::Approx(1));
     CHECK(result.at("probabilities").as_object().contains(result.at("label").as_string()));
+}
+
+// It spun: the flag of the source that it has not was always set.
+TEST_CASE_FIXTURE(ServiceFixture,
+                  "inference/service: a service that only has calls sleeps when nobody calls") {
+    serve({.subject = "infer.fake"});
+    const auto cpu_seconds = [] {
+        rusage usage{};
+        ::getrusage(RUSAGE_SELF, &usage);
+        return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+               static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    };
+    const double before = cpu_seconds();
+    std::this_thread::sleep_for(1s);  // what is looked at: a second of doing nothing
+    CHECK(cpu_seconds() - before < 0.5);
 }
 
 TEST_CASE_FIXTURE(ServiceFixture, "inference/service: settings that cannot work are refused") {

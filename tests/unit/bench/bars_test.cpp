@@ -1,5 +1,6 @@
 #include "bars.hpp"
 
+#include "case_list.hpp"
 #include "suite_plan.hpp"
 
 #include <boost/json.hpp>
@@ -125,15 +126,31 @@ TEST_CASE("bench/bars: shares of the machine's limits are read from the reports"
     CHECK(bar_named(bars, "the durable log alone").is_reached());
     CHECK(bar_named(bars, "ring, batched, 8 B").is_reached());
     CHECK_FALSE(bar_named(bars, "ring, batched, 64 B").is_reached());
+    CHECK_FALSE(bar_named(bars, "ring, round_trip, 8 B").ratio);
     CHECK(*bar_named(bars, "end to end, durable topic, p50").ratio == doctest::Approx(1.2));
+}
+
+TEST_CASE(
+    "bench/bars: every bar with a peer has its case, in the brief comparison and in the full one") {
+    for (const bool is_full : {false, true}) {
+        Comparison comparison;
+        for (const auto& asked : casc::bench::compare::cases_of(comparison_of(is_full, 1))) {
+            CaseResult result{asked, {}, {}};
+            for (const char* name : {"casc", "redis", "nats", "rabbitmq", "zeromq"})
+                result.entries.push_back(entry_of(name, {{1, 1, 1}}));
+            comparison.cases.push_back(std::move(result));
+        }
+        std::size_t with_peers = 0;
+        for (const Bar& bar : bars_of(comparison, {}))
+            with_peers += bar.ratio ? 1 : 0;
+        CHECK(with_peers == 14);
+    }
 }
 
 TEST_CASE("bench/suite: no two steps share a name, and each bar's step is among them") {
     std::set<std::string> names;
-    for (const Step& step : steps_of(true))
+    for (const Step& step : steps_of(false, true))
         CHECK_MESSAGE(names.insert(step.name).second, step.name);
-    for (const Step& step : steps_of(false))
-        CHECK_MESSAGE(names.contains(step.name), step.name);
     for (const std::string_view step :
          {kStorageStep, kRingStep, kConsumeStep, kE2eStep, kIngestStep})
         CHECK_MESSAGE(names.contains(std::string(step)), step);

@@ -41,7 +41,8 @@ struct HostOptions {
         on_event{};
 };
 
-// Thread:   any. Starts one of its own (casc-models), which loads and unloads, one model at a time.
+// Thread:   one at a time, and not from on_event. Starts one of its own (casc-models), which loads
+//           and unloads, one model at a time; requests to the host wait meanwhile.
 // Lifetime: the destructor closes.
 class ModelHost {
 public:

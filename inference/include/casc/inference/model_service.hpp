@@ -53,28 +53,31 @@ struct ServiceOptions {
 struct ServiceCounts {
     std::uint64_t events = 0;  // taken from the topic
     std::uint64_t calls = 0;
-    std::uint64_t answers = 0;  // without an error
+    std::uint64_t answers = 0;  // that were computed, without an error
     std::uint64_t errors = 0;
     std::uint64_t commits = 0;  // of answers of events, each one journal entry
     std::uint64_t failed_commits = 0;
 };
 
-// Thread:   any. Starts one of its own (casc-service), beside that of the stage and the client's.
+// Thread:   counts() any, the others one at a time. Starts one of its own (casc-service), beside
+//           that of the stage and the client's; throws std::system_error when it cannot.
 // Lifetime: the destructor closes.
 class ModelService {
 public:
     // Connects and begins. Fails with: invalid_config (no topic and no subject, a topic without
-    // results, results that are the topic or not durable), unknown_topic, and as the client's connect(), make_queue_consumer(),
-    // make_transactor() and serve() do.
+    // results, results that are the topic or not durable), unknown_topic, and as the client's
+    // connect(), make_queue_consumer(), make_transactor() and serve() do.
     [[nodiscard]] static Result<std::unique_ptr<ModelService>> start(
         const ServiceOptions& options, std::unique_ptr<gpu::Engine> engine);
     ~ModelService();
     ModelService(const ModelService&) = delete;
     ModelService& operator=(const ModelService&) = delete;
 
-    // Takes nothing new, answers what is under way for close_linger at most, and gives the rest
-    // back: events to the group, calls as RESPONDER_LOST. Returns when that is done.
+    // Takes nothing new, answers what is under way for about close_linger, and gives the rest back:
+    // events to the group, calls as SHUTTING_DOWN, and as RESPONDER_LOST those that it has not even
+    // looked at. Returns when that is done; begin_close() at once, for others to close meanwhile.
     void close();
+    void begin_close() noexcept;
     [[nodiscard]] ServiceCounts counts() const;
 
 private:

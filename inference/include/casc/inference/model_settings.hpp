@@ -20,9 +20,9 @@
 namespace casc::inference {
 
 struct ModelSettings {
-    std::string topic;    // empty: no events
-    std::string results;  // with a topic: a durable topic for the answers
-    std::string group = "inference";
+    std::string topic;                          // empty: no events
+    std::string results;                        // with a topic: a durable topic for the answers
+    std::string group;                          // empty: "inference.<name>"
     std::string subject;                        // empty: "infer.<name>"
     std::chrono::milliseconds timeout{30'000};  // timeout_ms, of requests that do not say
     gpu::BatchPolicy batches;          // max_batch, max_wait_ms, queue_capacity, step_objective_ms
