@@ -1,7 +1,6 @@
 // casc-bench compare as it is run, against whatever peers are here: ZeroMQ always is.
 
-#include "child_process.hpp"
-#include "scratch_folder.hpp"
+#include "bench_run.hpp"
 #include "text.hpp"
 
 #include <boost/json.hpp>
@@ -13,39 +12,26 @@
 #include <vector>
 
 using namespace casc::bench::compare;
-using casc::bench::ScratchFolder;
+using casc::test::BenchRun;
 using casc::test::contains;
+using casc::test::run_bench;
 
 namespace {
 
 namespace json = boost::json;
 
-struct CompareRun {
-    int code = -1;
-    std::string out;
-    std::string log;
-};
-
 // One short round, with a broker that needs little room, and programs from `path`.
-CompareRun run_compare(std::vector<std::string> words, const std::string& path) {
-    const ScratchFolder folder(std::filesystem::current_path());
-    Command command{
-        .name = "compare",
-        .program = CASC_BENCH_PATH,
-        .arguments = {"compare", "--rounds", "1", "--seconds", "0.2", "--data-dir",
-                      folder.path().string(), "--set", "storage.journal_segment_bytes=4MiB",
-                      "--set", "storage.journal_segments_min=2", "--set",
-                      "storage.checkpoint_bytes=2MiB", "--set", "storage.reserve_bytes=64MiB",
-                      "--set", "limits.frame_bytes=2MiB"},
-        .environment = {"PATH=" + path},
-        .folder = folder.path()};
-    command.arguments.insert(command.arguments.end(), words.begin(), words.end());
-    ChildProcess bench(std::move(command));
-    CompareRun run;
-    run.code = bench.wait(std::chrono::minutes(4));
-    run.out = bench.output();
-    run.log = bench.log_tail();
-    return run;
+BenchRun run_compare(std::vector<std::string> words, const std::string& path) {
+    std::vector<std::string> all{"compare", "--rounds", "1", "--seconds", "0.2"};
+    for (const char* const setting :
+         {"storage.journal_segment_bytes=4MiB", "storage.journal_segments_min=2",
+          "storage.checkpoint_bytes=2MiB", "storage.reserve_bytes=64MiB",
+          "limits.frame_bytes=2MiB"}) {
+        all.emplace_back("--set");
+        all.emplace_back(setting);
+    }
+    all.insert(all.end(), words.begin(), words.end());
+    return run_bench(std::move(all), {"PATH=" + path});
 }
 
 const json::object& contestant_of(const json::value& report, const std::string& name) {
@@ -58,7 +44,7 @@ const json::object& contestant_of(const json::value& report, const std::string& 
 }  // namespace
 
 TEST_CASE("bench/compare: every sample, its guarantee and the ratio are in the JSON") {
-    const CompareRun run =
+    const BenchRun run =
         run_compare({"--peers", "zeromq", "--workloads", "request", "-o", "json"}, "/usr/bin");
     REQUIRE_MESSAGE(run.code == 0, run.log);
     const json::value report = json::parse(run.out);
@@ -77,7 +63,7 @@ TEST_CASE("bench/compare: every sample, its guarantee and the ratio are in the J
 }
 
 TEST_CASE("bench/compare: who is not installed is named with the reason and the remedy") {
-    const CompareRun run = run_compare({"--workloads", "produce", "-o", "json"}, "");
+    const BenchRun run = run_compare({"--workloads", "produce", "-o", "json"}, "");
     REQUIRE_MESSAGE(run.code == 0, run.log);
     const json::value report = json::parse(run.out);
     const json::array& skipped = report.at("skipped").as_array();
@@ -96,7 +82,7 @@ TEST_CASE("bench/compare: who is not installed is named with the reason and the 
 }
 
 TEST_CASE("bench/compare: volatile events come from sixteen producers, too") {
-    const CompareRun run =
+    const BenchRun run =
         run_compare({"--peers", "zeromq", "--workloads", "volatile", "-o", "json"}, "/usr/bin");
     REQUIRE_MESSAGE(run.code == 0, run.log);
     const json::value report = json::parse(run.out);
@@ -110,7 +96,7 @@ TEST_CASE("bench/compare: volatile events come from sixteen producers, too") {
 }
 
 TEST_CASE("bench/compare: the table has the numbers, the guarantees and who is not there") {
-    const CompareRun run = run_compare({"--workloads", "request", "--peers", "redis"}, "");
+    const BenchRun run = run_compare({"--workloads", "request", "--peers", "redis"}, "");
     REQUIRE_MESSAGE(run.code == 0, run.log);
     CHECK(contains(run.out, "request, 100 B, 64 in flight, events/s"));
     CHECK(contains(run.out, "kept nowhere; who asked is told when nobody answers"));
@@ -118,14 +104,14 @@ TEST_CASE("bench/compare: the table has the numbers, the guarantees and who is n
 }
 
 TEST_CASE("bench/compare: a Kafka that cannot be reached is named with its address") {
-    const CompareRun run = run_compare(
+    const BenchRun run = run_compare(
         {"--workloads", "consume-log", "--peers", "zeromq", "--kafka", "127.0.0.1:1"}, "/usr/bin");
     REQUIRE_MESSAGE(run.code == 0, run.log);
     CHECK(contains(run.out, "skipped: kafka: no Kafka broker answers at 127.0.0.1:1"));
 }
 
 TEST_CASE("bench/compare: a peer that nobody knows is refused") {
-    const CompareRun run = run_compare({"--peers", "nobody"}, "/usr/bin");
+    const BenchRun run = run_compare({"--peers", "nobody"}, "/usr/bin");
     CHECK(run.code != 0);
     CHECK(contains(run.log, "nobody"));
 }

@@ -1,7 +1,6 @@
 // casc-bench suite as it is run, at one of its shorter steps.
 
-#include "child_process.hpp"
-#include "scratch_folder.hpp"
+#include "bench_run.hpp"
 #include "text.hpp"
 
 #include <boost/json.hpp>
@@ -11,42 +10,26 @@
 #include <string>
 #include <vector>
 
-using namespace casc::bench::compare;
-using casc::bench::ScratchFolder;
+using casc::test::BenchRun;
 using casc::test::contains;
+using casc::test::run_bench;
 
 namespace {
 
 namespace json = boost::json;
 
-struct SuiteRun {
-    int code = -1;
-    std::string out;
-    std::string log;
-};
-
-SuiteRun run_suite(std::vector<std::string> words) {
-    const ScratchFolder folder(std::filesystem::current_path());
-    Command command{.name = "suite",
-                    .program = CASC_BENCH_PATH,
-                    .arguments = {"suite", "--no-peers", "--rounds", "1", "--only",
-                                  "volatile ingest", "--data-dir", folder.path().string()},
-                    .environment = {},
-                    .folder = folder.path()};
-    command.arguments.insert(command.arguments.end(), words.begin(), words.end());
-    ChildProcess bench(std::move(command));
-    SuiteRun run;
-    run.code = bench.wait(std::chrono::minutes(4));
-    run.out = bench.output();
-    run.log = bench.log_tail();
-    return run;
+BenchRun run_suite(std::vector<std::string> words) {
+    std::vector<std::string> all{"suite", "--no-peers", "--rounds",
+                                 "1",     "--only",     "volatile ingest"};
+    all.insert(all.end(), words.begin(), words.end());
+    return run_bench(std::move(all));
 }
 
 }  // namespace
 
 TEST_CASE(
     "bench/suite: a step's report and its bar are in the JSON, and the other bars are empty") {
-    const SuiteRun run = run_suite({"-o", "json"});
+    const BenchRun run = run_suite({"-o", "json"});
     REQUIRE_MESSAGE(run.code == 0, run.log);
     const json::value result = json::parse(run.out);
     const json::value& report = result.at("reports").at("volatile ingest").at(0);
@@ -63,7 +46,7 @@ TEST_CASE(
 }
 
 TEST_CASE("bench/suite: a step that fails is named with its reason, and the exit code says so") {
-    const SuiteRun run = run_suite({"--set", "no.such_setting=1"});
+    const BenchRun run = run_suite({"--set", "no.such_setting=1"});
     CHECK(run.code == 1);
     CHECK(contains(run.out, "failed: volatile ingest: casc-bench: it ended with exit code"));
     CHECK(contains(run.out, "no.such_setting"));

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,5 +52,16 @@ private:
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
 };
+
+// Receives until `count` of what has come is more than 0, and returns it. Throws
+// std::runtime_error(complaint) when nothing of the kind comes.
+template <class AnyConnection, class Count>
+std::uint64_t wait_for_any(AnyConnection& connection, const Count& count, const char* complaint) {
+    for (int tick = 0; tick < Connection::kPatienceTicks; ++tick) {
+        if (!connection.receive()) continue;
+        if (const std::uint64_t counted = count(); counted > 0) return counted;
+    }
+    throw std::runtime_error(complaint);
+}
 
 }  // namespace casc::bench::compare

@@ -41,11 +41,9 @@ public:
         block_.clear();
     }
     std::uint64_t wait() override {
-        for (int tick = 0; tick < Connection::kPatienceTicks; ++tick) {
-            if (!connection_.receive()) continue;
-            if (const std::uint64_t acks = count_acks(); acks > 0) return acks;
-        }
-        throw std::runtime_error("JetStream has not acknowledged anything for 30 s");
+        return wait_for_any(
+            connection_, [this] { return count_acks(); },
+            "JetStream has not acknowledged anything for 30 s");
     }
     std::uint64_t poll() override {
         while (connection_.receive_available()) {

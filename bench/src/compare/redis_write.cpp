@@ -32,11 +32,8 @@ public:
         block_.clear();
     }
     std::uint64_t wait() override {
-        for (int tick = 0; tick < Connection::kPatienceTicks; ++tick) {
-            if (!connection_.receive()) continue;
-            if (const std::uint64_t replies = count_replies(); replies > 0) return replies;
-        }
-        throw std::runtime_error("Redis has not answered for 30 s");
+        return wait_for_any(
+            connection_, [this] { return count_replies(); }, "Redis has not answered for 30 s");
     }
     std::uint64_t poll() override {
         while (connection_.receive_available()) {
