@@ -45,13 +45,14 @@ BlockRef BlockPool::take(std::size_t bytes_min) {
 }
 
 // The blocks of a huge page are made together.
-Block* BlockPool::make_block(std::size_t bytes) {
+Block* BlockPool::make_block(std::size_t bytes, Breather* breather) {
     const std::size_t capacity = align_up(bytes, kBlockAlignment);
     // Not for one that would leave much of its last page to nobody.
     const bool is_huge = capacity >= kHugeBlockBytes &&
                          (kHugePageBytes % capacity == 0 ||
                           align_up(capacity, kHugePageBytes) - capacity <= capacity / 8);
-    const auto memory = is_huge ? make_huge_memory(capacity) : make_page_memory(capacity);
+    const auto memory =
+        is_huge ? make_huge_memory(capacity, breather) : make_page_memory(capacity, breather);
     const auto block_at = [&](std::size_t offset) {
         auto* const block = new Block;
         block->pool = this;
@@ -88,11 +89,11 @@ bool BlockPool::keep(Block* block, std::size_t ready_max) noexcept {
     return true;
 }
 
-void BlockPool::restock(std::size_t bytes) {
+void BlockPool::restock(std::size_t bytes, Breather& breather) {
     if (!taken_.exchange(false, std::memory_order_relaxed)) return;
     const std::size_t wanted = std::min(bytes, kept_bytes_max_) / block_bytes_;
     while (blocks_ready() < wanted) {
-        Block* const block = make_block(block_bytes_);
+        Block* const block = make_block(block_bytes_, &breather);
         // One more than wanted, when the last two have come in one huge page.
         if (!keep(block, wanted + 1)) {
             delete block;

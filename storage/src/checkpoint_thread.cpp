@@ -43,7 +43,7 @@ void CheckpointThread::run() {
         const std::size_t obeyed =
             orders.drain([this](CheckpointOrder&& order) { obey(std::move(order)); }, 1);
         if (obeyed != 0) continue;
-        entry_pools_.restock();
+        entry_pools_.restock(breather_);
         waker_->wait([&] { return orders.ready(); });
     }
 }

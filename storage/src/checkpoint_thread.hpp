@@ -98,6 +98,7 @@ private:
     std::latch prioritised_{1};
     // Owned by the thread.
     std::optional<Error> failure_;
+    Breather breather_;
     MonoNanos began_{};                  // the work that is not in `worked_` yet
     std::chrono::nanoseconds worked_{};  // since the last news
     std::thread thread_;

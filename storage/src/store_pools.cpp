@@ -24,11 +24,11 @@ BlockRef SizedPools::take(std::size_t bytes) {
     return pools_.back()->take(align_up(bytes, kBlockAlignment));
 }
 
-void SizedPools::restock() {
+void SizedPools::restock(Breather& breather) {
     // Twice what the checkpoint thread is handed at a time, and half of a block is not used.
     constexpr std::size_t stock_bytes = 4_MiB;
     for (const auto& pool : pools_)
-        pool->restock(stock_bytes);
+        pool->restock(stock_bytes, breather);
 }
 
 }  // namespace casc::storage

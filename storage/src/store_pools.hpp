@@ -20,7 +20,7 @@ public:
 
     [[nodiscard]] BlockRef take(std::size_t bytes);
     // A few MiB of each size that is in use.
-    void restock();
+    void restock(Breather& breather);
 
 private:
     std::array<std::size_t, 6> sizes_;

@@ -25,9 +25,7 @@ struct KeyValueFixture {
     TestBroker broker{compacting_options()};
     std::unique_ptr<client::Client> client;
 
-    KeyValueFixture() {
-        client = connect(broker);
-    }
+    KeyValueFixture() { client = connect(broker); }
     client::KeyValue open(const std::string& topic = "kv", const ChangeSettings& change = {}) {
         create_topic(*client, topic, [&](fb::TopicSettingsT& settings) {
             compacted(settings);

@@ -1,11 +1,13 @@
 #pragma once
-// How often a test does what it does with other random numbers.
+// How much of a thing a test does.
 
 namespace casc::test {
 
-// Under the thread sanitizer, where it takes ten times as long, a quarter of `all`, when the rounds
-// differ by what the disk does and not by what threads do. The other builds do all of them.
-constexpr int rounds_of_disk_faults(int all) {
+// Under the thread sanitizer, where it takes ten times as long and more, a quarter of `all`: for
+// amounts that have nothing to do with threads, like what a disk does or how long a text is. The
+// other builds do all of them.
+template <class Amount>
+constexpr Amount quarter_under_tsan(Amount all) {
 #ifdef __SANITIZE_THREAD__
     return (all + 3) / 4;
 #else

@@ -72,8 +72,17 @@ void Core::request(wire::Api api, std::vector<std::byte> body, std::optional<mil
     };
     auto request = std::make_shared<Unsent>(
         Unsent{api, std::move(body), counted, until, std::move(attachments)});
+    if (wire::only_reads(api)) request->done = once_more(*request);
     if (!post([this, request] { send(std::move(*request)); }))
         counted(Error(ErrorCode::cancelled, "the client is closed"));
+}
+
+ReplyCallback Core::once_more(Unsent request) {
+    return [this, request = std::make_shared<Unsent>(std::move(request))](Result<Reply> reply) {
+        if (reply || reply.error().code != ErrorCode::connection_closed)
+            return request->done(std::move(reply));
+        send(std::move(*request));
+    };
 }
 
 void Core::attach(std::shared_ptr<Participant> participant) {

@@ -77,8 +77,8 @@ public:
 
     // Sends a request and calls `done` on the I/O thread, always, exactly once. Without a
     // connection the request waits for one until its deadline. Fails with: queue_full (kRequestsMax
-    // wait already), timeout, connection_closed (may or may not have been carried out), cancelled,
-    // what the broker says.
+    // wait already), timeout, connection_closed (may or may not have been carried out; what only
+    // reads is asked once more before), cancelled, what the broker says.
     void request(wire::Api api, std::vector<std::byte> body, std::optional<milliseconds> deadline,
                  ReplyCallback done, std::vector<std::byte> attachments = {});
     // Runs `work` on the I/O thread. False when the client is closed; then `work` is destroyed
@@ -240,6 +240,10 @@ private:
 
     void send_unsent();
     void send(Unsent request);
+    // What `request` is to be answered to: if the connection breaks before its answer it is sent
+    // again, once, on the next one. Only once, lest a request that ends the broker does so again
+    // and again.
+    [[nodiscard]] ReplyCallback once_more(Unsent request);
     void arm_deadline();
 
     // Fixed after construction.

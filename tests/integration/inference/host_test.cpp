@@ -69,8 +69,8 @@ struct Asker {
     // The host serves before it loads.
     void wait_for(const std::string& name, const std::string& state) const {
         const auto until = std::chrono::steady_clock::now() + TestBroker::kPatience;
-        for (std::string seen; seen != state && seen != "failed" &&
-                               std::chrono::steady_clock::now() < until;
+        for (std::string seen;
+             seen != state && seen != "failed" && std::chrono::steady_clock::now() < until;
              seen = state_of(name))
             std::this_thread::sleep_for(1ms);
         REQUIRE_MESSAGE(state_of(name) == state, json::serialize(listed(name)));

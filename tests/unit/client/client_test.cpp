@@ -110,14 +110,29 @@ TEST_CASE("client: a request that is not answered fails at its deadline") {
 
 TEST_CASE("client: a request whose connection breaks fails, the next one finds a new connection") {
     FakeBroker broker;
-    std::atomic<int> cuts{1};
+    const auto hooks = broker.on_request(
+        [&](const auto& r) { return only(wire::Api::delete_topic, r, {Verdict::cut}); });
+    auto client = Client::connect(options_for(broker));
+    CHECK((*client)->call(fb::DeleteTopicT{}).error().code == ErrorCode::connection_closed);
+    CHECK((*client)->call(fb::ListTopicsT{}));
+    CHECK(broker.connections() == 2);
+}
+
+// A client that had not noticed yet that its broker had restarted failed its next question.
+TEST_CASE("client: what only reads is asked again on the next connection, once") {
+    FakeBroker broker;
+    std::atomic<int> cuts{0};
     const auto hooks = broker.on_request([&](const auto& r) {
         return r.api == wire::Api::list_topics && cuts-- > 0 ? Verdict{Verdict::cut} : Verdict{};
     });
     auto client = Client::connect(options_for(broker));
-    CHECK((*client)->call(fb::ListTopicsT{}).error().code == ErrorCode::connection_closed);
+    cuts = 1;
     CHECK((*client)->call(fb::ListTopicsT{}));
     CHECK(broker.connections() == 2);
+    cuts = 2;
+    CHECK((*client)->call(fb::ListTopicsT{}).error().code == ErrorCode::connection_closed);
+    CHECK((*client)->call(fb::ListTopicsT{}));
+    CHECK(broker.connections() == 4);
 }
 
 TEST_CASE("client: connect fails when nobody listens, and says where") {

@@ -53,23 +53,25 @@ TEST_CASE("storage/block: no more than kept_bytes_max is kept") {
 
 TEST_CASE("storage/block: blocks are made ahead for who takes them, and for nobody else") {
     BlockPool pool(4096, 1 << 20);
-    pool.restock(2 * 4096);
+    casc::Breather breather;
+    pool.restock(2 * 4096, breather);
     CHECK(pool.blocks_ready() == 0);
     const auto first = pool.take(1);  // none was ready: this one was made for it
-    pool.restock(2 * 4096);
+    pool.restock(2 * 4096, breather);
     CHECK(pool.blocks_ready() == 2);
     const auto second = pool.take(1);
     CHECK(pool.blocks_ready() == 1);
-    pool.restock(2 * 4096);
-    pool.restock(8 * 4096);  // none was taken since
+    pool.restock(2 * 4096, breather);
+    pool.restock(8 * 4096, breather);  // none was taken since
     CHECK(pool.blocks_ready() == 2);
     CHECK(pool.bytes_in_use() == 2 * 4096);
 }
 
 TEST_CASE("storage/block: no more blocks are made ahead than may be kept") {
     BlockPool pool(4096, 8192);
+    casc::Breather breather;
     static_cast<void>(pool.take(1));
-    pool.restock(1 << 20);
+    pool.restock(1 << 20, breather);
     CHECK(pool.blocks_ready() == 2);
 }
 
@@ -135,8 +137,9 @@ TEST_CASE("storage/block: blocks given back by other threads come back whole") {
                 static_cast<void>(consumer.drain(check));
         });
     threads.emplace_back([&] {
+        casc::Breather breather;
         while (!done)
-            pool.restock(8 * 4096);
+            pool.restock(8 * 4096, breather);
     });
     for (int i = 0; i < 20000; ++i) {
         auto block = pool.take(1);

@@ -2,6 +2,7 @@
 // that a power cut in between loses nothing and shows nothing twice.
 
 #include "log_rewriter.hpp"
+#include "rounds.hpp"
 #include "store_fixture.hpp"
 
 #include <casc/wire/tombstone.hpp>
@@ -262,7 +263,7 @@ TEST_CASE_FIXTURE(CompactionFixture,
 
 // Any number of writes, then the power goes: during puts, checkpoints, rewriting and reclaiming.
 TEST_CASE("storage/compaction: a power cut at any moment loses no key and brings none back") {
-    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    for (std::uint64_t seed = 1; seed <= test::quarter_under_tsan<std::uint64_t>(10); ++seed) {
         CAPTURE(seed);
         CompactionFixture fixture(seed);
         std::mt19937_64 random(seed);

@@ -123,7 +123,7 @@ struct CrashRun : JournalFixture {
 TEST_CASE("storage/journal: random crashes lose nothing acknowledged and bring nothing back") {
     const auto first_seed = test_seed(1);
     std::uint64_t torn = 0;
-    for (std::uint64_t seed = first_seed; seed < first_seed + test::rounds_of_disk_faults(200);
+    for (std::uint64_t seed = first_seed; seed < first_seed + test::quarter_under_tsan(200);
          ++seed) {
         CAPTURE(seed);
         CrashRun run(seed);
@@ -135,7 +135,7 @@ TEST_CASE("storage/journal: random crashes lose nothing acknowledged and bring n
 
 TEST_CASE("storage/journal: no flipped bit in an entry goes unnoticed") {
     const auto first_seed = test_seed(1000);
-    for (std::uint64_t seed = first_seed; seed < first_seed + test::rounds_of_disk_faults(300);
+    for (std::uint64_t seed = first_seed; seed < first_seed + test::quarter_under_tsan(300);
          ++seed) {
         CAPTURE(seed);
         CrashRun run(seed);

@@ -1,5 +1,6 @@
 #include "log_index.hpp"
 
+#include "rounds.hpp"
 #include "store_fixture.hpp"
 
 #include <chrono>
@@ -71,13 +72,14 @@ TEST_CASE("storage/log_index: a hundred thousand idle logs take at most 64 bytes
 
 TEST_CASE_FIXTURE(StoreFixture,
                   "storage/log_index: a store of a hundred thousand logs starts with all of them") {
+    constexpr std::uint32_t kCount = test::quarter_under_tsan(100'000);
     options.journal.segment_bytes = 4_MiB;
     options.checkpoint_bytes = 8_MiB;
     options.unflushed_bytes_max = 16_MiB;
     options.slice_bytes = 64_MiB;
     must_open();
     const auto batch = batch_of({"one"});
-    for (std::uint32_t i = 0; i < 100'000; ++i) {
+    for (std::uint32_t i = 0; i < kCount; ++i) {
         while (store->congested()) {
             store->submit();
             poll();
@@ -90,9 +92,9 @@ TEST_CASE_FIXTURE(StoreFixture,
     const auto before = std::chrono::steady_clock::now();
     restart();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - before;
-    MESSAGE("restart with 100,000 logs: " << took.count() << " s");
-    CHECK(store->stats().logs == 100'000);
-    for (std::uint32_t i = 0; i < 100'000; i += 9'973)
+    MESSAGE("restart with " << kCount << " logs: " << took.count() << " s");
+    CHECK(store->stats().logs == kCount);
+    for (std::uint32_t i = 0; i < kCount; i += 9'973)
         CHECK(read(log_number(i)) == Events{"one"});
 }
 

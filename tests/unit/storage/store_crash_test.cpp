@@ -150,8 +150,7 @@ TEST_CASE(
     "storage/store_crash: nothing durable is lost and nothing is invented, whenever the power "
     "goes") {
     const std::uint64_t first = seed_of(1);
-    const int count =
-        std::getenv("CASC_TEST_SEED") != nullptr ? 1 : test::rounds_of_disk_faults(12);
+    const int count = std::getenv("CASC_TEST_SEED") != nullptr ? 1 : test::quarter_under_tsan(12);
     for (std::uint64_t seed = first; seed < first + count; ++seed) {
         CAPTURE(seed);
         CrashRounds rounds(seed);

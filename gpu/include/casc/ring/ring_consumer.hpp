@@ -1,6 +1,7 @@
 #pragma once
 // casc/ring/ring_consumer.hpp: the end of a ring that reads.
 
+#include <casc/ring/detail/prefetch.hpp>
 #include <casc/ring/detail/ring_core.hpp>
 #include <casc/ring/ring_state.hpp>
 
@@ -66,9 +67,14 @@ public:
     std::size_t drain(Use&& use, std::size_t max = std::numeric_limits<std::size_t>::max()) {
         const std::size_t count = std::min(available(max), max);
         const std::uint64_t head = next_slot();
+        const std::uint64_t known = core_->consumer.tail_seen;
         GiveBack done{*this, 0};
         while (done.count < count) {
             T* const slot = core_->consumer.window.slot(head + done.count);
+            // Among those that are known to have been written. In the same loop: one around it for
+            // whole lines cost the user's code its registers, and half the speed.
+            if (head + done.count + kAhead < known)
+                detail::prefetch_to_read(core_->consumer.window.slot(head + done.count + kAhead));
             ++done.count;
             const Destroyer used{slot};
             use(std::move(*slot));
@@ -125,6 +131,8 @@ private:
         ~GiveBack() { consumer.give_back(count); }
     };
 
+    static constexpr std::size_t kAhead = detail::items_in<T>(detail::kReadAheadBytes);
+
     // The position of the oldest item that was not taken yet.
     [[nodiscard]] std::uint64_t next_slot() const noexcept { return core_->consumer.head; }
     T* front() const noexcept { return core_->consumer.window.slot(next_slot()); }
@@ -151,13 +159,28 @@ private:
                 breathe();
         refresh(head);
         const bool found = side.tail_seen != known;
-        if (!found) breathe();
         side.flowing = found && side.found;
         side.found = found;
+        if (found) {
+            side.looks = 0;
+        } else if (side.looks < kLooksAwake) {
+            ++side.looks;
+            wait_shortly();
+        } else {
+            breathe();
+        }
     }
 
     static constexpr int kBreaths = 16;  // 120 ns on the machine of docs/performance.md
+    // So many looks in a row that find nothing follow each other closely, a few microseconds: as
+    // long as the answer of a dialogue takes. It would come in the middle of a breath, which is
+    // up to 50 ns. Without any wait the looks get into the way of what they look for.
+    static constexpr std::uint32_t kLooksAwake = 256;
 
+    static void wait_shortly() noexcept {
+        for (int i = 0; i < 16; ++i)  // some 6 ns
+            asm volatile("" : : "r"(i));
+    }
     static void breathe() noexcept {
 #if defined(__x86_64__)
         __builtin_ia32_pause();
@@ -170,11 +193,11 @@ private:
         auto& side = core_->consumer;
         // The slot's line is asked for together with the position's, so that they travel at the
         // same time instead of one after the other: a round trip took 1.3 times as long without.
-        __builtin_prefetch(side.window.slot(head));
+        detail::prefetch_to_read(side.window.slot(head));
         // seq_cst: pairs with the producer's publication, also for the check before sleeping
         // (waker.hpp). On x86 it is the same instruction as an acquire load.
         const std::uint64_t published = core_->published_tail.load(std::memory_order_seq_cst);
-        if (published == side.tail_seen) return;  // a reader that polls writes nothing
+        if (published == side.tail_seen) return;  // a reader that polls writes nothing there
         side.tail_seen = detail::position_of(published);
         side.producer_left = detail::has_left(published);
     }

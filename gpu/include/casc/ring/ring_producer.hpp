@@ -159,24 +159,24 @@ private:
     }
 
     void copy_in(std::span<T> items, std::uint64_t tail) noexcept {
+        constexpr std::size_t stretch = detail::items_in<T>(detail::kPrefetchStretchBytes);
         const auto& window = core_->producer.window;
-        if (items.size_bytes() >= detail::kPrefetchBytesMin) prefetch_ahead(items.size(), tail);
-        for (std::size_t i = 0; i < items.size(); ++i) {
-            std::construct_at(window.slot(tail + i), std::move(items[i]));
+        const bool is_short = items.size_bytes() < detail::kPrefetchBytesMin;
+        for (std::size_t done = 0; done < items.size();) {
+            const std::size_t end = std::min(items.size(), done + stretch);
+            if (!is_short) prefetch_ahead(end - done, tail + done);
+            for (; done < end; ++done)
+                std::construct_at(window.slot(tail + done), std::move(items[done]));
         }
     }
 
-    // The lines that the next batches go to, as many as this one has. Only slots that the reader is
+    // The lines that come later, as many as `count` items take. Only slots that the reader is
     // known to have emptied: it may still be at the others.
     void prefetch_ahead(std::size_t count, std::uint64_t tail) noexcept {
-        constexpr std::size_t step =
-            std::max<std::size_t>(detail::kPrefetchLineBytes / sizeof(T), 1);
-        constexpr std::size_t ahead =
-            std::max<std::size_t>(detail::kPrefetchAheadBytes / sizeof(T), 1);
         const auto& side = core_->producer;
-        const std::uint64_t first = tail + ahead;
+        const std::uint64_t first = tail + detail::items_in<T>(detail::kWriteAheadBytes);
         if (first + count - side.head_seen > side.window.capacity()) return;
-        for (std::size_t i = 0; i < count; i += step)
+        for (std::size_t i = 0; i < count; i += detail::items_in<T>(detail::kPrefetchLineBytes))
             detail::prefetch_to_write(side.window.slot(first + i));
     }
 

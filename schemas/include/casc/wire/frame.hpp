@@ -110,6 +110,32 @@ enum class Api : std::uint16_t {
     open_rings = 110,
 };
 
+// Whether asking does nothing but tell, so that asking twice does no harm.
+[[nodiscard]] constexpr bool only_reads(Api api) noexcept {
+    switch (api) {
+        case Api::list_topics:
+        case Api::describe_topic:
+        case Api::list_schedules:
+        case Api::describe_producer:
+        case Api::fetch:
+        case Api::list_offsets:
+        case Api::committed:
+        case Api::list_groups:
+        case Api::describe_group:
+        case Api::describe_queue:
+        case Api::list_pending:
+        case Api::node_info:
+        case Api::node_config:
+        case Api::list_services:
+        case Api::kv_get:
+        case Api::kv_list:
+        case Api::kv_history:
+            return true;
+        default:
+            return false;
+    }
+}
+
 struct FrameHeader {
     std::uint32_t frame_bytes;  // everything, this header included; a multiple of 8
     std::uint8_t magic;

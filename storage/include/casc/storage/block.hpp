@@ -7,6 +7,8 @@
 // has written it, a checkpoint has put it into RocksDB, the tail cache has let it go and the last
 // consumer's send has completed.
 
+#include <casc/types/thread.hpp>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -81,8 +83,9 @@ public:
 
     [[nodiscard]] BlockRef take(std::size_t bytes_min);
     // Makes blocks until `bytes` of them lie ready, if any were taken since the last call: for a
-    // thread that has the time, so that the one which takes them finds their pages touched.
-    void restock(std::size_t bytes);
+    // thread that has the time, so that the one which takes them finds their pages touched. It
+    // gives way by its `breather` meanwhile.
+    void restock(std::size_t bytes, Breather& breather);
     [[nodiscard]] std::size_t blocks_ready() const noexcept {
         return ready_.load(std::memory_order_relaxed);
     }
@@ -92,7 +95,7 @@ public:
 
 private:
     friend class BlockRef;
-    [[nodiscard]] Block* make_block(std::size_t bytes);
+    [[nodiscard]] Block* make_block(std::size_t bytes, Breather* breather = nullptr);
     void give_back(Block* block) noexcept;
     [[nodiscard]] bool keep(Block* block, std::size_t ready_max) noexcept;
 

@@ -59,7 +59,8 @@ public:
     // casc/client/call.hpp: the messages take a compiler as long as all the rest of the client.
     // While there is no connection it waits for one. Fails with: timeout (`deadline`, or
     // options.request_timeout), connection_closed (the connection broke before the answer: the
-    // request may or may not have been carried out), queue_full, cancelled, and what the broker
+    // request may or may not have been carried out; one that only reads is asked once more before),
+    // queue_full, cancelled, and what the broker
     // says.
     template <class Request>
     [[nodiscard]] Result<typename wire::Rpc<Request>::ReplyMessage> call(

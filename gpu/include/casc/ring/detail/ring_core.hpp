@@ -69,7 +69,7 @@ public:
                    0,
                    false,
                    StreamChoice{sizeof(T) * producer.window.capacity()}},
-          consumer{{slots_.first(), producer.window.mask}, 0, 0, false, false, false} {}
+          consumer{{slots_.first(), producer.window.mask}, 0, 0, false, false, false, 0} {}
 
     ~RingCore() {
         const std::uint64_t end = position_of(published_tail.load(std::memory_order_acquire));
@@ -121,6 +121,7 @@ public:
         bool producer_left;       // ... and whether its top bit was set
         bool found;               // the newest look at published_tail showed new items
         bool flowing;             // ... and the one before it, too
+        std::uint32_t looks;      // in a row that showed none, as far as they are counted
     } consumer;
 };
 
