@@ -217,9 +217,13 @@ const std::map<std::string_view, Adder>& adders() {
 
 }  // namespace
 
+void add_flag(CLI::App& app, Options& options, std::string_view name) {
+    adders().at(name)(app, options, std::string(name));
+}
+
 void add_flags(CLI::App& app, Options& options, std::span<const std::string_view> names) {
     for (const std::string_view name : names)
-        adders().at(name)(app, options, std::string(name));
+        add_flag(app, options, name);
     const std::map<std::string, Output> outputs{{"text", Output::text}, {"json", Output::json}};
     app.add_option("-o,--output", options.output, "text, or json: one object on standard output")
         ->transform(CLI::CheckedTransformer(outputs, CLI::ignore_case));

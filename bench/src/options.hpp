@@ -70,8 +70,9 @@ inline constexpr std::string_view kFlagNames[] = {
     "--address",       "--data-dir",    "--set",
     "--over",          "--steps",       "--durability"};
 
-// Adds `-o` and those of the shared flags that are in `names` to `app`; they fill in `options`,
-// which must outlive it.
+// Adds one shared flag to `app`; it fills in `options`, which must outlive it.
+void add_flag(CLI::App& app, Options& options, std::string_view name);
+// Adds `-o` and those of the shared flags that are in `names`, in the same way.
 void add_flags(CLI::App& app, Options& options, std::span<const std::string_view> names);
 
 }  // namespace casc::bench

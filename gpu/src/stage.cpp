@@ -86,6 +86,8 @@ void Stage::run() {
 bool Stage::obey(Order order) {
     if (order == Order::halt) return false;
     if (order == obeyed_) return true;
+    // Who gave the order may have handed requests over before: they are under way.
+    if (obeyed_ == Order::work) take_waiting_commands();
     obeyed_ = order;
     engine_->turn_away(shutting_down());
     if (order == Order::hand_back) engine_->end_all(shutting_down(), mono_now());
@@ -102,6 +104,15 @@ bool Stage::hand_out() {
     if (outbox_sent_ != outbox_.size() && outputs_.producer.state() == ring::RingState::closed)
         outbox_sent_ = outbox_.size();
     return outbox_sent_ == outbox_.size();
+}
+
+// Those that are there by now; whoever goes on pushing does not keep the order from being obeyed.
+void Stage::take_waiting_commands() {
+    std::size_t most = 0;
+    for (const auto& commands : commands_)
+        most = std::max(most, commands.capacity());
+    for (std::size_t turn = 0; turn <= most / kCommandsPerTurn; ++turn)
+        if (take_commands() == 0) return;
 }
 
 // Each turn begins with another producer, so that the prompts of one do not keep the others out.
@@ -141,6 +152,7 @@ void Stage::take(StageCommand&& command, MonoNanos now) {
 bool Stage::compute() {
     if (!engine_->begin_step(mono_now())) return engine_->has_outputs();
     engine_->end_step(mono_now());
+    if (engine_->failed()) has_failed_.store(true, std::memory_order_release);
     return true;
 }
 

@@ -19,6 +19,11 @@ constexpr std::chrono::milliseconds kAgainAfter{1000};
 // The service does nothing else meanwhile.
 constexpr std::chrono::milliseconds kWritePatience{5000};
 
+// Nothing was written, and the same may be later.
+bool has_no_room(ErrorCode code) {
+    return code == ErrorCode::disk_full || code == ErrorCode::overloaded;
+}
+
 Result<void> must_be_durable(client::Client& client, const std::string& topic) {
     wire::fb::DescribeTopicT ask;
     ask.name = topic;
@@ -87,6 +92,10 @@ Result<void> EventRequests::write(std::size_t count) {
 Result<void> EventRequests::commit() {
     const std::size_t count = count_that_fits();
     Result<void> written = write(count);
+    if (!written && has_no_room(written.error().code)) {
+        commit_at_ = std::chrono::steady_clock::now() + kAgainAfter;
+        return written;
+    }
     if (!written) {
         // Not at once, and not for ever: who cannot be answered becomes a dead letter in the end.
         for (const FinishedEvent& one : std::span(finished_).first(count))
@@ -94,6 +103,16 @@ Result<void> EventRequests::commit() {
     }
     finished_.erase(finished_.begin(), finished_.begin() + static_cast<std::ptrdiff_t>(count));
     return written;
+}
+
+bool EventRequests::is_due() const noexcept {
+    return !finished_.empty() && std::chrono::steady_clock::now() >= commit_at_;
+}
+
+void EventRequests::release_finished() {
+    for (const FinishedEvent& one : finished_)
+        release(one.of);
+    finished_.clear();
 }
 
 void EventRequests::release(const FromEvent& of) {

@@ -23,10 +23,18 @@ json::object object_of(const ServiceCounts& counts) {
 
 }  // namespace
 
+std::optional<Error> LoadedModels::failure_of(const Model& model) {
+    return model.service ? model.service->failure() : std::nullopt;
+}
+
+bool LoadedModels::is_at_work(const Model& model) {
+    return model.service && !failure_of(model);
+}
+
 Result<json::object> LoadedModels::load(std::string_view name, std::string_view version) {
     CASC_TRY(const auto path, folder_.find(name, version));
     const auto found = models_.find(name);
-    if (found != models_.end() && found->second.service &&
+    if (found != models_.end() && is_at_work(found->second) &&
         found->second.version == path.filename().string())
         return Error(ErrorCode::invalid_request,
                      "'" + std::string(name) + "' is loaded in version '" + found->second.version +
@@ -96,6 +104,7 @@ Result<LoadedModels::Model> LoadedModels::try_open(const ModelName& name,
     options.events_max = std::min(4 * opened.settings.batches.max_batch, room / 2);
     options.calls_max = room - options.events_max;
     options.client = options_.client;
+    options.on_failure = [this, name](const Error& why) { tell("model_failed", name, &why); };
     CASC_TRY(model.service, ModelService::start(options, std::move(opened.engine)));
     model.load_seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
@@ -125,8 +134,9 @@ void LoadedModels::unload_all() {
 }
 
 json::object LoadedModels::describe(const std::string& name, const Model& model) const {
-    json::object object{
-        {"name", name}, {"version", model.version}, {"state", model.service ? "ready" : "failed"}};
+    json::object object{{"name", name},
+                        {"version", model.version},
+                        {"state", is_at_work(model) ? "ready" : "failed"}};
     if (model.service) {
         object["subject"] = subject_of(name, model.settings);
         object["topic"] = model.settings.topic;
@@ -137,6 +147,7 @@ json::object LoadedModels::describe(const std::string& name, const Model& model)
         object["counts"] = object_of(model.service->counts());
     }
     if (model.trouble.code != ErrorCode::ok) object["trouble"] = model.trouble.message();
+    if (const auto failure = failure_of(model)) object["trouble"] = failure->message();
     return object;
 }
 

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -48,6 +49,9 @@ private:
     [[nodiscard]] Result<Model> try_open(const ModelName& name,
                                          const std::filesystem::path& path) const;
     [[nodiscard]] boost::json::object describe(const std::string& name, const Model& model) const;
+    // Why it ended by itself.
+    [[nodiscard]] static std::optional<Error> failure_of(const Model& model);
+    [[nodiscard]] static bool is_at_work(const Model& model);
     void tell(std::string_view event, const ModelName& model, const Error* why = nullptr) const;
 
     const HostOptions& options_;

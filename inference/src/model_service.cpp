@@ -43,6 +43,7 @@ public:
     }
     void begin_close() noexcept { loop_->stop(); }
     [[nodiscard]] ServiceCounts counts() const { return loop_->counts(); }
+    [[nodiscard]] std::optional<Error> failure() const { return loop_->failure(); }
 
 private:
     // The loop refers to the client.
@@ -71,6 +72,10 @@ void ModelService::close() {
 
 void ModelService::begin_close() noexcept {
     impl_->begin_close();
+}
+
+std::optional<Error> ModelService::failure() const {
+    return impl_->failure();
 }
 
 ServiceCounts ModelService::counts() const {

@@ -78,6 +78,11 @@ ServiceCounts ServiceLoop::counts() const noexcept {
             read(counts_.errors), read(counts_.commits), read(counts_.failed_commits)};
 }
 
+std::optional<Error> ServiceLoop::failure() const {
+    const std::lock_guard lock(failure_mutex_);
+    return failure_;
+}
+
 void ServiceLoop::stop() noexcept {
     stops_.store(true, std::memory_order_seq_cst);
     waker_->wake();
@@ -97,12 +102,17 @@ void ServiceLoop::run() {
 
 // ---- requests in -----------------------------------------------------------------------------
 
+// Answers that cannot be written count, too: then requests wait in the log.
+std::size_t ServiceLoop::event_room() const noexcept {
+    const std::size_t held = pending_.event_count() + events_->finished_count();
+    return options_.events_max - std::min(held, options_.events_max);
+}
+
 bool ServiceLoop::take_events() {
-    if (!events_ || is_full() || pending_.event_count() >= options_.events_max) return false;
+    if (!events_ || is_full() || event_room() == 0) return false;
     if (!news_->events.exchange(false, std::memory_order_seq_cst) && watches_events_) return false;
     watches_events_ = false;
-    const std::size_t room = options_.events_max - pending_.event_count();
-    const auto events = events_->take(std::min(room, kTakeMax));
+    const auto events = events_->take(std::min(event_room(), kTakeMax));
     // Of events that cannot be read the queue tells the group itself; a lost connection comes back.
     if (!events || events->empty()) return false;
     for (const client::ConsumedEvent event : *events)
@@ -186,6 +196,17 @@ void ServiceLoop::cancel(client::CallId call) {
     unsent_.emplace_back(gpu::CancelRequest{id});
 }
 
+// The device is of no use any more. Were we to go on, we would take one request after the other,
+// faster than any service that works, and answer each with this error.
+void ServiceLoop::fail(const Error& why) {
+    {
+        const std::lock_guard lock(failure_mutex_);
+        if (std::exchange(failure_, why)) return;
+    }
+    if (options_.on_failure) options_.on_failure(why);
+    stop();
+}
+
 // ---- answers out -----------------------------------------------------------------------------
 
 bool ServiceLoop::take_outputs() {
@@ -212,6 +233,7 @@ void ServiceLoop::take_output(gpu::EngineOutput&& output) {
 }
 
 void ServiceLoop::take_answer(gpu::Answer&& answer) {
+    if (answer.error.code == ErrorCode::device_failed && stage_.has_failed()) fail(answer.error);
     if (pending_.find(answer.id) == nullptr) return;  // it was refused since
     Pending pending = pending_.take(answer.id);
     if (answer.error.code != ErrorCode::ok) return refuse(std::move(pending), answer.error);
@@ -231,8 +253,8 @@ void ServiceLoop::refuse(Pending&& pending, const Error& error) {
     count(counts_.errors);
     if (auto* event = std::get_if<FromEvent>(&pending.from)) {
         // Nobody is told that we end, or have no room: another service, or we later, will answer
-        // it.
-        if (error.code == ErrorCode::shutting_down) return events_->release(*event);
+        // it. A request that fails on a device which does others has had its chances.
+        if (error.code == ErrorCode::shutting_down || has_failed()) return events_->release(*event);
         if (error.code == ErrorCode::model_overloaded) return events_->again_later(*event, error);
         return events_->finish(
             {std::move(*event), pending.lane,
@@ -243,7 +265,7 @@ void ServiceLoop::refuse(Pending&& pending, const Error& error) {
 }
 
 bool ServiceLoop::commit() {
-    if (!events_ || !events_->has_finished()) return false;
+    if (!events_ || !events_->is_due()) return false;
     const auto committed = events_->commit();
     count(committed ? counts_.commits : counts_.failed_commits);
     return true;
@@ -264,9 +286,9 @@ void ServiceLoop::watch_sources() {
 }
 
 bool ServiceLoop::has_news() {
-    const bool has_room = !is_full() && pending_.event_count() < options_.events_max;
+    const bool has_room = !is_full() && events_ && event_room() != 0;
     return links_.outputs.ready() || stops_.load(std::memory_order_seq_cst) ||
-           (events_ && has_room && news_->events.load(std::memory_order_seq_cst)) ||
+           (has_room && news_->events.load(std::memory_order_seq_cst)) ||
            (calls_ && !is_full() && news_->calls.load(std::memory_order_seq_cst));
 }
 
@@ -281,9 +303,16 @@ void ServiceLoop::sleep() {
 
 void ServiceLoop::wind_up() {
     const auto until = std::chrono::steady_clock::now() + options_.close_linger;
+    if (calls_) {
+        // Others are asked from now on; what had come before is still ours.
+        static_cast<void>(calls_->stop());
+        news_->calls.store(true, std::memory_order_seq_cst);
+        while (take_calls()) {
+        }
+    }
     stage_.close(gpu::Unfinished::answered);
     bool has_handed_back = false;
-    while (pending_.size() != 0 || (events_ && events_->has_finished())) {
+    while (pending_.size() != 0 || (events_ && events_->finished_count() != 0)) {
         static_cast<void>(send_commands());
         if (!take_outputs() && !commit())
             waker_->wait([this] { return links_.outputs.ready(); }, kLookAgain);
@@ -291,6 +320,8 @@ void ServiceLoop::wind_up() {
             has_handed_back = true;
             stage_.close(gpu::Unfinished::handed_back);
         }
+        // What cannot be written by then somebody else computes again.
+        if (has_handed_back && events_ && !events_->is_due()) events_->release_finished();
     }
     links_.commands[0].close();
     if (calls_) static_cast<void>(calls_->close());

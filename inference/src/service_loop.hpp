@@ -12,6 +12,7 @@
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 namespace casc::inference {
@@ -26,7 +27,7 @@ struct SharedCounts {
     std::atomic<std::uint64_t> failed_commits{0};
 };
 
-// Thread:   made by one, run() by the service's, stop() any.
+// Thread:   made by one, run() by the service's, the others any.
 // Lifetime: the client must outlive it.
 class ServiceLoop {
 public:
@@ -37,6 +38,7 @@ public:
     void run();
     void stop() noexcept;
     [[nodiscard]] ServiceCounts counts() const noexcept;
+    [[nodiscard]] std::optional<Error> failure() const;
 
 private:
     ServiceLoop(const ServiceOptions& options, std::unique_ptr<gpu::Engine> engine);
@@ -55,11 +57,14 @@ private:
     void hand_out(Pending&& pending, const gpu::Answer& answer);
     void refuse(Pending&& pending, const Error& error);
     void cancel(client::CallId call);
+    void fail(const Error& why);
 
     void watch_sources();
     void sleep();
     void wind_up();
     [[nodiscard]] bool has_news();
+    [[nodiscard]] std::size_t event_room() const noexcept;
+    [[nodiscard]] bool has_failed() const { return failure().has_value(); }
     [[nodiscard]] bool is_full() const noexcept { return !unsent_.empty(); }
 
     // Fixed after construction.
@@ -84,6 +89,9 @@ private:
     };
     const std::shared_ptr<News> news_ = std::make_shared<News>();
     std::atomic<bool> stops_{false};
+    // Of any thread.
+    mutable std::mutex failure_mutex_;
+    std::optional<Error> failure_;
 };
 
 }  // namespace casc::inference

@@ -103,6 +103,25 @@ TEST_CASE("bench/compare: the table has the numbers, the guarantees and who is n
     CHECK(contains(run.out, "skipped: redis: there is no program 'redis-server'"));
 }
 
+TEST_CASE("bench/compare: what turns rankings round is put beside casc where its workload has it") {
+    const BenchRun run = run_compare({"--workloads", "request", "--peers", "zeromq", "--keys", "5",
+                                      "--idle-connections", "20", "-o", "json"},
+                                     "/usr/bin");
+    REQUIRE_MESSAGE(run.code == 0, run.log);
+    const json::value report = json::parse(run.out);
+    CHECK(report.at("flips").as_string() == " --keys 5 --idle-connections 20");
+    const std::string configuration(contestant_of(report, "casc").at("configuration").as_string());
+    CHECK(contains(configuration, " --idle-connections 20"));
+    CHECK_FALSE(contains(configuration, "--keys"));
+    CHECK(report.at("cases").at(0).at("idle_connections").to_number<int>() == 20);
+}
+
+TEST_CASE("bench/compare: a flip that makes no sense is refused before anything is measured") {
+    const BenchRun run = run_compare({"--partitions", "none"}, "/usr/bin");
+    CHECK(run.code != 0);
+    CHECK(contains(run.log, "--partitions"));
+}
+
 TEST_CASE("bench/compare: a Kafka that cannot be reached is named with its address") {
     const BenchRun run = run_compare(
         {"--workloads", "consume-log", "--peers", "zeromq", "--kafka", "127.0.0.1:1"}, "/usr/bin");

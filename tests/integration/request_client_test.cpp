@@ -118,6 +118,44 @@ TEST_CASE_FIXTURE(ClientFixture, "client/request: everything an event has travel
     CHECK(value == "yes");
 }
 
+TEST_CASE_FIXTURE(ClientFixture,
+                  "client/request: a responder that has stopped answers what it has, and the next "
+                  "one is asked") {
+    const auto first_client = connect(broker);
+    auto first = must(first_client->serve({.subject = "s"}));
+    std::atomic<int> answered{0};
+    const auto ask = [&](std::string_view text) {
+        client->request_async("s", {.payload = bytes(text)}, kPatience,
+                              [&](Result<client::Answer> answer) {
+                                  if (answer && answer->text() == "done") ++answered;
+                              });
+    };
+    ask("one");
+    std::vector<client::CallId> held;
+    while (held.empty())
+        for (const auto& request : must(first.poll(1, 100ms)))
+            held.push_back(request.id);
+    ask("two");  // to the first one, too: nobody else is there
+    Server second(broker, "s", [](client::Responder& responder, const auto& request) {
+        static_cast<void>(responder.answer(request.id, {.payload = bytes("done")}));
+    });
+    must(first.stop());
+    must(first.stop());
+    for (int i = 0; i < 10; ++i)
+        ask("more");
+    wait_for([&] { return answered == 10; });
+    CHECK(second.handled() == 10);
+    must(first.answer(held.front(), {.payload = bytes("done")}));
+    // What had come before it stopped is there, and nothing else.
+    const auto left = must(first.poll(10, kPatience));
+    REQUIRE(left.size() == 1);
+    CHECK(text_of_request(left[0]) == "two");
+    must(first.answer(left[0].id, {.payload = bytes("done")}));
+    first.flush();
+    wait_for([&] { return answered == 12; });
+    must(first.close());
+}
+
 TEST_CASE_FIXTURE(
     ClientFixture,
     "client/request: many threads ask over one client, and each gets its own answer") {

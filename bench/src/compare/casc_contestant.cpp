@@ -3,11 +3,14 @@
 
 #include "child_process.hpp"
 #include "comparison.hpp"
+#include "flips.hpp"
 #include "host.hpp"
 #include "peers.hpp"
+#include "workload.hpp"
 
 #include <boost/json.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <iterator>
 #include <sstream>
@@ -100,8 +103,8 @@ Sample sample_of(const json::object& report, const Case& asked) {
 
 class CascContestant final : public Contestant {
 public:
-    CascContestant(Line line, std::vector<std::string> settings)
-        : line_(line), settings_(std::move(settings)) {}
+    CascContestant(Line line, std::vector<std::string> settings, const Options& flips)
+        : line_(line), settings_(std::move(settings)), flips_(flips) {}
 
     std::string name() const override {
         return is_second_line() ? std::string(kCascMemoryName) : "casc";
@@ -112,7 +115,7 @@ public:
 
     std::optional<Terms> terms(const Case& asked) const override {
         if (is_second_line() && asked.question != Question::produce) return {};
-        std::string command = "casc-bench " + workload_command(asked, line_);
+        std::string command = "casc-bench " + flipped_command(asked);
         for (const std::string& setting : settings_)
             command += " --set " + setting;
         return Terms{casc_guarantee(asked, line_), command};
@@ -143,8 +146,15 @@ public:
     void stop() noexcept override { bench_.reset(); }
 
 private:
+    std::string flipped_command(const Case& asked) const {
+        const std::string command = workload_command(asked, line_);
+        const auto known = workloads();
+        const auto workload =
+            std::ranges::find(known, command.substr(0, command.find(' ')), &Workload::name);
+        return command + flip_flags(flips_, workload->flags);
+    }
     std::vector<std::string> arguments(const Case& asked) const {
-        std::istringstream words(workload_command(asked, line_));
+        std::istringstream words(flipped_command(asked));
         std::vector<std::string> all(std::istream_iterator<std::string>(words), {});
         for (const std::string& setting : settings_) {
             all.emplace_back("--set");
@@ -155,18 +165,20 @@ private:
 
     const Line line_;
     const std::vector<std::string> settings_;
+    const Options flips_;
     std::filesystem::path folder_;
     std::unique_ptr<ChildProcess> bench_;
 };
 
 }  // namespace
 
-std::unique_ptr<Contestant> make_casc(std::vector<std::string> settings) {
-    return std::make_unique<CascContestant>(Line::durable, std::move(settings));
+std::unique_ptr<Contestant> make_casc(std::vector<std::string> settings, const Options& flips) {
+    return std::make_unique<CascContestant>(Line::durable, std::move(settings), flips);
 }
 
-std::unique_ptr<Contestant> make_casc_memory(std::vector<std::string> settings) {
-    return std::make_unique<CascContestant>(Line::memory, std::move(settings));
+std::unique_ptr<Contestant> make_casc_memory(std::vector<std::string> settings,
+                                             const Options& flips) {
+    return std::make_unique<CascContestant>(Line::memory, std::move(settings), flips);
 }
 
 }  // namespace casc::bench::compare

@@ -37,6 +37,7 @@ struct Case {
     std::chrono::milliseconds duration{3000};
     std::uint64_t rate = 10'000;       // e2e: events per second
     std::uint32_t producer_count = 1;  // produce, volatile: each a connection, numbering its own
+    std::uint32_t idle_connection_count = 0;  // beside those that are used
 
     // "produce, 1 KiB", unique among the cases of a run.
     [[nodiscard]] std::string name() const;

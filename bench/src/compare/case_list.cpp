@@ -84,7 +84,8 @@ std::vector<Case> cases_of(const CompareOptions& options) {
                                  .payload_bytes = bytes,
                                  .width = shape.width,
                                  .duration = duration_of(options),
-                                 .producer_count = shape.producer_count});
+                                 .producer_count = shape.producer_count,
+                                 .idle_connection_count = options.flips.idle_connection_count});
         }
     }
     if (cases.empty())

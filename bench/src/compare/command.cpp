@@ -2,11 +2,13 @@
 
 #include "case_list.hpp"
 #include "comparison_output.hpp"
+#include "flips.hpp"
 #include "host.hpp"
 #include "interruption.hpp"
 #include "peers.hpp"
 #include "rounds.hpp"
 #include "scratch_folder.hpp"
+#include "server_peer.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
@@ -90,21 +92,31 @@ void add_flags(CLI::App& app, CompareOptions& options) {
     app.add_option("--set", options.settings,
                    "a setting of casc's broker, as limits.connections=5; may be repeated")
         ->allow_extra_args(false);
+    for (const std::string_view flip : kFlips) {
+        add_flag(app, options.flips, flip);
+        app.get_option(std::string(flip))
+            ->group(
+                "What turns rankings round, in every workload of casc that has it; idle "
+                "connections beside every broker");
+    }
 }
 
 Comparison measure(const CompareOptions& options, const ScratchFolder& folder) {
     const std::vector<Case> cases = cases_of(options);
     std::vector<std::unique_ptr<Contestant>> contestants;
-    contestants.push_back(make_casc(options.settings));
-    contestants.push_back(make_casc_memory(options.settings));
+    contestants.push_back(make_casc(options.settings, options.flips));
+    contestants.push_back(make_casc_memory(options.settings, options.flips));
     for (const Peer& peer : kPeers) {
         if (is_asked_for(options.peers, peer.name)) contestants.push_back(peer.make());
     }
     if (!options.kafka_address.empty()) contestants.push_back(make_kafka(options.kafka_address));
+    if (options.flips.idle_connection_count > 0)
+        require_files_for_idle(options.flips.idle_connection_count);
     const double stolen_before = stolen_cpu_seconds();
     Comparison comparison = run_rounds(contestants, cases, options.round_count, folder.path());
     comparison.stolen_seconds = stolen_cpu_seconds() - stolen_before;
     comparison.disk = folder.description();
+    comparison.flips = flip_flags(options.flips);
     return comparison;
 }
 

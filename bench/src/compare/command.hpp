@@ -4,6 +4,7 @@
 // Thread: the main one.
 
 #include "comparison.hpp"
+#include "options.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -33,6 +34,7 @@ struct CompareOptions {
     std::string chart_folder;
     std::string data_folder;
     std::vector<std::string> settings;  // of casc's own broker
+    Options flips;                      // kFlips of it
 };
 
 void add_flags(CLI::App& app, CompareOptions& options);

@@ -48,6 +48,7 @@ struct Skipped {
 struct Comparison {
     std::uint32_t round_count = 0;
     std::string disk;           // what the data was on
+    std::string flips;          // what turns rankings round, as flags (flips.hpp)
     double stolen_seconds = 0;  // of processor time, by the host, meanwhile
     std::vector<Participant> participants;
     std::vector<Skipped> skipped;

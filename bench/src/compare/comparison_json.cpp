@@ -56,6 +56,7 @@ json::object case_object(const CaseResult& result) {
             {"payload_bytes", result.asked.payload_bytes},
             {"width", result.asked.width},
             {"producers", result.asked.producer_count},
+            {"idle_connections", result.asked.idle_connection_count},
             {"seconds", std::chrono::duration<double>(result.asked.duration).count()},
             {"contestants", std::move(entries)},
             {"have_no_such_thing", std::move(absent)}};
@@ -84,6 +85,7 @@ json::object json_of(const Comparison& comparison) {
                                   {"stolen_cpu_seconds", comparison.stolen_seconds}}},
             {"commit", commit_name()},
             {"rounds", comparison.round_count},
+            {"flips", comparison.flips},
             {"contestants", std::move(participants)},
             {"skipped", std::move(skipped)},
             {"cases", std::move(cases)}};

@@ -94,6 +94,9 @@ std::string table_of(const Comparison& comparison) {
                 " s of processor time meanwhile, from whoever had it\n";
     for (const Participant& participant : comparison.participants)
         text += participant.name + ' ' + participant.version + "  ";
+    if (!comparison.flips.empty())
+        text += "\ncasc with" + comparison.flips +
+                " where its workload has that; the others with " + "the idle connections alone";
     text += "\n\n";
     std::vector<Row> rows{
         {"workload", "of", "median", "casc/peer", "acks=memory/peer", "guarantee"}};

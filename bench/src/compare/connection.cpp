@@ -58,7 +58,8 @@ bool is_listening(std::uint16_t port) {
     return socket >= 0;
 }
 
-Connection::Connection(std::uint16_t port) : socket_(connect_to(port)), memory_(kReceiveBytes) {
+Connection::Connection(std::uint16_t port) : socket_(connect_to(port)) {
+    make_room(kReceiveBytes);
     if (socket_ < 0) fail_with_errno("connecting");
     const int on = 1;
     ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -68,6 +69,13 @@ Connection::Connection(std::uint16_t port) : socket_(connect_to(port)), memory_(
 
 Connection::~Connection() {
     ::close(socket_);
+}
+
+void Connection::make_room(std::size_t bytes) {
+    auto larger = std::make_unique_for_overwrite<char[]>(bytes);
+    if (end_ > 0) std::memcpy(larger.get(), memory_.get(), end_);
+    memory_ = std::move(larger);
+    capacity_ = bytes;
 }
 
 void Connection::send(std::string_view bytes) {
@@ -89,12 +97,12 @@ bool Connection::receive_available() {
 
 bool Connection::receive(int flags) {
     if (begin_ == end_) begin_ = end_ = 0;
-    if (memory_.size() - end_ < kReceiveBytes / 4) {
-        std::memmove(memory_.data(), memory_.data() + begin_, end_ - begin_);
+    if (capacity_ - end_ < kReceiveBytes / 4) {
+        std::memmove(memory_.get(), memory_.get() + begin_, end_ - begin_);
         end_ -= std::exchange(begin_, 0);
-        if (memory_.size() - end_ < kReceiveBytes / 4) memory_.resize(memory_.size() * 2);
+        if (capacity_ - end_ < kReceiveBytes / 4) make_room(capacity_ * 2);
     }
-    const ssize_t got = ::recv(socket_, memory_.data() + end_, memory_.size() - end_, flags);
+    const ssize_t got = ::recv(socket_, memory_.get() + end_, capacity_ - end_, flags);
     if (got > 0) end_ += static_cast<std::size_t>(got);
     if (got == 0) throw std::runtime_error("the server has closed the connection");
     if (got < 0 && errno != EAGAIN && errno != EINTR) fail_with_errno("receiving");

@@ -6,10 +6,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace casc::bench::compare {
 
@@ -29,7 +29,7 @@ public:
 
     // Valid until more is received.
     [[nodiscard]] std::string_view unread() const {
-        return {memory_.data() + begin_, end_ - begin_};
+        return {memory_.get() + begin_, end_ - begin_};
     }
     void consume(std::size_t bytes) { begin_ += bytes; }
     // Waits for more, for about kTickMs at most. False: nothing came. Throws when the other end has
@@ -46,9 +46,12 @@ public:
 
 private:
     bool receive(int flags);
+    void make_room(std::size_t bytes);
 
     int socket_ = -1;
-    std::vector<char> memory_;
+    // Not touched before something comes: ten thousand idle ones would take gigabytes.
+    std::unique_ptr<char[]> memory_;
+    std::size_t capacity_ = 0;
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
 };

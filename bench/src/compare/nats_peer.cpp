@@ -109,6 +109,9 @@ protected:
                 return make_push_reader(port_, consumer);
         }
     }
+    std::shared_ptr<void> connect_idle() override {
+        return std::make_shared<NatsConnection>(port_);
+    }
     std::unique_ptr<Requester> make_requester(const Case&) override {
         return make_nats_requester(port_);
     }

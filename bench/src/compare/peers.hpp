@@ -4,6 +4,7 @@
 // Thread: any.
 
 #include "contestant.hpp"
+#include "options.hpp"
 
 #include <array>
 #include <memory>
@@ -14,10 +15,13 @@
 namespace casc::bench::compare {
 
 // Measured by this very program in a process of its own, with `settings` on top of its broker's
-// defaults, so that there is one way in which casc is measured.
-[[nodiscard]] std::unique_ptr<Contestant> make_casc(std::vector<std::string> settings);
+// defaults and those of `flips` that the workload has, so that there is one way in which casc is
+// measured.
+[[nodiscard]] std::unique_ptr<Contestant> make_casc(std::vector<std::string> settings,
+                                                    const Options& flips);
 // The same, of `produce` alone, with events that are acknowledged from the broker's memory.
-[[nodiscard]] std::unique_ptr<Contestant> make_casc_memory(std::vector<std::string> settings);
+[[nodiscard]] std::unique_ptr<Contestant> make_casc_memory(std::vector<std::string> settings,
+                                                           const Options& flips);
 
 [[nodiscard]] std::unique_ptr<Contestant> make_redis();
 [[nodiscard]] std::unique_ptr<Contestant> make_nats();

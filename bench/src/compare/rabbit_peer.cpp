@@ -103,6 +103,9 @@ protected:
                                              ? "reader-" + std::to_string(pass)
                                              : std::string());
     }
+    std::shared_ptr<void> connect_idle() override {
+        return std::make_shared<RabbitConnection>(port_);
+    }
     std::uint64_t stored_events() override { return rabbit_end_offset(port_); }
 
 private:

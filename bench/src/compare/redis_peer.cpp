@@ -90,7 +90,8 @@ public:
                                       "--appendonly", is_logged(asked) ? "yes" : "no",
                                       "--appendfsync", asked.is_durable() ? "always" : "everysec",
                                       // A rewrite in the middle of a run would measure the rewrite.
-                                      "--auto-aof-rewrite-percentage", "0",
+                                      "--auto-aof-rewrite-percentage", "0", "--maxclients",
+                                      std::to_string(asked.idle_connection_count + 10'000),
                                       // Our own window is what bounds a subscriber.
                                       "--client-output-buffer-limit", "pubsub 0 0 0"},
                         .environment = {},
@@ -134,6 +135,9 @@ protected:
     }
     std::unique_ptr<Responder> make_responder(const Case&) override {
         return make_list_responder(port_);
+    }
+    std::shared_ptr<void> connect_idle() override {
+        return std::make_shared<RedisConnection>(port_);
     }
     std::uint64_t stored_events() override {
         const std::string reply = RedisConnection(port_).ask({"XLEN", kRedisStream});

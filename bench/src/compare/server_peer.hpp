@@ -29,14 +29,22 @@ protected:
                                                               std::uint32_t pass) = 0;
     [[nodiscard]] virtual std::unique_ptr<Requester> make_requester(const Case& asked);
     [[nodiscard]] virtual std::unique_ptr<Responder> make_responder(const Case& asked);
+    // A client that is connected and greeted, and says nothing more for as long as it lives. Throws
+    // when nobody has taught the peer to have some.
+    [[nodiscard]] virtual std::shared_ptr<void> connect_idle();
     // By the server's own count, after all was acknowledged.
     [[nodiscard]] virtual std::uint64_t stored_events() = 0;
 
 private:
     [[nodiscard]] std::vector<std::unique_ptr<Writer>> make_writers(const Case& asked);
+    [[nodiscard]] Sample run_alone(const Case& asked);
     [[nodiscard]] Sample produce(const Case& asked);
     [[nodiscard]] Sample consume(const Case& asked);
 };
+
+// Sees to it that this process and the servers it starts may have so many idle connections. Throws
+// when they may not.
+void require_files_for_idle(std::uint32_t connection_count);
 
 // For the configuration of a case with several producers: "; on each of 16 connections".
 [[nodiscard]] std::string on_connections(const Case& asked);

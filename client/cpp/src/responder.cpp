@@ -49,6 +49,10 @@ void Responder::flush() {
 void Responder::when_ready(std::function<void()> done) {
     impl_->when_ready(std::move(done));
 }
+Result<void> Responder::stop() {
+    return impl_->stop();
+}
+
 Result<void> Responder::close() {
     return impl_->close();
 }

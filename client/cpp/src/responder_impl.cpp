@@ -64,7 +64,7 @@ Result<void> ResponderImpl::open() {
 
 void ResponderImpl::serve() {
     serve_at_ = Steady::time_point::max();
-    if (connection_ == 0 || closed_) return;
+    if (connection_ == 0 || stopped_ || closed_) return;
     served_on_ = connection_;
     wire::fb::ServeT request;
     request.subject = options_.subject;
@@ -380,9 +380,25 @@ void ResponderImpl::flush() {
     port_->send_held();
 }
 
+// In close() once more after stop(): with the broker's answer all is written that was held.
+Result<void> ResponderImpl::stop() {
+    stopped_ = true;
+    // Also when the broker has not answered yet: else it would go on sending requests to nobody.
+    if (connection_ == 0 || served_on_ != connection_) return {};
+    if (core_->is_closed() || core_->has_turn()) {
+        stop_serving();
+        return {};
+    }
+    wire::fb::StopServingT request;
+    request.serve_id = serve_id_;
+    auto stopped = blocking_call(*core_, request);
+    if (!stopped && stopped.error().code != ErrorCode::unknown_subscription)
+        return std::move(stopped).error();
+    return {};
+}
+
 Result<void> ResponderImpl::close() {
     if (closed_) return {};
-    Result<void> outcome;
     std::vector<std::uint64_t> left;
     {
         const std::lock_guard lock(mutex_);
@@ -394,19 +410,7 @@ Result<void> ResponderImpl::close() {
         if (options_.on_cancelled) options_.on_cancelled({call}, ErrorCode::call_ended);
     }
     port_->send_held();
-    const bool may_wait = !core_->is_closed() && !core_->has_turn();
-    // Also when the broker has not answered yet: else it would go on sending requests to nobody.
-    if (connection_ != 0 && served_on_ == connection_) {
-        if (!may_wait) {
-            stop_serving();
-        } else {
-            wire::fb::StopServingT request;
-            request.serve_id = serve_id_;
-            if (auto stopped = blocking_call(*core_, request);
-                !stopped && stopped.error().code != ErrorCode::unknown_subscription)
-                outcome = std::move(stopped).error();
-        }
-    }
+    Result<void> outcome = stop();
     closed_ = true;
     handed_out_.clear();
     batches_.release();

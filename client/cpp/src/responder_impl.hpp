@@ -32,6 +32,7 @@ public:
     [[nodiscard]] std::size_t open_count() const;
     void flush();
     void when_ready(std::function<void()> done);
+    Result<void> stop();
     Result<void> close();
 
 private:
@@ -77,6 +78,7 @@ private:
     OpenBatches batches_;
     std::uint32_t served_on_ = 0;  // the connection on which we last asked to serve
     bool serving_ = false;
+    bool stopped_ = false;
     bool closed_ = false;
     std::optional<Error> ended_;  // the client is closed
     Steady::time_point serve_at_ = Steady::time_point::max();

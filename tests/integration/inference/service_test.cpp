@@ -12,6 +12,7 @@
 #include <boost/json.hpp>
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -48,10 +49,15 @@ std::string_view text_of(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-std::unique_ptr<gpu::Engine> make_engine(std::vector<std::string> labels = {}) {
+std::unique_ptr<FakeBackend> make_backend(std::vector<std::string> labels = {}) {
     const gpu::BackendLimits limits{.slot_count = 8, .context_tokens = 256, .step_tokens_max = 256};
-    return must(gpu::Engine::open(std::make_unique<FakeBackend>(limits, std::move(labels)),
-                                  std::make_shared<FakeTokenizer>(), {}));
+    return std::make_unique<FakeBackend>(limits, std::move(labels));
+}
+std::unique_ptr<gpu::Engine> engine_of(std::unique_ptr<gpu::Backend> backend) {
+    return must(gpu::Engine::open(std::move(backend), std::make_shared<FakeTokenizer>(), {}));
+}
+std::unique_ptr<gpu::Engine> make_engine(std::vector<std::string> labels = {}) {
+    return engine_of(make_backend(std::move(labels)));
 }
 
 std::string request_text(const std::string& id, const std::string& prompt,
@@ -87,13 +93,16 @@ struct ServiceFixture {
         must(client->call(request));
     }
     void serve(ServiceOptions options = {}, std::vector<std::string> labels = {}) {
+        serve_with(std::move(options), make_engine(std::move(labels)));
+    }
+    void serve_with(ServiceOptions options, std::unique_ptr<gpu::Engine> engine) {
         options.model = {"fake", "1"};
         if (options.subject.empty()) {
             options.topic = "asked";
             options.results = "answered";
         }
         options.client = client_options();
-        service = must(ModelService::start(options, make_engine(std::move(labels))));
+        service = must(ModelService::start(options, std::move(engine)));
     }
     void ask(const std::vector<std::string>& payloads, Lane lane = Lane::normal,
              const std::string& key = {}) {
@@ -245,6 +254,82 @@ TEST_CASE_FIXTURE(ServiceFixture,
     CHECK(all.size() == 200);
     for (int i = 0; i < 200; ++i)
         CHECK_MESSAGE(all.count(std::to_string(i)) == 1, i);
+}
+
+// It answered everything that waited in the topic with DEVICE_FAILED, faster than any other.
+TEST_CASE_FIXTURE(ServiceFixture,
+                  "inference/service: when its device fails for good a service gives its requests "
+                  "back and ends, and another one answers them") {
+    std::atomic<int> told{0};
+    auto backend = make_backend();
+    backend->fails = [](std::uint64_t step) { return step > 20; };
+    serve_with({.events_max = 16, .on_failure = [&](const Error&) { ++told; }},
+               engine_of(std::move(backend)));
+    ask(numbered_requests(100));
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    while (!service->failure() && std::chrono::steady_clock::now() < until)
+        std::this_thread::sleep_for(1ms);
+    REQUIRE(service->failure());
+    CHECK(service->failure()->code == ErrorCode::device_failed);
+    const auto failed = std::move(service);
+    serve();
+    const auto all = answers(100);
+    CHECK(all.size() == 100);
+    for (int i = 0; i < 100; ++i) {
+        REQUIRE_MESSAGE(all.count(std::to_string(i)) == 1, i);
+        CHECK(all.find(std::to_string(i))->second.payload.at("status").as_string() == "success");
+    }
+    CHECK(told == 1);
+    CHECK(failed->counts().answers + service->counts().answers >= 100);
+}
+
+TEST_CASE_FIXTURE(ServiceFixture,
+                  "inference/service: calls of a service whose device fails say so, and the next "
+                  "ones that nobody is there") {
+    auto backend = make_backend();
+    backend->fails = [](std::uint64_t) { return true; };
+    serve_with({.subject = "infer.fake"}, engine_of(std::move(backend)));
+    const auto code = [&] {
+        const auto answer = client->request(
+            "infer.fake", {.payload = bytes_of(request_text("c", "hello"))}, kPatience);
+        return answer ? ErrorCode::ok : answer.error().code;
+    };
+    CHECK(code() == ErrorCode::device_failed);
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    while (code() != ErrorCode::no_responders && std::chrono::steady_clock::now() < until) {
+    }
+    CHECK(code() == ErrorCode::no_responders);
+}
+
+// Those that had come and were not looked at waited for the end of its linger, as RESPONDER_LOST.
+TEST_CASE_FIXTURE(ServiceFixture,
+                  "inference/service: no call is lost when another service takes over") {
+    serve({.subject = "infer.fake"});
+    constexpr int kCalls = 400;
+    std::atomic<int> answered{0};
+    std::atomic<int> lost{0};
+    std::thread caller([&] {
+        std::atomic<int> left{kCalls};
+        for (int i = 0; i < kCalls; ++i) {
+            const std::string text = request_text(std::to_string(i), "hello");
+            client->request_async("infer.fake", {.payload = bytes_of(text)}, kPatience,
+                                  [&](Result<client::Answer> answer) {
+                                      ++(answer ? answered : lost);
+                                      --left;
+                                  });
+            if (i % 20 == 19) std::this_thread::sleep_for(1ms);  // while the services change
+        }
+        while (left != 0)
+            std::this_thread::sleep_for(1ms);
+    });
+    for (int round = 0; round < 3; ++round) {
+        const auto before = std::move(service);
+        serve({.subject = "infer.fake"});
+        before->close();
+    }
+    caller.join();
+    CHECK(answered == kCalls);
+    CHECK(lost == 0);
 }
 
 TEST_CASE_FIXTURE(ServiceFixture,

@@ -266,6 +266,9 @@ TEST_CASE("gpu/stage: closed, it answers what is under way and refuses what come
         std::this_thread::yield();  // its first step has begun
     f.stage->close(Unfinished::answered);
     CHECK(f.stage->state() == StageState::draining);
+    f.allow(1);
+    while (f.steps_allowed.load() != 0)
+        std::this_thread::yield();  // its second step has begun, and the order is obeyed
     REQUIRE(f.ask(2));
     f.allow(1 << 20);
     f.close_producers();
@@ -273,6 +276,22 @@ TEST_CASE("gpu/stage: closed, it answers what is under way and refuses what come
     CHECK(f.answer_to(1).reason == FinishReason::length);
     CHECK(f.answer_to(2).error.code == ErrorCode::shutting_down);
     CHECK(f.stage->state() == StageState::closed);
+}
+
+// It refused what its owner had handed over just before.
+TEST_CASE("gpu/stage: what was pushed before it was closed is answered") {
+    StageFixture f({}, 1);
+    REQUIRE(f.ask(1));
+    while (f.steps_allowed.load() != 0)
+        std::this_thread::yield();
+    for (RequestId id = 2; id <= 40; ++id)
+        REQUIRE(f.ask(id));
+    f.stage->close(Unfinished::answered);
+    f.allow(1 << 20);
+    f.close_producers();
+    f.read_to_the_end();
+    for (RequestId id = 1; id <= 40; ++id)
+        CHECK(f.answer_to(id).reason == FinishReason::length);
 }
 
 TEST_CASE("gpu/stage: closed at once, it hands back what is under way with what there is") {

@@ -63,7 +63,8 @@ enum class StageState : std::uint8_t {
     closed     // all is answered, and every producer has closed its ring
 };
 
-// Thread:   made, closed and destroyed by one thread; state() any; the links' ends each by one.
+// Thread:   made, closed and destroyed by one thread; state() and has_failed() any; the links' ends
+// each by one.
 //           Starts a thread (casc-inference) that owns the engine.
 // Lifetime: the links may outlive it.
 class Stage {
@@ -83,11 +84,16 @@ public:
     [[nodiscard]] StageLinks take_links() {
         return {std::move(producers_), std::move(outputs_.consumer)};
     }
-    // Begins to drain and returns at once. May be called again, to hand back what was still to be
-    // answered. The stage also closes by itself when all producers have closed their rings and all
-    // is answered.
+    // Begins to drain and returns at once; what the same thread has pushed before is under way. May
+    // be called again, to hand back what was still to be answered. The stage also closes by itself
+    // when all producers have closed their rings and all is answered.
     void close(Unfinished unfinished) noexcept;
     [[nodiscard]] StageState state() const noexcept;
+    // The device has failed so often that the engine has given it up: everything is refused with
+    // device_failed. Known to whoever reads the first of these answers.
+    [[nodiscard]] bool has_failed() const noexcept {
+        return has_failed_.load(std::memory_order_acquire);
+    }
 
 private:
     enum class Order : std::uint8_t { work, drain, hand_back, halt };  // only ever grows
@@ -99,6 +105,7 @@ private:
     // True: nothing is left to hand out.
     bool hand_out();
     std::size_t take_commands();
+    void take_waiting_commands();
     std::size_t take_from(ring::RingConsumer<StageCommand>& commands, MonoNanos now);
     void take(StageCommand&& command, MonoNanos now);
     bool compute();
@@ -126,6 +133,7 @@ private:
     std::atomic<Order> order_{Order::work};
     // Written by the stage's thread (release), read by any (acquire).
     std::atomic<bool> has_ended_{false};
+    std::atomic<bool> has_failed_{false};
     // Last: it uses all of the above.
     std::thread thread_;
 };

@@ -36,7 +36,8 @@ struct HostOptions {
     std::filesystem::path folder;
     std::vector<std::string> load{};  // at the start: "name" or "name/version"
     client::ClientOptions client{};
-    // Told of what happens to models: loaded, failed and why, unloaded. On the host's thread.
+    // Told of what happens to models: loaded, failed and why, unloaded. On the host's thread, and,
+    // when a model that is at work fails, on one of that model's.
     std::function<void(std::string_view event, const ModelName& model, const Error* why)>
         on_event{};
 };

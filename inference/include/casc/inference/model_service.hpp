@@ -22,7 +22,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +48,8 @@ struct ServiceOptions {
     std::size_t calls_max = 128;
     // When it closes: how long what is under way may take to be answered.
     std::chrono::milliseconds close_linger{5000};
+    // Told once, on the service's thread, when it has ended by itself: see failure().
+    std::function<void(const Error&)> on_failure{};
     client::ClientOptions client{};
 };
 
@@ -59,7 +63,8 @@ struct ServiceCounts {
     std::uint64_t failed_commits = 0;
 };
 
-// Thread:   counts() any, the others one at a time. Starts one of its own (casc-service), beside
+// Thread:   counts() and failure() any, the others one at a time. Starts one of its own
+// (casc-service), beside
 //           that of the stage and the client's; throws std::system_error when it cannot.
 // Lifetime: the destructor closes.
 class ModelService {
@@ -74,11 +79,15 @@ public:
     ModelService& operator=(const ModelService&) = delete;
 
     // Takes nothing new, answers what is under way for about close_linger, and gives the rest back:
-    // events to the group, calls as SHUTTING_DOWN, and as RESPONDER_LOST those that it has not even
-    // looked at. Returns when that is done; begin_close() at once, for others to close meanwhile.
+    // events to the group, calls as SHUTTING_DOWN. Returns when that is done; begin_close() at
+    // once, for others to close meanwhile.
     void close();
     void begin_close() noexcept;
     [[nodiscard]] ServiceCounts counts() const;
+    // Why it has ended by itself: the device is of no use any more (device_failed). It has given
+    // its events back to the group, for another service or for the next one that is started, and
+    // failed its calls.
+    [[nodiscard]] std::optional<Error> failure() const;
 
 private:
     class Impl;

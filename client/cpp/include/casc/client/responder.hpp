@@ -56,7 +56,8 @@ struct ServeOptions {
 // Errors of poll() leave it usable: when the connection breaks it serves again by itself. The
 // requests that it had then are lost; the requesters have been told (responder_lost).
 //
-// Thread:   poll(), part(), when_ready() and close() one at a time; answer(), fail(), try_part(),
+// Thread:   poll(), part(), when_ready(), stop() and close() one at a time; answer(), fail(),
+// try_part(),
 //           is_open() and flush() any.
 // Lifetime: the destructor closes.
 class Responder {
@@ -97,6 +98,10 @@ public:
     // `done` runs once, where callbacks run or at once, when poll() has something to do.
     void when_ready(std::function<void()> done);
 
+    // Takes nothing new: from now on others are asked, and poll() gives what had come before. What
+    // is open may still be answered; close() follows. Fails with: what the broker says, or that it
+    // cannot be heard, in which case it asks nobody here either.
+    Result<void> stop();
     // Serves no longer. What is not answered fails at once, as responder_lost.
     Result<void> close();
 
