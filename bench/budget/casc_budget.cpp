@@ -1,7 +1,7 @@
 // casc-budget CASE COUNT: does what budget.toml counts the instructions of, COUNT times over, on
-// one thread. Made to be run under callgrind (tests/bench/budget_test.cpp), which counts inside of
-// casc_budget_measured() alone: what is around it builds what is worked on, and works on it once
-// before, so that buffers have grown.
+// one thread, and prints how often it has asked for memory. Made to be run under callgrind
+// (tests/bench/budget_test.cpp), which counts inside of casc_budget_measured() alone: what is
+// around it builds what is worked on, and works on it once before, so that buffers have grown.
 
 #include "need.hpp"
 
@@ -13,16 +13,53 @@
 #include <casc/wire/frame.hpp>
 #include <casc/wire/messages.hpp>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+namespace {
+
+// On every thread: what another one is made to do is done for these events, too.
+std::atomic<std::uint64_t> allocations{0};
+
+void* allocate(std::size_t bytes, std::size_t alignment) {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+    const std::size_t whole = std::max<std::size_t>((bytes + alignment - 1) / alignment, 1);
+    if (void* const memory = std::aligned_alloc(alignment, whole * alignment)) return memory;
+    throw std::bad_alloc();
+}
+
+}  // namespace
+
+void* operator new(std::size_t bytes) {
+    return allocate(bytes, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+}
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+    return allocate(bytes, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+    std::free(memory);
+}
 
 namespace {
 
@@ -275,7 +312,9 @@ int main(int argument_count, char** arguments) try {
         if (candidate.name != name || count == 0) continue;
         const std::unique_ptr<Work> work = candidate.prepare();
         work->run(1);
+        const std::uint64_t before = allocations.load();
         casc_budget_measured(*work, count);
+        std::printf("%llu\n", static_cast<unsigned long long>(allocations.load() - before));
         return 0;
     }
     std::fputs("usage: casc-budget CASE COUNT; the cases:", stderr);

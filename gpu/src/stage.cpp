@@ -110,9 +110,12 @@ bool Stage::hand_out() {
 void Stage::take_waiting_commands() {
     std::size_t most = 0;
     for (const auto& commands : commands_)
-        most = std::max(most, commands.capacity());
-    for (std::size_t turn = 0; turn <= most / kCommandsPerTurn; ++turn)
-        if (take_commands() == 0) return;
+        most += commands.capacity();
+    for (std::size_t taken = 0; taken < most;) {
+        const std::size_t more = take_commands();
+        if (more == 0) return;
+        taken += more;
+    }
 }
 
 // Each turn begins with another producer, so that the prompts of one do not keep the others out.

@@ -16,13 +16,10 @@ constexpr std::size_t kCommitBytesMax = 8_MiB;
 constexpr std::size_t kCommitEventsMax = 512;
 // After an answer could not be written, for whatever reason it was.
 constexpr std::chrono::milliseconds kAgainAfter{1000};
-// The service does nothing else meanwhile.
+// The service does nothing else meanwhile; on a disk that was full the last time, too, just long
+// enough to ask.
 constexpr std::chrono::milliseconds kWritePatience{5000};
-
-// Nothing was written, and the same may be later.
-bool has_no_room(ErrorCode code) {
-    return code == ErrorCode::disk_full || code == ErrorCode::overloaded;
-}
+constexpr std::chrono::milliseconds kFullDiskPatience{100};
 
 Result<void> must_be_durable(client::Client& client, const std::string& topic) {
     wire::fb::DescribeTopicT ask;
@@ -52,9 +49,7 @@ Result<std::unique_ptr<EventRequests>> EventRequests::open(client::Client& clien
     // Where answers go must be there before anything is computed.
     CASC_TRY_VOID(must_be_durable(client, results));
     CASC_TRY(auto queue, client.make_queue_consumer(options));
-    client::TransactorOptions writing;
-    writing.timeout = kWritePatience;
-    CASC_TRY(auto transactor, client.make_transactor(writing));
+    CASC_TRY(auto transactor, client.make_transactor());
     return std::unique_ptr<EventRequests>(
         new EventRequests(std::move(queue), std::move(transactor), results));
 }
@@ -85,17 +80,20 @@ Result<void> EventRequests::write(std::size_t count) {
         if (!transaction.done(queue_, one.of.id)) continue;
         CASC_TRY_VOID(transaction.send(results_, event));
     }
-    CASC_TRY_VOID(transaction.commit());
+    const bool was_full = commit_at_ != std::chrono::steady_clock::time_point();
+    CASC_TRY_VOID(transaction.commit(was_full ? kFullDiskPatience : kWritePatience));
     return {};
 }
 
 Result<void> EventRequests::commit() {
     const std::size_t count = count_that_fits();
     Result<void> written = write(count);
-    if (!written && has_no_room(written.error().code)) {
+    if (!written && written.error().code == ErrorCode::disk_full) {
+        // Nothing was written, and the same may be later.
         commit_at_ = std::chrono::steady_clock::now() + kAgainAfter;
         return written;
     }
+    commit_at_ = {};
     if (!written) {
         // Not at once, and not for ever: who cannot be answered becomes a dead letter in the end.
         for (const FinishedEvent& one : std::span(finished_).first(count))

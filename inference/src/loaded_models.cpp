@@ -146,8 +146,10 @@ json::object LoadedModels::describe(const std::string& name, const Model& model)
         object["max_batch"] = model.settings.batches.max_batch;
         object["counts"] = object_of(model.service->counts());
     }
-    if (model.trouble.code != ErrorCode::ok) object["trouble"] = model.trouble.message();
-    if (const auto failure = failure_of(model)) object["trouble"] = failure->message();
+    if (model.trouble.code != ErrorCode::ok)
+        object["trouble"] = model.trouble.message();
+    else if (const auto failure = failure_of(model))
+        object["trouble"] = failure->message();
     return object;
 }
 

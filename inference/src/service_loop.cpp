@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kTakeMax = 64;
 // Leases are renewed, and lost connections noticed, inside poll().
 constexpr std::chrono::milliseconds kLookAgain{100};
+// A ring does not tell its writer that there is room.
+constexpr std::chrono::milliseconds kLookForRoom{1};
 
 // An event's time counts from when it was appended, by the wall clock; what is left of it by ours.
 MonoNanos deadline_of(const wire::EventView& event, std::chrono::milliseconds timeout) {
@@ -98,6 +100,7 @@ void ServiceLoop::run() {
         if (!is_busy) sleep();
     }
     wind_up();
+    if (const auto why = failure(); why && options_.on_failure) options_.on_failure(*why);
 }
 
 // ---- requests in -----------------------------------------------------------------------------
@@ -147,6 +150,11 @@ bool ServiceLoop::take_calls() {
     for (const client::ReceivedRequest& call : *calls)
         take_call(call);
     return true;
+}
+
+bool ServiceLoop::take_waiting_calls() {
+    news_->calls.store(true, std::memory_order_seq_cst);
+    return take_calls();
 }
 
 void ServiceLoop::take_call(const client::ReceivedRequest& call) {
@@ -203,7 +211,6 @@ void ServiceLoop::fail(const Error& why) {
         const std::lock_guard lock(failure_mutex_);
         if (std::exchange(failure_, why)) return;
     }
-    if (options_.on_failure) options_.on_failure(why);
     stop();
 }
 
@@ -253,9 +260,10 @@ void ServiceLoop::refuse(Pending&& pending, const Error& error) {
     count(counts_.errors);
     if (auto* event = std::get_if<FromEvent>(&pending.from)) {
         // Nobody is told that we end, or have no room: another service, or we later, will answer
-        // it. A request that fails on a device which does others has had its chances.
-        if (error.code == ErrorCode::shutting_down || has_failed()) return events_->release(*event);
-        if (error.code == ErrorCode::model_overloaded) return events_->again_later(*event, error);
+        // it. Not for ever where the device has failed: that may be because of this one.
+        if (error.code == ErrorCode::shutting_down) return events_->release(*event);
+        if (error.code == ErrorCode::model_overloaded || has_failed())
+            return events_->again_later(*event, error);
         return events_->finish(
             {std::move(*event), pending.lane,
              error_json(pending.request_id, error, /*has_fallback=*/false, wall_now())});
@@ -302,18 +310,20 @@ void ServiceLoop::sleep() {
 }
 
 void ServiceLoop::wind_up() {
+    // Others are asked from now on; what had come before is still ours.
+    if (calls_) static_cast<void>(calls_->stop());
     const auto until = std::chrono::steady_clock::now() + options_.close_linger;
-    if (calls_) {
-        // Others are asked from now on; what had come before is still ours.
-        static_cast<void>(calls_->stop());
-        news_->calls.store(true, std::memory_order_seq_cst);
-        while (take_calls()) {
-        }
+    while (std::chrono::steady_clock::now() < until) {
+        static_cast<void>(send_commands());
+        static_cast<void>(take_outputs());
+        if (!take_waiting_calls() && !is_full()) break;
+        if (is_full()) waker_->wait([this] { return links_.outputs.ready(); }, kLookForRoom);
     }
     stage_.close(gpu::Unfinished::answered);
     bool has_handed_back = false;
     while (pending_.size() != 0 || (events_ && events_->finished_count() != 0)) {
         static_cast<void>(send_commands());
+        static_cast<void>(take_waiting_calls());  // which also tells what became of those we have
         if (!take_outputs() && !commit())
             waker_->wait([this] { return links_.outputs.ready(); }, kLookAgain);
         if (!has_handed_back && std::chrono::steady_clock::now() >= until) {

@@ -46,6 +46,7 @@ private:
     // Each returns whether there was anything.
     bool take_events();
     bool take_calls();
+    bool take_waiting_calls();
     bool take_outputs();
     bool send_commands();
     bool commit();

@@ -1,4 +1,4 @@
-// What an event costs in instructions is what bench/budget.toml says.
+// What an event costs in instructions and requests for memory is what bench/budget.toml says.
 
 #include "child_process.hpp"
 #include "scratch_folder.hpp"
@@ -35,7 +35,12 @@ std::uint64_t instructions_in(const std::filesystem::path& profile) {
     throw std::runtime_error("callgrind has counted nothing");
 }
 
-double instructions_per_event(const std::string& name, std::uint64_t count) {
+struct Spent {
+    double instructions = 0;
+    double allocations = 0;
+};
+
+Spent spent_per_event(const std::string& name, std::uint64_t count) {
     const ScratchFolder folder(std::filesystem::current_path());
     compare::ChildProcess counting(
         {.name = "callgrind",
@@ -50,20 +55,25 @@ double instructions_per_event(const std::string& name, std::uint64_t count) {
          .folder = folder.path()});
     if (const int status = counting.wait(kPatience); status != 0)
         counting.fail("it ended with " + std::to_string(status));
-    return static_cast<double>(instructions_in(folder.path() / "profile")) /
-           static_cast<double>(count);
+    const auto events = static_cast<double>(count);
+    return {static_cast<double>(instructions_in(folder.path() / "profile")) / events,
+            std::stod(counting.output()) / events};
 }
 
 // `count`: enough for what is done once a batch, little enough for a few seconds.
 void check(const std::string& name, std::uint64_t count) {
     const auto wanted = budget()["instructions"][name].value<double>();
+    const auto allocations = budget()["allocations"][name].value<double>();
     const auto tolerance = budget()["tolerance"].value<double>();
     REQUIRE(wanted);
+    REQUIRE(allocations);
     REQUIRE(tolerance);
-    const double found = instructions_per_event(name, count);
-    INFO(name, ": ", found, " instructions an event, bench/budget.toml says ", *wanted);
-    CHECK(found <= *wanted * (1 + *tolerance));
-    CHECK(found >= *wanted * (1 - *tolerance));  // faster: then let the budget say so
+    const Spent spent = spent_per_event(name, count);
+    INFO(name, ": ", spent.instructions, " instructions and ", spent.allocations,
+         " allocations an event, bench/budget.toml says ", *wanted, " and ", *allocations);
+    CHECK(spent.instructions <= *wanted * (1 + *tolerance));
+    CHECK(spent.instructions >= *wanted * (1 - *tolerance));  // faster: then let the budget say so
+    CHECK(spent.allocations <= *allocations);
 }
 
 }  // namespace
@@ -87,4 +97,5 @@ TEST_CASE("bench/budget: items go through a ring") {
 
 TEST_CASE("bench/budget: nothing is budgeted that is not counted") {
     CHECK(budget()["instructions"].as_table()->size() == 8);
+    CHECK(budget()["allocations"].as_table()->size() == 8);
 }

@@ -136,6 +136,10 @@ TEST_CASE_FIXTURE(ClientFixture,
         for (const auto& request : must(first.poll(1, 100ms)))
             held.push_back(request.id);
     ask("two");  // to the first one, too: nobody else is there
+    wait_for([&] {
+        const auto services = must(client->call(fb::ListServicesT{})).services;
+        return services.size() == 1 && services[0]->open == 2;
+    });
     Server second(broker, "s", [](client::Responder& responder, const auto& request) {
         static_cast<void>(responder.answer(request.id, {.payload = bytes("done")}));
     });

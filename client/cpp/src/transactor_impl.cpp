@@ -202,11 +202,11 @@ Result<Reply> TransactionParts::send_until_answered(const Request& request, Stea
     }
 }
 
-Result<TransactionReceipt> TransactionParts::commit() {
+Result<TransactionReceipt> TransactionParts::commit(std::optional<milliseconds> wanted) {
     if (transactor_.core().has_turn())
         return Error(ErrorCode::invalid_request, "a waiting call from the client's own callback");
     if (empty()) return TransactionReceipt{};
-    const milliseconds timeout = transactor_.options().timeout;
+    const milliseconds timeout = wanted.value_or(transactor_.options().timeout);
     const auto until = std::chrono::steady_clock::now() + timeout;
     CASC_TRY(const auto identity, transactor_.identity(timeout));
     auto reply = send_until_answered(encode(identity), until);
@@ -276,10 +276,10 @@ Result<void> Transaction::done(QueueConsumer& queue, const EventId& event) {
 Result<void> Transaction::done(QueueConsumer& queue, const EventBatch& events) {
     return parts_ ? parts_->done(*queue.impl_, events) : over();
 }
-Result<TransactionReceipt> Transaction::commit() {
+Result<TransactionReceipt> Transaction::commit(std::optional<milliseconds> timeout) {
     if (!parts_) return over();
     const auto parts = std::move(parts_);
-    return parts->commit();
+    return parts->commit(timeout);
 }
 void Transaction::discard() {
     parts_.reset();

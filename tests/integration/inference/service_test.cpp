@@ -14,11 +14,15 @@
 
 #include <atomic>
 #include <chrono>
+#include <fcntl.h>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 using namespace casc;
@@ -113,6 +117,18 @@ struct ServiceFixture {
             must(producer.send(event));
         }
         must(producer.close(kPatience));
+    }
+
+    // The broker looks at its disk every few MiB that it writes.
+    void write_until_full(const std::string& topic) {
+        client::ProducerOptions options;
+        options.delivery_timeout = 500ms;
+        auto producer = must(client->make_producer(topic, options));
+        const std::string payload(256 * 1024, 'x');
+        Result<client::Delivery> last = client::Delivery();
+        for (int i = 0; i < 1000 && last; ++i)
+            last = producer.send_future({.payload = bytes_of(payload)}).get();
+        CHECK_FALSE(last);
     }
 
     struct Seen {
@@ -301,34 +317,87 @@ TEST_CASE_FIXTURE(ServiceFixture,
     CHECK(code() == ErrorCode::no_responders);
 }
 
+// They were refused, computed again, and in the end dead letters.
+TEST_CASE_FIXTURE(ServiceFixture,
+                  "inference/service: answers for which the disk has no room are written when it "
+                  "has, and computed once") {
+    // Others use the same disk, so the margins are wide.
+    constexpr std::uint64_t kMargin = std::uint64_t{1} << 30;
+    struct statvfs disk {};
+    REQUIRE(::statvfs(broker.folder().c_str(), &disk) == 0);
+    const std::uint64_t free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+    REQUIRE(free > 3 * kMargin);
+    broker.options().settings.push_back("storage.reserve_bytes=" + std::to_string(free - kMargin));
+    broker.restart();
+    std::atomic<bool> may_compute{false};
+    auto backend = make_backend();
+    backend->fails = [&](std::uint64_t) {
+        may_compute.wait(false);
+        return false;
+    };
+    serve_with({.events_max = 16}, engine_of(std::move(backend)));
+    create("other");
+    ask(numbered_requests(40));
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    const auto wait_for = [&](auto&& is_so) {
+        while (!is_so() && std::chrono::steady_clock::now() < until)
+            std::this_thread::sleep_for(1ms);
+        return is_so();
+    };
+    CHECK(wait_for([&] { return service->counts().events == 16; }));
+    const auto filler =
+        broker.folder().parent_path() / (broker.folder().filename().string() + ".fill");
+    const int file = ::open(filler.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    REQUIRE(file >= 0);
+    std::filesystem::remove(filler);  // gone with its descriptor, whatever happens
+    REQUIRE(::posix_fallocate(file, 0, 2 * kMargin) == 0);
+    write_until_full("other");
+    may_compute = true;
+    may_compute.notify_all();
+    CHECK(wait_for([&] { return service->counts().failed_commits >= 2; }));
+    // All that it may have are answered, and no more are taken.
+    CHECK(wait_for([&] { return service->counts().answers == 16; }));
+    CHECK(service->counts().events == 16);
+    ::close(file);
+    const auto all = answers(40);
+    CHECK(all.size() == 40);
+    for (int i = 0; i < 40; ++i)
+        CHECK_MESSAGE(all.count(std::to_string(i)) == 1, i);
+    CHECK(service->counts().answers == 40);
+}
+
 // Those that had come and were not looked at waited for the end of its linger, as RESPONDER_LOST.
 TEST_CASE_FIXTURE(ServiceFixture,
                   "inference/service: no call is lost when another service takes over") {
     serve({.subject = "infer.fake"});
-    constexpr int kCalls = 400;
+    std::atomic<bool> is_changing{true};
+    std::atomic<int> asked{0};
     std::atomic<int> answered{0};
     std::atomic<int> lost{0};
     std::thread caller([&] {
-        std::atomic<int> left{kCalls};
-        for (int i = 0; i < kCalls; ++i) {
-            const std::string text = request_text(std::to_string(i), "hello");
-            client->request_async("infer.fake", {.payload = bytes_of(text)}, kPatience,
-                                  [&](Result<client::Answer> answer) {
-                                      ++(answer ? answered : lost);
-                                      --left;
-                                  });
-            if (i % 20 == 19) std::this_thread::sleep_for(1ms);  // while the services change
+        while (is_changing) {
+            const std::string text = request_text("c", "hello");
+            client->request_async(
+                "infer.fake", {.payload = bytes_of(text)}, kPatience,
+                [&](Result<client::Answer> answer) { ++(answer ? answered : lost); });
+            // So many at a time that some always are on their way.
+            ++asked;
+            while (asked - answered - lost > 20)
+                std::this_thread::yield();
         }
-        while (left != 0)
-            std::this_thread::sleep_for(1ms);
+        while (answered + lost != asked)
+            std::this_thread::yield();
     });
-    for (int round = 0; round < 3; ++round) {
+    for (int round = 0; round < 5; ++round) {
         const auto before = std::move(service);
         serve({.subject = "infer.fake"});
+        while (service->counts().calls < 100)
+            std::this_thread::yield();
         before->close();
     }
+    is_changing = false;
     caller.join();
-    CHECK(answered == kCalls);
+    CHECK(answered == asked);
     CHECK(lost == 0);
 }
 

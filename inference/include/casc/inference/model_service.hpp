@@ -48,7 +48,8 @@ struct ServiceOptions {
     std::size_t calls_max = 128;
     // When it closes: how long what is under way may take to be answered.
     std::chrono::milliseconds close_linger{5000};
-    // Told once, on the service's thread, when it has ended by itself: see failure().
+    // Told once, on the service's thread, when it has ended by itself: see failure(). Must neither
+    // close the service nor throw.
     std::function<void(const Error&)> on_failure{};
     client::ClientOptions client{};
 };
@@ -84,9 +85,9 @@ public:
     void close();
     void begin_close() noexcept;
     [[nodiscard]] ServiceCounts counts() const;
-    // Why it has ended by itself: the device is of no use any more (device_failed). It has given
-    // its events back to the group, for another service or for the next one that is started, and
-    // failed its calls.
+    // Why it ends by itself, or has: the device is of no use any more (device_failed). Its events
+    // go back to the group, for another service or for the next one that is started, as often as
+    // the group's settings say, since it may be because of one of them; its calls fail.
     [[nodiscard]] std::optional<Error> failure() const;
 
 private:

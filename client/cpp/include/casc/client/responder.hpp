@@ -99,8 +99,8 @@ public:
     void when_ready(std::function<void()> done);
 
     // Takes nothing new: from now on others are asked, and poll() gives what had come before. What
-    // is open may still be answered; close() follows. Fails with: what the broker says, or that it
-    // cannot be heard, in which case it asks nobody here either.
+    // is open may still be answered; close() follows. Fails with: timeout (the broker has not said
+    // so, and may go on asking), and what it says.
     Result<void> stop();
     // Serves no longer. What is not answered fails at once, as responder_lost.
     Result<void> close();

@@ -88,13 +88,13 @@ public:
     [[nodiscard]] Result<void> done(QueueConsumer& queue, const EventBatch& events);
 
     // Writes all of it; when it returns it is durable. Tries again what may be tried again until
-    // TransactorOptions::timeout. Fails, after which the transaction is over and nothing was
-    // written, with: lease_lost, stale_group_epoch, unknown_member (what was read is somebody
-    // else's by now), producer_fenced, not_supported (a topic of memory durability),
+    // `timeout`, or TransactorOptions::timeout. Fails, after which the transaction is over and
+    // nothing was written, with: lease_lost, stale_group_epoch, unknown_member (what was read is
+    // somebody else's by now), producer_fenced, not_supported (a topic of memory durability),
     // event_too_large, disk_full, overloaded and others; and with connection_closed,
     // timeout, storage_failed or cancelled when nobody knows whether it was written. An empty one
     // is written at once.
-    [[nodiscard]] Result<TransactionReceipt> commit();
+    [[nodiscard]] Result<TransactionReceipt> commit(std::optional<milliseconds> timeout = {});
     // Ends it without writing anything.
     void discard();
 
