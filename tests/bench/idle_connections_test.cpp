@@ -20,6 +20,7 @@
 #include <string>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace casc::bench;
@@ -81,6 +82,10 @@ TEST_CASE("bench/idle connections: a broker that hangs loses all of them at once
     const SmallBroker broker;
     IdleConnections idle(broker.process.endpoint(), 20);
     ::kill(broker.process.pid(), SIGSTOP);
+    // It went on for a moment on its own processor, and answered.
+    siginfo_t stopped{};
+    REQUIRE(::waitid(P_PID, static_cast<id_t>(broker.process.pid()), &stopped,
+                     WSTOPPED | WNOWAIT) == 0);
     // However many they are, they share the patience.
     CHECK(idle.count_answered(std::chrono::milliseconds(300)) == 0);
     CHECK(casc::test::contains(idle.first_error(), "has not answered"));
