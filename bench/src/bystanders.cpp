@@ -1,10 +1,8 @@
 #include "bystanders.hpp"
 
-#include "host.hpp"
 #include "open_files.hpp"
 
 #include <algorithm>
-#include <stdexcept>
 
 namespace casc::bench {
 namespace {
@@ -20,17 +18,6 @@ constexpr std::uint32_t kConnectionsByDefault = 10'000;
 
 std::uint32_t connections_of(const Options& options) {
     return options.idle_connection_count + options.slow_consumer_count;
-}
-
-// Asks for what leaves room to spare, and throws when there is not even what is certainly opened.
-void require_open_files(std::uint64_t needed, std::uint64_t wanted) {
-    const std::uint64_t allowed = allow_open_files(wanted);
-    if (allowed >= needed) return;
-    throw std::runtime_error(
-        "what stands beside the workload needs " + std::to_string(needed) + " open files, and " +
-        std::to_string(allowed) +
-        " are allowed: raise the hard limit (ulimit -Hn, LimitNOFILE), or give smaller "
-        "--idle-connections and --slow-consumer");
 }
 
 // Those that are not there any more are errors, and the first reason is told.

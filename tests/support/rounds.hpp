@@ -1,6 +1,8 @@
 #pragma once
 // How much of a thing a test does.
 
+#include <cstddef>
+
 namespace casc::test {
 
 // Under the thread sanitizer, where it takes ten times as long and more, a quarter of `all`: for
@@ -14,5 +16,8 @@ constexpr Amount quarter_under_tsan(Amount all) {
     return all;
 #endif
 }
+
+// From one to the next, where what is tried is a list.
+inline constexpr std::size_t kFourthUnderTsan = quarter_under_tsan(4) == 4 ? 1 : 4;
 
 }  // namespace casc::test

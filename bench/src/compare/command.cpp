@@ -5,10 +5,10 @@
 #include "flips.hpp"
 #include "host.hpp"
 #include "interruption.hpp"
+#include "open_files.hpp"
 #include "peers.hpp"
 #include "rounds.hpp"
 #include "scratch_folder.hpp"
-#include "server_peer.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
@@ -20,6 +20,9 @@
 
 namespace casc::bench::compare {
 namespace {
+
+// Beside connections: logs, stored files, and what their authors keep in reserve.
+constexpr std::uint64_t kFilesOfServers = 8192;
 
 bool is_asked_for(const std::vector<std::string>& names, std::string_view name) {
     return names.empty() || std::ranges::find(names, name) != names.end();
@@ -110,8 +113,8 @@ Comparison measure(const CompareOptions& options, const ScratchFolder& folder) {
         if (is_asked_for(options.peers, peer.name)) contestants.push_back(peer.make());
     }
     if (!options.kafka_address.empty()) contestants.push_back(make_kafka(options.kafka_address));
-    if (options.flips.idle_connection_count > 0)
-        require_files_for_idle(options.flips.idle_connection_count);
+    if (const std::uint64_t idle = options.flips.idle_connection_count; idle > 0)
+        require_open_files(idle + kFilesBesideConnections, idle + kFilesOfServers);
     const double stolen_before = stolen_cpu_seconds();
     Comparison comparison = run_rounds(contestants, cases, options.round_count, folder.path());
     comparison.stolen_seconds = stolen_cpu_seconds() - stolen_before;

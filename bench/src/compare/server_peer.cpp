@@ -1,20 +1,11 @@
 #include "server_peer.hpp"
 
-#include "host.hpp"
-#include "open_files.hpp"
-
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 namespace casc::bench::compare {
-namespace {
-
-// Beside connections: logs, stored files, and what their authors keep in reserve.
-constexpr std::uint64_t kFilesOfServers = 4096;
-
-}  // namespace
 
 std::unique_ptr<Requester> ServerPeer::make_requester(const Case& asked) {
     throw std::logic_error(name() + " has nothing for " + asked.name());
@@ -84,15 +75,6 @@ Sample ServerPeer::produce(const Case& asked) {
 Sample ServerPeer::consume(const Case& asked) {
     fill(*make_writer(asked), asked);
     return drive_consume([&](std::uint32_t pass) { return make_reader(asked, pass); }, asked);
-}
-
-void require_files_for_idle(std::uint32_t connection_count) {
-    const std::uint64_t needed = connection_count + kFilesBesideConnections;
-    const std::uint64_t allowed = allow_open_files(connection_count + 2 * kFilesOfServers);
-    if (allowed < needed)
-        throw std::runtime_error("--idle-connections needs " + std::to_string(needed) +
-                                 " open files, and " + std::to_string(allowed) +
-                                 " are allowed: raise the hard limit (ulimit -Hn, LimitNOFILE)");
 }
 
 std::string on_connections(const Case& asked) {

@@ -42,10 +42,6 @@ private:
     [[nodiscard]] Sample consume(const Case& asked);
 };
 
-// Sees to it that this process and the servers it starts may have so many idle connections. Throws
-// when they may not.
-void require_files_for_idle(std::uint32_t connection_count);
-
 // For the configuration of a case with several producers: "; on each of 16 connections".
 [[nodiscard]] std::string on_connections(const Case& asked);
 

@@ -119,6 +119,14 @@ struct ServiceFixture {
         must(producer.close(kPatience));
     }
 
+    // False: it was not so within everybody's patience.
+    template <class IsSo>
+    static bool wait_until(IsSo&& is_so) {
+        const auto until = std::chrono::steady_clock::now() + kPatience;
+        while (!is_so() && std::chrono::steady_clock::now() < until)
+            std::this_thread::sleep_for(1ms);
+        return is_so();
+    }
     // The broker looks at its disk every few MiB that it writes.
     void write_until_full(const std::string& topic) {
         client::ProducerOptions options;
@@ -244,10 +252,7 @@ TEST_CASE_FIXTURE(ServiceFixture,
     ask(numbered_requests(kRequests / 2));
     for (int round = 0; round < 5; ++round) {
         const std::uint64_t answered = service->counts().answers;
-        const auto until = std::chrono::steady_clock::now() + kPatience;
-        while (service->counts().answers < answered + 20 &&
-               std::chrono::steady_clock::now() < until)
-            std::this_thread::sleep_for(1ms);
+        wait_until([&] { return service->counts().answers >= answered + 20; });
         broker.kill_hard();
         broker.restart();
     }
@@ -282,10 +287,7 @@ TEST_CASE_FIXTURE(ServiceFixture,
     serve_with({.events_max = 16, .on_failure = [&](const Error&) { ++told; }},
                engine_of(std::move(backend)));
     ask(numbered_requests(100));
-    const auto until = std::chrono::steady_clock::now() + kPatience;
-    while (!service->failure() && std::chrono::steady_clock::now() < until)
-        std::this_thread::sleep_for(1ms);
-    REQUIRE(service->failure());
+    REQUIRE(wait_until([&] { return service->failure().has_value(); }));
     CHECK(service->failure()->code == ErrorCode::device_failed);
     const auto failed = std::move(service);
     serve();
@@ -311,10 +313,7 @@ TEST_CASE_FIXTURE(ServiceFixture,
         return answer ? ErrorCode::ok : answer.error().code;
     };
     CHECK(code() == ErrorCode::device_failed);
-    const auto until = std::chrono::steady_clock::now() + kPatience;
-    while (code() != ErrorCode::no_responders && std::chrono::steady_clock::now() < until) {
-    }
-    CHECK(code() == ErrorCode::no_responders);
+    CHECK(wait_until([&] { return code() == ErrorCode::no_responders; }));
 }
 
 // They were refused, computed again, and in the end dead letters.
@@ -338,13 +337,7 @@ TEST_CASE_FIXTURE(ServiceFixture,
     serve_with({.events_max = 16}, engine_of(std::move(backend)));
     create("other");
     ask(numbered_requests(40));
-    const auto until = std::chrono::steady_clock::now() + kPatience;
-    const auto wait_for = [&](auto&& is_so) {
-        while (!is_so() && std::chrono::steady_clock::now() < until)
-            std::this_thread::sleep_for(1ms);
-        return is_so();
-    };
-    CHECK(wait_for([&] { return service->counts().events == 16; }));
+    CHECK(wait_until([&] { return service->counts().events == 16; }));
     const auto filler =
         broker.folder().parent_path() / (broker.folder().filename().string() + ".fill");
     const int file = ::open(filler.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
@@ -354,9 +347,9 @@ TEST_CASE_FIXTURE(ServiceFixture,
     write_until_full("other");
     may_compute = true;
     may_compute.notify_all();
-    CHECK(wait_for([&] { return service->counts().failed_commits >= 2; }));
+    CHECK(wait_until([&] { return service->counts().failed_commits >= 2; }));
     // All that it may have are answered, and no more are taken.
-    CHECK(wait_for([&] { return service->counts().answers == 16; }));
+    CHECK(wait_until([&] { return service->counts().answers == 16; }));
     CHECK(service->counts().events == 16);
     ::close(file);
     const auto all = answers(40);

@@ -14,12 +14,11 @@ using namespace casc::gpu;
 namespace {
 
 std::vector<std::string> generating_models() {
-    constexpr std::size_t kStep = 5 - test::quarter_under_tsan(4);
     static const std::vector<std::string> all = {
         "llama",         "llama-grouped-tied", "llama-odd",      "llama-linear", "llama-llama3",
         "llama-sharded", "llama-steep",        "mistral-window", "phi3",         "phi3-longrope"};
     std::vector<std::string> some;
-    for (std::size_t i = 0; i < all.size(); i += kStep)
+    for (std::size_t i = 0; i < all.size(); i += test::kFourthUnderTsan)
         some.push_back(all[i]);
     return some;
 }

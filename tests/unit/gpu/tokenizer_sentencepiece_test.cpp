@@ -222,12 +222,11 @@ TEST_CASE("gpu/tokenizer: the names of SentencePiece's control tokens in a text 
 // ---- files that are damaged ---------------------------------------------------------------------
 
 TEST_CASE("gpu/tokenizer: a damaged tokenizer.model is refused, or does what it says") {
-    constexpr std::size_t kStep = 5 - test::quarter_under_tsan(4);
     std::mt19937 random(13);
     for (const char* name : {"bpe.model", "unigram.model"}) {
         const std::string model = model_file(name);
         REQUIRE(model_trouble(model) == "nothing");
-        for (std::size_t bytes = 0; bytes < model.size(); bytes += kStep)
+        for (std::size_t bytes = 0; bytes < model.size(); bytes += test::kFourthUnderTsan)
             REQUIRE(model_trouble(model.substr(0, bytes)) != "nothing");
         for (int round = 0; round < test::quarter_under_tsan(300); ++round) {
             std::string damaged = model;

@@ -65,8 +65,8 @@ struct ServiceCounts {
 };
 
 // Thread:   counts() and failure() any, the others one at a time. Starts one of its own
-// (casc-service), beside
-//           that of the stage and the client's; throws std::system_error when it cannot.
+//           (casc-service), beside that of the stage and the client's; throws std::system_error
+//           when it cannot.
 // Lifetime: the destructor closes.
 class ModelService {
 public:
