@@ -16,10 +16,14 @@ constexpr std::size_t kCommitBytesMax = 8_MiB;
 constexpr std::size_t kCommitEventsMax = 512;
 // After an answer could not be written, for whatever reason it was.
 constexpr std::chrono::milliseconds kAgainAfter{1000};
-// The service does nothing else meanwhile; on a disk that was full the last time, too, just long
-// enough to ask.
+// The service does nothing else meanwhile.
 constexpr std::chrono::milliseconds kWritePatience{5000};
-constexpr std::chrono::milliseconds kFullDiskPatience{100};
+
+// Nothing was written, for a reason that passes.
+bool may_be_written_later(ErrorCode code) {
+    return code == ErrorCode::disk_full || code == ErrorCode::overloaded ||
+           code == ErrorCode::shutting_down;
+}
 
 Result<void> must_be_durable(client::Client& client, const std::string& topic) {
     wire::fb::DescribeTopicT ask;
@@ -42,14 +46,17 @@ Result<std::unique_ptr<EventRequests>> EventRequests::open(client::Client& clien
                                                            const std::string& group,
                                                            const std::string& results,
                                                            std::size_t events_max) {
-    client::QueueOptions options;
-    options.group = group;
-    options.topics = {topic};
-    options.prefetch_events = static_cast<std::uint32_t>(events_max);
+    client::QueueOptions reading;
+    reading.group = group;
+    reading.topics = {topic};
+    reading.prefetch_events = static_cast<std::uint32_t>(events_max);
     // Where answers go must be there before anything is computed.
     CASC_TRY_VOID(must_be_durable(client, results));
-    CASC_TRY(auto queue, client.make_queue_consumer(options));
-    CASC_TRY(auto transactor, client.make_transactor());
+    CASC_TRY(auto queue, client.make_queue_consumer(reading));
+    client::TransactorOptions writing;
+    writing.timeout = kWritePatience;
+    writing.retries_refusals = false;
+    CASC_TRY(auto transactor, client.make_transactor(writing));
     return std::unique_ptr<EventRequests>(
         new EventRequests(std::move(queue), std::move(transactor), results));
 }
@@ -80,16 +87,14 @@ Result<void> EventRequests::write(std::size_t count) {
         if (!transaction.done(queue_, one.of.id)) continue;
         CASC_TRY_VOID(transaction.send(results_, event));
     }
-    const bool was_full = commit_at_ != std::chrono::steady_clock::time_point();
-    CASC_TRY_VOID(transaction.commit(was_full ? kFullDiskPatience : kWritePatience));
+    CASC_TRY_VOID(transaction.commit());
     return {};
 }
 
 Result<void> EventRequests::commit() {
     const std::size_t count = count_that_fits();
     Result<void> written = write(count);
-    if (!written && written.error().code == ErrorCode::disk_full) {
-        // Nothing was written, and the same may be later.
+    if (!written && may_be_written_later(written.error().code)) {
         commit_at_ = std::chrono::steady_clock::now() + kAgainAfter;
         return written;
     }

@@ -42,10 +42,11 @@ public:
     [[nodiscard]] std::size_t finished_count() const noexcept { return finished_.size(); }
     // Whether there is something to commit, and it is time to.
     [[nodiscard]] bool is_due() const noexcept;
-    // Writes what has been finished, as much as one transaction may have. When the disk is
-    // full it is tried again a little later, with the same answers. When it fails otherwise nothing
-    // of it was written, or nobody knows; these requests are refused, so that the group delivers
-    // again those that are not done, a little later and as often as its settings say.
+    // Writes what has been finished, as much as one transaction may have. When the broker has no
+    // room for it now, it is tried again a little later, with the same answers. When it fails
+    // otherwise nothing of it was written, or nobody knows; these requests are refused, so that the
+    // group delivers again those that are not done, a little later and as often as its settings
+    // say.
     [[nodiscard]] Result<void> commit();
     // Gives back what has been finished and could not be written.
     void release_finished();
@@ -68,7 +69,7 @@ private:
     client::Transactor transactor_;
     const std::string results_;
     std::vector<FinishedEvent> finished_;
-    std::chrono::steady_clock::time_point commit_at_{};  // not before; set while the disk is full
+    std::chrono::steady_clock::time_point commit_at_{};  // not before; set when there was no room
 };
 
 }  // namespace casc::inference

@@ -187,8 +187,9 @@ Result<Reply> TransactionParts::send_until_answered(const Request& request, Stea
         unknown = unknown || is_unknown(why.code);
         const auto pause = std::max<std::chrono::microseconds>(transactor_.backoff().next(),
                                                                milliseconds(why.retry_after_ms));
-        const bool again =
-            error_info(why.code).retryable && std::chrono::steady_clock::now() + pause < until;
+        const bool may_ask = transactor_.options().retries_refusals || unknown;
+        const bool again = may_ask && error_info(why.code).retryable &&
+                           std::chrono::steady_clock::now() + pause < until;
         if (again) {
             std::this_thread::sleep_for(pause);
             continue;
@@ -202,11 +203,11 @@ Result<Reply> TransactionParts::send_until_answered(const Request& request, Stea
     }
 }
 
-Result<TransactionReceipt> TransactionParts::commit(std::optional<milliseconds> wanted) {
+Result<TransactionReceipt> TransactionParts::commit() {
     if (transactor_.core().has_turn())
         return Error(ErrorCode::invalid_request, "a waiting call from the client's own callback");
     if (empty()) return TransactionReceipt{};
-    const milliseconds timeout = wanted.value_or(transactor_.options().timeout);
+    const milliseconds timeout = transactor_.options().timeout;
     const auto until = std::chrono::steady_clock::now() + timeout;
     CASC_TRY(const auto identity, transactor_.identity(timeout));
     auto reply = send_until_answered(encode(identity), until);
@@ -276,10 +277,10 @@ Result<void> Transaction::done(QueueConsumer& queue, const EventId& event) {
 Result<void> Transaction::done(QueueConsumer& queue, const EventBatch& events) {
     return parts_ ? parts_->done(*queue.impl_, events) : over();
 }
-Result<TransactionReceipt> Transaction::commit(std::optional<milliseconds> timeout) {
+Result<TransactionReceipt> Transaction::commit() {
     if (!parts_) return over();
     const auto parts = std::move(parts_);
-    return parts->commit(timeout);
+    return parts->commit();
 }
 void Transaction::discard() {
     parts_.reset();

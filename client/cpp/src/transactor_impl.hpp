@@ -70,7 +70,7 @@ public:
         CASC_TRY_VOID(check(queue));
         return queue.withdraw(events, withdrawn_of(queue));
     }
-    [[nodiscard]] Result<TransactionReceipt> commit(std::optional<milliseconds> wanted);
+    [[nodiscard]] Result<TransactionReceipt> commit();
 
 private:
     struct Batch {

@@ -32,6 +32,9 @@ struct TransactorOptions {
     // still tries to write is refused with producer_fenced. Empty: nobody is fenced.
     std::string name;
     milliseconds timeout{30000};  // of one commit(), retries included
+    // false: a refusal ends commit(), and only what had no answer is asked again. For who has other
+    // things to do until there is room.
+    bool retries_refusals = true;
     wire::Codec codec = wire::Codec::none;
     std::size_t compress_bytes_min = 1024;
 };
@@ -88,13 +91,13 @@ public:
     [[nodiscard]] Result<void> done(QueueConsumer& queue, const EventBatch& events);
 
     // Writes all of it; when it returns it is durable. Tries again what may be tried again until
-    // `timeout`, or TransactorOptions::timeout. Fails, after which the transaction is over and
+    // TransactorOptions::timeout. Fails, after which the transaction is over and
     // nothing was written, with: lease_lost, stale_group_epoch, unknown_member (what was read is
     // somebody else's by now), producer_fenced, not_supported (a topic of memory durability),
     // event_too_large, disk_full, overloaded and others; and with connection_closed,
     // timeout, storage_failed or cancelled when nobody knows whether it was written. An empty one
     // is written at once.
-    [[nodiscard]] Result<TransactionReceipt> commit(std::optional<milliseconds> timeout = {});
+    [[nodiscard]] Result<TransactionReceipt> commit();
     // Ends it without writing anything.
     void discard();
 
