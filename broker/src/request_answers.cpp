@@ -4,6 +4,7 @@
 
 #include <casc/types/cut_text.hpp>
 #include <casc/wire/batch.hpp>
+#include <casc/wire/error_of.hpp>
 
 #include <algorithm>
 
@@ -12,13 +13,10 @@ namespace {
 
 constexpr std::size_t kMessageBytesMax = 4096;
 
-Error error_of(const wire::fb::Answer& answer) {
-    const auto* const message = answer.message();
-    return Error(static_cast<ErrorCode>(answer.error()),
-                 message == nullptr
-                     ? std::string()
-                     : std::string(cut_text(message->string_view(), kMessageBytesMax)),
-                 answer.retry_after_ms());
+Error error_in(const wire::fb::Answer& answer) {
+    Error error = wire::error_of(answer);
+    error.detail.resize(cut_text(error.detail, kMessageBytesMax).size());
+    return error;
 }
 
 }  // namespace
@@ -39,7 +37,7 @@ void RequestRouter::on_answer(const wire::Frame& frame, Session& session) {
     if ((*answer)->error() != 0) {
         ++counters_.failures;
         release(id);
-        return on_failure(id, error_of(**answer));
+        return on_failure(id, error_in(**answer));
     }
     const auto batch = check(frame.attachments);
     if (!batch) {
@@ -127,7 +125,7 @@ void RequestRouter::send_failed_part(RequestPeer& requester, std::uint32_t corre
             why.detail.empty() ? std::string(error_info(why.code).sentence) : why.detail);
         return wire::fb::CreateReplyPart(builder, correlation_id, responder, /*more=*/false,
                                          static_cast<std::uint16_t>(why.code), message,
-                                         why.retry_after_ms);
+                                         why.retry_after_ms, why.fallback_available);
     });
     requester.session->send(wire::FrameKind::push, wire::Api::reply_part, 0, body);
 }

@@ -160,6 +160,7 @@ void Session::send_error(wire::Api api, std::uint32_t correlation_id, const Erro
     reply.message = error.detail.empty() ? std::string(info.sentence) : error.detail;
     reply.retryable = info.retryable;
     reply.retry_after_ms = error.retry_after_ms;
+    reply.fallback_available = error.fallback_available;
     wire::Encoder encoder;
     send(wire::FrameKind::error, api, correlation_id, encoder.encode(reply));
 }

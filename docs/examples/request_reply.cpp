@@ -61,9 +61,8 @@ int serve(Client& client, const std::string& subject) {
             const auto sum =
                 add_up({reinterpret_cast<const char*>(payload.data()), payload.size()});
             // When that fails nobody waits for it any more.
-            static_cast<void>(
-                sum ? responder->answer(request.id, {.payload = bytes(*sum)})
-                    : responder->fail(request.id, sum.error().detail, sum.error().code));
+            static_cast<void>(sum ? responder->answer(request.id, {.payload = bytes(*sum)})
+                                  : responder->fail(request.id, sum.error()));
         }
     }
     return 0;

@@ -71,8 +71,7 @@ private:
             if (request.deadline <= std::chrono::steady_clock::now()) continue;
             const auto answer = answer_to(text_of(request.event.payload));
             if (!answer) {
-                static_cast<void>(
-                    responder_.fail(request.id, answer.error().detail, answer.error().code));
+                static_cast<void>(responder_.fail(request.id, answer.error()));
                 continue;
             }
             const std::string text = json::serialize(*answer);

@@ -268,8 +268,7 @@ void ServiceLoop::refuse(Pending&& pending, const Error& error) {
             {std::move(*event), pending.lane,
              error_json(pending.request_id, error, /*has_fallback=*/false, wall_now())});
     }
-    static_cast<void>(calls_->fail(std::get<FromCall>(pending.from).id, error.detail, error.code,
-                                   error.retry_after_ms));
+    static_cast<void>(calls_->fail(std::get<FromCall>(pending.from).id, error));
 }
 
 bool ServiceLoop::commit() {

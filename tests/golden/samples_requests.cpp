@@ -61,6 +61,8 @@ void serving(std::vector<Sample>& samples) {
     answer.message = "three are before you";
     answer.retry_after_ms = 5'000;
     samples.push_back(one_way("answer_failed", Api::answer, answer));
+    answer.fallback_available = true;
+    samples.push_back(one_way("answer_failed_fallback", Api::answer, answer));
     fb::CallCancelledT cancelled;
     cancelled.serve_id = 4;
     cancelled.call = call.call;
@@ -101,6 +103,8 @@ void requesting(std::vector<Sample>& samples) {
     part.message = "the connection of the responder ended before its answer came";
     part.retry_after_ms = 100;
     samples.push_back(push("reply_part_failed", Api::reply_part, part));
+    part.fallback_available = true;
+    samples.push_back(push("reply_part_failed_fallback", Api::reply_part, part));
     fb::CancelRequestT cancel;
     cancel.request = 77;
     samples.push_back(one_way("cancel_request", Api::cancel_request, cancel));

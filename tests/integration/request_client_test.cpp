@@ -215,15 +215,19 @@ TEST_CASE_FIXTURE(ClientFixture,
     CHECK(code_of(client->request("", {})) == ErrorCode::invalid_request);
     Server server(broker, "s", [](client::Responder& responder, const client::ReceivedRequest& r) {
         if (text_of_request(r) == "silence") return;
-        CHECK(responder.fail(r.id, "no such number", ErrorCode::model_not_found));
-        CHECK(code_of(responder.fail(r.id, "again")) == ErrorCode::call_ended);
+        Error why(ErrorCode::model_overloaded, "three are before you", 250);
+        why.fallback_available = true;
+        CHECK(responder.fail(r.id, why));
+        CHECK(code_of(responder.fail(r.id, ErrorCode::responder_failed)) == ErrorCode::call_ended);
         CHECK(code_of(responder.answer(r.id, {})) == ErrorCode::call_ended);
         CHECK_FALSE(responder.is_open(r.id));
     });
     const auto failed = client->request("s", {});
     REQUIRE_FALSE(failed);
-    CHECK(failed.error().code == ErrorCode::model_not_found);
-    CHECK(failed.error().detail == "no such number");
+    CHECK(failed.error().code == ErrorCode::model_overloaded);
+    CHECK(failed.error().detail == "three are before you");
+    CHECK(failed.error().retry_after_ms == 250);
+    CHECK(failed.error().fallback_available);
     const auto began = std::chrono::steady_clock::now();
     CHECK(code_of(client->request("s", {.payload = bytes("silence")}, 30ms)) == ErrorCode::timeout);
     CHECK(std::chrono::steady_clock::now() - began >= 30ms);
@@ -325,7 +329,7 @@ TEST_CASE_FIXTURE(ClientFixture,
                   "client/gather: each responder's result, with a quorum or a time") {
     Server anna(broker, "s", echo);
     Server bert(broker, "s", [](client::Responder& responder, const client::ReceivedRequest& r) {
-        static_cast<void>(responder.fail(r.id, "no"));
+        static_cast<void>(responder.fail(r.id, {ErrorCode::responder_failed, "no"}));
     });
     auto all = must(client->gather("s", {.payload = bytes("x")}));
     CHECK(all.responders == 2);
@@ -395,7 +399,7 @@ TEST_CASE_FIXTURE(
     "client/resilience: with a real broker the second choice answers while the first is broken") {
     Server first(
         broker, "first", [](client::Responder& responder, const client::ReceivedRequest& r) {
-            static_cast<void>(responder.fail(r.id, "out of order", ErrorCode::internal_error));
+            static_cast<void>(responder.fail(r.id, {ErrorCode::internal_error, "out of order"}));
         });
     Server second(broker, "second", echo);
     client::ResilientRequester requester(

@@ -1,5 +1,6 @@
 #include "calls.hpp"
 
+#include <casc/wire/error_of.hpp>
 #include <casc/wire/messages.hpp>
 
 namespace casc::client {
@@ -7,9 +8,7 @@ namespace casc::client {
 Error error_of(const wire::Frame& frame) {
     const auto reply = wire::view<wire::fb::ErrorReply>(frame.body);
     if (!reply) return reply.error();
-    const auto* const message = (*reply)->message();
-    return Error(static_cast<ErrorCode>((*reply)->code()),
-                 message == nullptr ? std::string() : message->str(), (*reply)->retry_after_ms());
+    return wire::error_of(**reply);
 }
 
 std::uint32_t Calls::add(ReplyCallback done, std::optional<SteadyTime> deadline) {

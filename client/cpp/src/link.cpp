@@ -1,5 +1,7 @@
 #include "link.hpp"
 
+#include "calls.hpp"
+
 #include <casc/ring/in_process.hpp>
 
 #include <boost/asio/local/stream_protocol.hpp>
@@ -126,10 +128,7 @@ void Link::send_hello() {
 
 void Link::hello_answered(const wire::Frame& frame) {
     if (frame.header.kind == wire::FrameKind::error) {
-        const auto reply = wire::decode<wire::fb::ErrorReply>(frame.body);
-        if (!reply) return lose(reply.error());
-        return lose(
-            Error(static_cast<ErrorCode>(reply->code), reply->message, reply->retry_after_ms));
+        return lose(error_of(frame));
     }
     if (frame.header.kind != wire::FrameKind::response || frame.header.correlation_id != kHelloId)
         return lose(Error(ErrorCode::malformed_message,

@@ -1,5 +1,6 @@
 // A link whose bytes go through shared memory: from the broker's answer to OpenRings on, which has
 // the descriptor of the memory attached, the socket only carries bells and says who is alive.
+#include "calls.hpp"
 #include "link.hpp"
 
 #include <casc/ring/descriptor_passing.hpp>
@@ -54,10 +55,9 @@ void Link::read_with_descriptor() {
 
 void Link::rings_answered(const wire::Frame& frame) {
     if (frame.header.kind == wire::FrameKind::error) {
-        const auto reply = wire::decode<wire::fb::ErrorReply>(frame.body);
-        if (!reply) return lose(reply.error());
-        return lose(Error(static_cast<ErrorCode>(reply->code),
-                          endpoint_.text + ": " + reply->message, reply->retry_after_ms));
+        Error error = error_of(frame);
+        error.detail = endpoint_.text + ": " + error.detail;
+        return lose(std::move(error));
     }
     if (frame.header.kind != wire::FrameKind::response ||
         frame.header.correlation_id != kOpenRingsId || begin_ != end_)

@@ -3,6 +3,7 @@
 #include "answers.hpp"
 
 #include <casc/client/client.hpp>
+#include <casc/wire/error_of.hpp>
 
 namespace casc::client {
 namespace {
@@ -17,11 +18,7 @@ struct Gathering {
             gathered.results.push_back({part.responder(), Answer::open(batch, part.responder())});
             return;
         }
-        const auto* const message = part.message();
-        gathered.results.push_back(
-            {part.responder(),
-             Error(static_cast<ErrorCode>(part.error()),
-                   message == nullptr ? std::string() : message->str(), part.retry_after_ms())});
+        gathered.results.push_back({part.responder(), wire::error_of(part)});
     }
     [[nodiscard]] Result<Gathered> finish(Result<Reply> reply) {
         if (!reply) return std::move(reply).error();

@@ -27,9 +27,8 @@ Result<std::span<const ReceivedRequest>> Responder::poll(std::size_t max_request
 Result<void> Responder::answer(CallId call, const Event& event) {
     return impl_->answer(call, event);
 }
-Result<void> Responder::fail(CallId call, std::string_view message, ErrorCode code,
-                             std::uint32_t retry_after_ms) {
-    return impl_->fail(call, message, code, retry_after_ms);
+Result<void> Responder::fail(CallId call, const Error& why) {
+    return impl_->fail(call, why);
 }
 Result<void> Responder::try_part(CallId call, const Event& event) {
     return impl_->try_part(call, event);

@@ -256,9 +256,8 @@ void ResponderImpl::hand_out(std::size_t max_requests) {
         const auto payloads =
             view ? batches_.open(*view) : Result<std::span<const std::byte>>(view.error());
         if (!payloads || view->event_count() != 1) {
-            static_cast<void>(fail({call}, "the request did not arrive whole",
-                                   payloads ? ErrorCode::batch_malformed : payloads.error().code,
-                                   0));
+            const auto why = payloads ? ErrorCode::batch_malformed : payloads.error().code;
+            static_cast<void>(fail({call}, {why, "the request did not arrive whole"}));
             batches_.finish_batch(item.batches);
             continue;
         }
@@ -304,13 +303,11 @@ Result<void> ResponderImpl::answer(CallId call, const Event& event) {
     return {};
 }
 
-Result<void> ResponderImpl::fail(CallId call, std::string_view message, ErrorCode code,
-                                 std::uint32_t retry_after_ms) {
-    if (code == ErrorCode::ok) return Error(ErrorCode::invalid_request, "ok is no failure");
+Result<void> ResponderImpl::fail(CallId call, const Error& why) {
+    if (why.code == ErrorCode::ok) return Error(ErrorCode::invalid_request, "ok is no failure");
     const std::lock_guard lock(mutex_);
     if (open_.erase(call.value) == 0) return ErrorCode::call_ended;
-    const Error error(code, std::string(message), retry_after_ms);
-    say(call.value, /*more=*/false, {}, &error);
+    say(call.value, /*more=*/false, {}, &why);
     return {};
 }
 
@@ -354,7 +351,7 @@ void ResponderImpl::say(std::uint64_t call, bool more, std::span<const std::byte
         if (error == nullptr) return wire::fb::CreateAnswer(builder, call, more);
         const auto message = builder.CreateString(error->detail);
         return wire::fb::CreateAnswer(builder, call, false, static_cast<std::uint16_t>(error->code),
-                                      message, error->retry_after_ms);
+                                      message, error->retry_after_ms, error->fallback_available);
     });
     std::array<std::byte, 256> small;
     std::vector<std::byte> large;
@@ -406,7 +403,7 @@ Result<void> ResponderImpl::close() {
             left.push_back(call);
     }
     for (const std::uint64_t call : left) {
-        static_cast<void>(fail({call}, "the responder was closed", ErrorCode::responder_lost, 0));
+        static_cast<void>(fail({call}, {ErrorCode::responder_lost, "the responder was closed"}));
         if (options_.on_cancelled) options_.on_cancelled({call}, ErrorCode::call_ended);
     }
     port_->send_held();

@@ -24,8 +24,7 @@ public:
 
     Result<std::span<const ReceivedRequest>> poll(std::size_t max_requests, milliseconds timeout);
     Result<void> answer(CallId call, const Event& event);
-    Result<void> fail(CallId call, std::string_view message, ErrorCode code,
-                      std::uint32_t retry_after_ms);
+    Result<void> fail(CallId call, const Error& why);
     Result<void> try_part(CallId call, const Event& event);
     Result<void> part(CallId call, const Event& event);
     [[nodiscard]] bool is_open(CallId call) const;

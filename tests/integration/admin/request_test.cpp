@@ -46,7 +46,8 @@ struct ServedFixture : AdminFixture {
         const auto payload = request.event.payload;
         std::string text(reinterpret_cast<const char*>(payload.data()), payload.size());
         if (text == "no") {
-            static_cast<void>(responder.fail(request.id, "I will not"));
+            static_cast<void>(
+                responder.fail(request.id, {ErrorCode::responder_failed, "I will not"}));
             return;
         }
         if (request.event.type == "loud")

@@ -157,6 +157,7 @@ struct [[nodiscard]] Error {
     ErrorCode code = ErrorCode::internal_error;
     std::string detail;
     std::uint32_t retry_after_ms = 0;  // 0: no advice
+    bool fallback_available = false;   // somebody else may answer the same request
 
     Error(ErrorCode c) noexcept
         : code(c) {}  // NOLINT(google-explicit-constructor): `return ErrorCode::timeout;`

@@ -57,8 +57,7 @@ struct ServeOptions {
 // requests that it had then are lost; the requesters have been told (responder_lost).
 //
 // Thread:   poll(), part(), when_ready(), stop() and close() one at a time; answer(), fail(),
-// try_part(),
-//           is_open() and flush() any.
+//           try_part(), is_open() and flush() any.
 // Lifetime: the destructor closes.
 class Responder {
 public:
@@ -76,10 +75,8 @@ public:
     // The last word on a request. Fail with: call_ended (answered before, or nobody waits any
     // more), event_too_large, invalid_request.
     [[nodiscard]] Result<void> answer(CallId call, const Event& event);
-    // `code` is what the requester's error says: responder_failed, or anything that fits better.
-    [[nodiscard]] Result<void> fail(CallId call, std::string_view message,
-                                    ErrorCode code = ErrorCode::responder_failed,
-                                    std::uint32_t retry_after_ms = 0);
+    // `why` is what the requester's error says: responder_failed, or anything that fits better.
+    [[nodiscard]] Result<void> fail(CallId call, const Error& why);
 
     // A part of an answer, of which more will follow. try_part() fails with queue_full when the
     // requester has not taken enough of the parts before; part() waits for it until the request's
