@@ -15,16 +15,33 @@ std::string subject_of(std::string_view name, const ModelSettings& settings) {
     return settings.subject.empty() ? "infer." + std::string(name) : settings.subject;
 }
 
+json::array array_of(const std::vector<FallbackChoice>& choices) {
+    json::array all;
+    for (const FallbackChoice& choice : choices)
+        all.push_back(json::object{{"subject", choice.subject}, {"endpoint", choice.endpoint}});
+    return all;
+}
+
 json::object object_of(const ServiceCounts& counts) {
-    return {{"events", counts.events},   {"calls", counts.calls},
-            {"answers", counts.answers}, {"errors", counts.errors},
-            {"commits", counts.commits}, {"failed_commits", counts.failed_commits}};
+    return {{"events", counts.events},
+            {"calls", counts.calls},
+            {"answers", counts.answers},
+            {"fallbacks", counts.fallbacks},
+            {"errors", counts.errors},
+            {"commits", counts.commits},
+            {"failed_commits", counts.failed_commits}};
 }
 
 }  // namespace
 
 std::optional<Error> LoadedModels::failure_of(const Model& model) {
     return model.service ? model.service->failure() : std::nullopt;
+}
+
+std::string_view LoadedModels::state_of(const Model& model) {
+    if (is_at_work(model)) return "ready";
+    // Others answer in its place.
+    return model.service && !model.settings.fallback.choices.empty() ? "degraded" : "failed";
 }
 
 bool LoadedModels::is_at_work(const Model& model) {
@@ -103,6 +120,7 @@ Result<LoadedModels::Model> LoadedModels::try_open(const ModelName& name,
     const std::size_t room = std::max<std::size_t>(2, opened.settings.batches.queue_capacity);
     options.events_max = std::min(4 * opened.settings.batches.max_batch, room / 2);
     options.calls_max = room - options.events_max;
+    options.fallback = opened.settings.fallback;
     options.client = options_.client;
     options.on_failure = [this, name](const Error& why) { tell("model_failed", name, &why); };
     CASC_TRY(model.service, ModelService::start(options, std::move(opened.engine)));
@@ -134,9 +152,7 @@ void LoadedModels::unload_all() {
 }
 
 json::object LoadedModels::describe(const std::string& name, const Model& model) const {
-    json::object object{{"name", name},
-                        {"version", model.version},
-                        {"state", is_at_work(model) ? "ready" : "failed"}};
+    json::object object{{"name", name}, {"version", model.version}, {"state", state_of(model)}};
     if (model.service) {
         object["subject"] = subject_of(name, model.settings);
         object["topic"] = model.settings.topic;
@@ -144,6 +160,7 @@ json::object LoadedModels::describe(const std::string& name, const Model& model)
         object["memory_bytes"] = model.memory_bytes;
         object["load_seconds"] = model.load_seconds;
         object["max_batch"] = model.settings.batches.max_batch;
+        object["fallbacks"] = array_of(model.settings.fallback.choices);
         object["counts"] = object_of(model.service->counts());
     }
     if (model.trouble.code != ErrorCode::ok)

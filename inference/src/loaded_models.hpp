@@ -52,6 +52,7 @@ private:
     // Why it ended by itself.
     [[nodiscard]] static std::optional<Error> failure_of(const Model& model);
     [[nodiscard]] static bool is_at_work(const Model& model);
+    [[nodiscard]] static std::string_view state_of(const Model& model);
     void tell(std::string_view event, const ModelName& model, const Error* why = nullptr) const;
 
     const HostOptions& options_;

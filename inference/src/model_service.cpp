@@ -20,6 +20,11 @@ Result<void> check(const ServiceOptions& options) {
                    "' go? Name a topic for the results");
     if (!options.topic.empty() && options.results == options.topic)
         return bad("'" + options.topic + "' cannot be the topic of its own answers");
+    for (const FallbackChoice& choice : options.fallback.choices) {
+        if (choice.subject.empty()) return bad("a fallback without a subject");
+        if (choice.endpoint.empty() && choice.subject == options.subject)
+            return bad("'" + choice.subject + "' cannot be its own fallback");
+    }
     if (options.events_max == 0 || options.calls_max == 0)
         return bad("a service that takes no requests");
     return {};

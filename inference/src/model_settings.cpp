@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <variant>
+#include <vector>
 
 namespace casc::inference {
 namespace {
@@ -15,8 +16,8 @@ using std::chrono::nanoseconds;
 constexpr std::int64_t kMinute = 60'000;
 
 // Where a value goes, and what it may be.
-using Member =
-    std::variant<std::string*, std::uint32_t*, std::uint64_t*, milliseconds*, nanoseconds*>;
+using Member = std::variant<std::string*, std::uint32_t*, std::uint64_t*, milliseconds*,
+                            nanoseconds*, double*, std::vector<FallbackChoice>*>;
 struct Key {
     std::string_view name;
     Member member;
@@ -27,6 +28,7 @@ struct Key {
 auto keys_of(ModelSettings& settings) {
     constexpr std::int64_t kTokensMax = 1 << 24;
     gpu::BatchPolicy& batches = settings.batches;
+    FallbackSettings& fallback = settings.fallback;
     return std::array{
         Key{"topic", &settings.topic},
         Key{"results", &settings.results},
@@ -43,6 +45,11 @@ auto keys_of(ModelSettings& settings) {
         Key{"threads", &settings.threads, 0, 1024},
         Key{"memory_max_bytes", &settings.memory_max_bytes, 1,
             std::numeric_limits<std::int64_t>::max()},
+        Key{"fallback", &fallback.choices},
+        Key{"fallback_error_rate", &fallback.error_rate_max, 0, 1},
+        Key{"fallback_latency_p99_ms", &fallback.latency_p99_max, 1, 24 * 60 * kMinute},
+        Key{"fallback_failures", &fallback.failures_max, 1, 1000},
+        Key{"fallback_open_ms", &fallback.open_for, 1, 24 * 60 * kMinute},
     };
 }
 
@@ -51,14 +58,7 @@ public:
     explicit Reader(std::string_view file) : file_(file) {}
 
     Result<void> read(const toml::table& table, ModelSettings& settings) const {
-        const auto keys = keys_of(settings);
-        for (const auto& [key_name, node] : table) {
-            const std::string_view name = key_name.str();
-            const auto found = std::find_if(keys.begin(), keys.end(),
-                                            [name](const Key& key) { return key.name == name; });
-            if (found == keys.end()) return unknown(name, keys, node);
-            CASC_TRY_VOID(set(*found, node));
-        }
+        CASC_TRY_VOID(read_keys(table, keys_of(settings)));
         return check(settings);
     }
     [[nodiscard]] Error wrong(const toml::source_position& at, std::string what) const {
@@ -67,6 +67,18 @@ public:
     }
 
 private:
+    template <class Keys>
+    Result<void> read_keys(const toml::table& table, const Keys& keys) const {
+        for (const auto& [key_name, node] : table) {
+            const std::string_view name = key_name.str();
+            const auto found = std::find_if(keys.begin(), keys.end(),
+                                            [name](const Key& key) { return key.name == name; });
+            if (found == keys.end()) return unknown(name, keys, node);
+            CASC_TRY_VOID(set(*found, node));
+        }
+        return {};
+    }
+
     template <class Keys>
     Error unknown(std::string_view name, const Keys& keys, const toml::node& node) const {
         std::string known;
@@ -86,11 +98,39 @@ private:
             **text = *value;
             return {};
         }
+        if (auto* const* rate = std::get_if<double*>(&key.member)) {
+            const auto value = node.value<double>();
+            if (!value || !(*value >= static_cast<double>(key.min)) ||
+                !(*value <= static_cast<double>(key.max)))
+                return complain("a number from " + std::to_string(key.min) + " to " +
+                                std::to_string(key.max));
+            **rate = *value;
+            return {};
+        }
+        if (auto* const* choices = std::get_if<std::vector<FallbackChoice>*>(&key.member))
+            return set_choices(node, **choices);
         const auto value = node.value_exact<std::int64_t>();
         if (!value || *value < key.min || *value > key.max)
             return complain("a whole number from " + std::to_string(key.min) + " to " +
                             std::to_string(key.max));
         std::visit([&](auto* member) { assign(*member, *value); }, key.member);
+        return {};
+    }
+
+    Result<void> set_choices(const toml::node& node, std::vector<FallbackChoice>& choices) const {
+        const toml::array* const all = node.as_array();
+        const auto is_table = [](const toml::node& one) { return one.is_table(); };
+        if (all == nullptr || !std::all_of(all->begin(), all->end(), is_table))
+            return wrong(node.source().begin,
+                         "'fallback' must be tables: [[fallback]], each with a subject");
+        for (const toml::node& one : *all) {
+            FallbackChoice& choice = choices.emplace_back();
+            const std::array keys{Key{"subject", &choice.subject},
+                                  Key{"endpoint", &choice.endpoint}};
+            CASC_TRY_VOID(read_keys(*one.as_table(), keys));
+            if (choice.subject.empty())
+                return wrong(one.source().begin, "a fallback needs a 'subject'");
+        }
         return {};
     }
 

@@ -1,15 +1,20 @@
 #pragma once
 // inference/src/pending_requests.hpp: whose the requests are that the stage has.
 
+#include "model_health.hpp"
+
 #include <casc/client/queue_consumer.hpp>
 #include <casc/client/responder.hpp>
 #include <casc/gpu/generation.hpp>
+#include <casc/types/clock.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace casc::inference {
 
@@ -30,6 +35,12 @@ struct Pending {
     std::string request_id;
     gpu::RequestKind kind = gpu::RequestKind::generate;
     Lane lane = Lane::normal;
+    MonoNanos deadline{};
+    bool streams = false;
+    // As it came, when somebody else may be asked; empty: nobody.
+    std::string for_others{};
+    std::optional<ModelHealth::Asked> asked{};  // while the model has it, and others could
+    bool is_passed_on = false;                  // others have it
 };
 
 // Thread: one at a time.
@@ -45,9 +56,17 @@ public:
         return id;
     }
     // Null: it has been answered, or given up.
-    [[nodiscard]] const Pending* find(gpu::RequestId id) const {
+    [[nodiscard]] Pending* find(gpu::RequestId id) {
         const auto found = all_.find(id);
         return found == all_.end() ? nullptr : &found->second;
+    }
+    // Those that `is_one` says so of.
+    template <class Predicate>
+    [[nodiscard]] std::vector<gpu::RequestId> ids_of(Predicate&& is_one) const {
+        std::vector<gpu::RequestId> ids;
+        for (const auto& [id, pending] : all_)
+            if (is_one(pending)) ids.push_back(id);
+        return ids;
     }
     // There must be one.
     Pending take(gpu::RequestId id) {

@@ -1,4 +1,5 @@
 #include "json_reader.hpp"
+#include "parsed_json.hpp"
 
 #include <casc/inference/request_json.hpp>
 #include <casc/types/utf8.hpp>
@@ -24,22 +25,6 @@ std::string shown(const std::string& text) {
     constexpr std::size_t kShownBytesMax = 64;
     return text.size() <= kShownBytesMax ? "'" + text + "'"
                                          : "a text of " + std::to_string(text.size()) + " bytes";
-}
-
-json::parse_options strict_options() {
-    json::parse_options options;
-    options.max_depth = 16;
-    return options;
-}
-
-Result<json::value> parse_json(std::string_view text) {
-    boost::system::error_code malformed;
-    json::value value = json::parse(text, malformed, {}, strict_options());
-    if (malformed)
-        return Error(ErrorCode::invalid_request, "the request is no JSON: " + malformed.message());
-    if (!value.is_object())
-        return Error(ErrorCode::invalid_request, "the request is JSON, but no object");
-    return value;
 }
 
 Result<RequestKind> kind_of(const std::string& method) {
@@ -91,12 +76,6 @@ Result<void> read_params(const json::object& object, GenerateRequest& request) {
     request.prompt = std::move(*prompt);
     if (request.kind == RequestKind::generate) return read_generation(params, request);
     return params.has_only({"prompt"});
-}
-
-// The request's own object, inside its envelope or without one.
-const json::object& request_object(const json::object& all) {
-    const json::value* const inner = all.if_contains("request");
-    return inner != nullptr && inner->is_object() ? inner->get_object() : all;
 }
 
 // ---- answers ---------------------------------------------------------------------------------
@@ -154,14 +133,13 @@ json::object metadata_of(const gpu::Answer& answer, const AnsweredBy& by) {
             {"prompt_tokens", answer.prompt_tokens},
             {"backend", by.backend},
             {"model_version", by.version},
-            {"fallback_used", by.is_fallback}};
+            {"fallback_used", false}};
 }
 
 }  // namespace
 
 Result<AskedOfModel> parse_request(std::string_view text) {
-    CASC_TRY(const json::value value, parse_json(text));
-    const json::object& all = value.get_object();
+    CASC_TRY(const json::object all, parse_object(text, "the request"));
     const json::object& inner = request_object(all);
     const JsonReader reader(inner, &inner == &all ? "" : "request.");
     AskedOfModel asked;
@@ -186,10 +164,9 @@ Result<AskedOfModel> parse_request(std::string_view text) {
 }
 
 std::string request_id_of(std::string_view text) {
-    const auto value = parse_json(text);
-    if (!value) return {};
-    for (const json::object* object :
-         {&value->get_object(), &request_object(value->get_object())}) {
+    const auto all = parse_object(text, "the request");
+    if (!all) return {};
+    for (const json::object* object : {&*all, &request_object(*all)}) {
         const json::value* const id = object->if_contains("id");
         if (id != nullptr && id->is_string() && id->get_string().size() <= kIdBytesMax)
             return std::string(id->get_string());
@@ -199,7 +176,7 @@ std::string request_id_of(std::string_view text) {
 
 std::string answer_json(std::string_view request_id, RequestKind kind, const gpu::Answer& answer,
                         const AnsweredBy& by, EpochNanos now) {
-    json::object all = head_of(request_id, by.is_fallback ? "degraded" : "success", now);
+    json::object all = head_of(request_id, "success", now);
     all["response"] = {{"model_used", by.model},
                        {"inference_time_ms", millis(answer.times.total)},
                        {"result", result_of(kind, answer, by)},
@@ -208,8 +185,7 @@ std::string answer_json(std::string_view request_id, RequestKind kind, const gpu
     return json::serialize(all);
 }
 
-std::string error_json(std::string_view request_id, const Error& error, bool has_fallback,
-                       EpochNanos now) {
+std::string error_json(std::string_view request_id, const Error& error, EpochNanos now) {
     const bool is_late = error.code == ErrorCode::timeout;
     json::object all = head_of(request_id, is_late ? "timeout" : "error", now);
     const ErrorInfo info = error_info(error.code);
@@ -217,7 +193,7 @@ std::string error_json(std::string_view request_id, const Error& error, bool has
                         {"number", static_cast<std::uint64_t>(error.code)},
                         {"message", error.message()},
                         {"retryable", info.retryable},
-                        {"fallback_available", has_fallback}};
+                        {"fallback_available", error.fallback_available}};
     if (error.retry_after_ms != 0) object["retry_after_ms"] = error.retry_after_ms;
     all["response"] = nullptr;
     all["error"] = std::move(object);

@@ -11,7 +11,6 @@
 namespace casc::inference {
 namespace {
 
-constexpr std::size_t kTakeMax = 64;
 // Leases are renewed, and lost connections noticed, inside poll().
 constexpr std::chrono::milliseconds kLookAgain{100};
 // A ring does not tell its writer that there is room.
@@ -37,12 +36,16 @@ AnsweredBy answered_by(const ServiceOptions& options, const gpu::Backend& backen
             .version = options.model.version,
             .backend = std::string(backend.name()),
             .memory_bytes = options.memory_bytes,
-            .is_fallback = false,
             .labels = backend.model().labels};
 }
 
-void count(std::atomic<std::uint64_t>& counter, std::uint64_t more = 1) {
-    counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+bool is_passed_on(const wire::EventView& event) {
+    wire::HeaderCursor headers(event.headers);
+    std::string_view name;
+    std::string_view value;
+    while (headers.next(name, value))
+        if (name == kFallbackHeader) return true;
+    return false;
 }
 
 }  // namespace
@@ -51,7 +54,8 @@ ServiceLoop::ServiceLoop(const ServiceOptions& options, std::unique_ptr<gpu::Eng
     : options_(options),
       by_(answered_by(options, engine->backend())),
       stage_(std::move(engine), {}, waker_),
-      links_(stage_.take_links()) {}
+      links_(stage_.take_links()),
+      health_(options.fallback) {}
 
 Result<std::unique_ptr<ServiceLoop>> ServiceLoop::make(const ServiceOptions& options,
                                                        client::Client& client,
@@ -61,6 +65,9 @@ Result<std::unique_ptr<ServiceLoop>> ServiceLoop::make(const ServiceOptions& opt
         CASC_TRY(loop->events_, EventRequests::open(client, options.topic, options.group,
                                                     options.results, options.events_max));
     }
+    if (!options.fallback.choices.empty())
+        loop->fallback_ = std::make_unique<FallbackChain>(options.fallback, options.model.name,
+                                                          client, options.client, loop->waker_);
     if (!options.subject.empty()) {
         client::ServeOptions serve{.subject = options.subject,
                                    .open_max = static_cast<std::uint32_t>(options.calls_max)};
@@ -76,8 +83,9 @@ ServiceCounts ServiceLoop::counts() const noexcept {
     const auto read = [](const std::atomic<std::uint64_t>& counter) {
         return counter.load(std::memory_order_relaxed);
     };
-    return {read(counts_.events), read(counts_.calls),   read(counts_.answers),
-            read(counts_.errors), read(counts_.commits), read(counts_.failed_commits)};
+    return {read(counts_.events),        read(counts_.calls),  read(counts_.answers),
+            read(counts_.fallbacks),     read(counts_.errors), read(counts_.commits),
+            read(counts_.failed_commits)};
 }
 
 std::optional<Error> ServiceLoop::failure() const {
@@ -96,11 +104,13 @@ void ServiceLoop::run() {
         is_busy |= take_events();
         is_busy |= take_calls();
         is_busy |= take_outputs();
+        is_busy |= take_passed_on();
         is_busy |= commit();
         if (!is_busy) sleep();
     }
     wind_up();
-    if (const auto why = failure(); why && options_.on_failure) options_.on_failure(*why);
+    const auto why = failure();
+    if (why && !fallback_ && options_.on_failure) options_.on_failure(*why);
 }
 
 // ---- requests in -----------------------------------------------------------------------------
@@ -124,7 +134,7 @@ bool ServiceLoop::take_events() {
 }
 
 void ServiceLoop::take_event(const client::ConsumedEvent& consumed) {
-    count(counts_.events);
+    add_one(counts_.events);
     const wire::EventView& event = consumed.event;
     FromEvent from{.id = consumed.id(),
                    .key = {},
@@ -137,8 +147,9 @@ void ServiceLoop::take_event(const client::ConsumedEvent& consumed) {
                     .kind = asked ? asked->request.kind : gpu::RequestKind::generate,
                     .lane = event.lane};
     if (!asked) return refuse(std::move(pending), asked.error());
-    const MonoNanos deadline = deadline_of(event, asked->timeout.value_or(options_.timeout));
-    ask(std::move(pending), std::move(*asked), deadline);
+    pending.deadline = deadline_of(event, asked->timeout.value_or(options_.timeout));
+    if (fallback_ && !is_passed_on(event)) pending.for_others = text_of(event.payload);
+    ask(std::move(pending), std::move(*asked));
 }
 
 bool ServiceLoop::take_calls() {
@@ -158,30 +169,34 @@ bool ServiceLoop::take_waiting_calls() {
 }
 
 void ServiceLoop::take_call(const client::ReceivedRequest& call) {
-    count(counts_.calls);
+    add_one(counts_.calls);
     auto asked = parse_request(text_of(call.event.payload));
     Pending pending{.from = FromCall{call.id, call.takes_parts},
                     .request_id = asked ? asked->request_id : std::string(),
                     .kind = asked ? asked->request.kind : gpu::RequestKind::generate,
                     .lane = asked && asked->lane ? *asked->lane : call.event.lane};
     if (!asked) return refuse(std::move(pending), asked.error());
-    if (!call.takes_parts) asked->request.streams = false;
-    MonoNanos deadline = deadline_of(call.deadline);
-    if (asked->timeout) deadline = std::min(deadline, mono_now() + *asked->timeout);
-    ask(std::move(pending), std::move(*asked), deadline);
+    pending.streams = asked->request.streams && call.takes_parts;
+    pending.deadline = deadline_of(call.deadline);
+    if (asked->timeout) pending.deadline = std::min(pending.deadline, mono_now() + *asked->timeout);
+    if (fallback_ && !is_passed_on(call.event)) pending.for_others = text_of(call.event.payload);
+    ask(std::move(pending), std::move(*asked));
 }
 
-void ServiceLoop::ask(Pending pending, AskedOfModel asked, MonoNanos deadline) {
+void ServiceLoop::ask(Pending pending, AskedOfModel asked) {
     if (!asked.model.empty() && asked.model != options_.model.name) {
         const Error error(ErrorCode::model_not_found, "another model is asked for than '" +
                                                           options_.model.name + "', which is here");
         return refuse(std::move(pending), error);
     }
-    const bool is_event = std::holds_alternative<FromEvent>(pending.from);
+    if (!pending.for_others.empty()) {
+        pending.asked = health_.ask(std::chrono::steady_clock::now());
+        if (!pending.asked) return pass_on(pending_.add(std::move(pending)));
+    }
     gpu::GenerateRequest request = std::move(asked.request);
     request.lane = pending.lane;
-    request.deadline = deadline;
-    if (is_event) request.streams = false;
+    request.deadline = pending.deadline;
+    request.streams = pending.streams;
     request.id = pending_.add(std::move(pending));
     unsent_.emplace_back(std::move(request));
     static_cast<void>(send_commands());
@@ -194,88 +209,6 @@ bool ServiceLoop::send_commands() {
         sent = true;
     }
     return sent;
-}
-
-// Nobody waits for it any more. Its number may soon be another call's: one of the next broker's.
-void ServiceLoop::cancel(client::CallId call) {
-    const gpu::RequestId id = pending_.of_call(call);
-    if (id == 0) return;
-    static_cast<void>(pending_.take(id));
-    unsent_.emplace_back(gpu::CancelRequest{id});
-}
-
-// The device is of no use any more. Were we to go on, we would take one request after the other,
-// faster than any service that works, and answer each with this error.
-void ServiceLoop::fail(const Error& why) {
-    {
-        const std::lock_guard lock(failure_mutex_);
-        if (std::exchange(failure_, why)) return;
-    }
-    stop();
-}
-
-// ---- answers out -----------------------------------------------------------------------------
-
-bool ServiceLoop::take_outputs() {
-    const std::size_t taken = links_.outputs.drain(
-        [this](gpu::EngineOutput&& output) { take_output(std::move(output)); }, kTakeMax);
-    if (taken != 0 && calls_) calls_->flush();
-    return taken != 0;
-}
-
-void ServiceLoop::take_output(gpu::EngineOutput&& output) {
-    if (auto* answer = std::get_if<gpu::Answer>(&output)) return take_answer(std::move(*answer));
-    const auto& piece = std::get<gpu::TextPiece>(output);
-    const Pending* const pending = pending_.find(piece.id);
-    if (pending == nullptr) return;
-    const std::string payload = piece_json(piece.text);
-    const auto call = std::get<FromCall>(pending->from).id;
-    // Who takes its parts too slowly does not hold up everybody else.
-    if (const auto sent = calls_->try_part(call, {.payload = bytes_of(payload)});
-        !sent && sent.error().code == ErrorCode::queue_full) {
-        unsent_.emplace_back(gpu::CancelRequest{piece.id});
-        refuse(pending_.take(piece.id),
-               {ErrorCode::overloaded, "the parts of the answer were not taken quickly enough"});
-    }
-}
-
-void ServiceLoop::take_answer(gpu::Answer&& answer) {
-    if (answer.error.code == ErrorCode::device_failed && stage_.has_failed()) fail(answer.error);
-    if (pending_.find(answer.id) == nullptr) return;  // it was refused since
-    Pending pending = pending_.take(answer.id);
-    if (answer.error.code != ErrorCode::ok) return refuse(std::move(pending), answer.error);
-    count(counts_.answers);
-    hand_out(std::move(pending), answer);
-}
-
-void ServiceLoop::hand_out(Pending&& pending, const gpu::Answer& answer) {
-    std::string payload = answer_json(pending.request_id, pending.kind, answer, by_, wall_now());
-    if (auto* event = std::get_if<FromEvent>(&pending.from))
-        return events_->finish({std::move(*event), pending.lane, std::move(payload)});
-    static_cast<void>(
-        calls_->answer(std::get<FromCall>(pending.from).id, {.payload = bytes_of(payload)}));
-}
-
-void ServiceLoop::refuse(Pending&& pending, const Error& error) {
-    count(counts_.errors);
-    if (auto* event = std::get_if<FromEvent>(&pending.from)) {
-        // Nobody is told that we end, or have no room: another service, or we later, will answer
-        // it. Not for ever where the device has failed: that may be because of this one.
-        if (error.code == ErrorCode::shutting_down) return events_->release(*event);
-        if (error.code == ErrorCode::model_overloaded || has_failed())
-            return events_->again_later(*event, error);
-        return events_->finish(
-            {std::move(*event), pending.lane,
-             error_json(pending.request_id, error, /*has_fallback=*/false, wall_now())});
-    }
-    static_cast<void>(calls_->fail(std::get<FromCall>(pending.from).id, error));
-}
-
-bool ServiceLoop::commit() {
-    if (!events_ || !events_->is_due()) return false;
-    const auto committed = events_->commit();
-    count(committed ? counts_.commits : counts_.failed_commits);
-    return true;
 }
 
 // ---- sleeping and ending ---------------------------------------------------------------------
@@ -294,7 +227,8 @@ void ServiceLoop::watch_sources() {
 
 bool ServiceLoop::has_news() {
     const bool has_room = !is_full() && events_ && event_room() != 0;
-    return links_.outputs.ready() || stops_.load(std::memory_order_seq_cst) ||
+    return links_.outputs.ready() || (fallback_ && fallback_->ready()) ||
+           stops_.load(std::memory_order_seq_cst) ||
            (has_room && news_->events.load(std::memory_order_seq_cst)) ||
            (calls_ && !is_full() && news_->calls.load(std::memory_order_seq_cst));
 }
@@ -319,18 +253,20 @@ void ServiceLoop::wind_up() {
         if (is_full()) waker_->wait([this] { return links_.outputs.ready(); }, kLookForRoom);
     }
     stage_.close(gpu::Unfinished::answered);
-    bool has_handed_back = false;
     while (pending_.size() != 0 || (events_ && events_->finished_count() != 0)) {
         static_cast<void>(send_commands());
         static_cast<void>(take_waiting_calls());  // which also tells what became of those we have
-        if (!take_outputs() && !commit())
-            waker_->wait([this] { return links_.outputs.ready(); }, kLookAgain);
-        if (!has_handed_back && std::chrono::steady_clock::now() >= until) {
-            has_handed_back = true;
+        if (!take_outputs() && !take_passed_on() && !commit())
+            waker_->wait(
+                [this] { return links_.outputs.ready() || (fallback_ && fallback_->ready()); },
+                kLookAgain);
+        if (!hands_back_ && std::chrono::steady_clock::now() >= until) {
+            hands_back_ = true;
             stage_.close(gpu::Unfinished::handed_back);
+            hand_back_passed_on();
         }
         // What cannot be written by then somebody else computes again.
-        if (has_handed_back && events_ && !events_->is_due()) events_->release_finished();
+        if (hands_back_ && events_ && !events_->is_due()) events_->release_finished();
     }
     links_.commands[0].close();
     if (calls_) static_cast<void>(calls_->close());

@@ -3,6 +3,8 @@
 // the stage and answers back, and sleeps when there is nothing to carry.
 
 #include "event_requests.hpp"
+#include "fallback_chain.hpp"
+#include "model_health.hpp"
 #include "pending_requests.hpp"
 
 #include <casc/gpu/stage.hpp>
@@ -22,10 +24,15 @@ struct SharedCounts {
     std::atomic<std::uint64_t> events{0};
     std::atomic<std::uint64_t> calls{0};
     std::atomic<std::uint64_t> answers{0};
+    std::atomic<std::uint64_t> fallbacks{0};
     std::atomic<std::uint64_t> errors{0};
     std::atomic<std::uint64_t> commits{0};
     std::atomic<std::uint64_t> failed_commits{0};
 };
+
+inline void add_one(std::atomic<std::uint64_t>& counter) {
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
 
 // Thread:   made by one, run() by the service's, the others any.
 // Lifetime: the client must outlive it.
@@ -43,22 +50,31 @@ public:
 private:
     ServiceLoop(const ServiceOptions& options, std::unique_ptr<gpu::Engine> engine);
 
+    static constexpr std::size_t kTakeMax = 64;  // of one source, before the others' turn
+
     // Each returns whether there was anything.
     bool take_events();
     bool take_calls();
     bool take_waiting_calls();
     bool take_outputs();
+    bool take_passed_on();
     bool send_commands();
     bool commit();
     void take_event(const client::ConsumedEvent& event);
     void take_call(const client::ReceivedRequest& call);
-    void ask(Pending pending, AskedOfModel asked, MonoNanos deadline);
+    void ask(Pending pending, AskedOfModel asked);
     void take_output(gpu::EngineOutput&& output);
     void take_answer(gpu::Answer&& answer);
-    void hand_out(Pending&& pending, const gpu::Answer& answer);
-    void refuse(Pending&& pending, const Error& error);
+    void hand_out(Pending&& pending, std::string payload);
+    void refuse(Pending&& pending, Error error);
     void cancel(client::CallId call);
     void fail(const Error& why);
+    // The model is done with it.
+    void judge(Pending& pending, ErrorCode outcome);
+    Pending take(gpu::RequestId id, ErrorCode outcome);
+    [[nodiscard]] bool may_pass_on(const Pending& pending) const;
+    void pass_on(gpu::RequestId id);
+    void hand_back_passed_on();
 
     void watch_sources();
     void sleep();
@@ -78,7 +94,10 @@ private:
     PendingRequests pending_;
     std::deque<gpu::StageCommand> unsent_;  // the stage's ring was full
     std::unique_ptr<EventRequests> events_;
-    std::optional<client::Responder> calls_;  // its callbacks use the two above
+    ModelHealth health_;
+    std::unique_ptr<FallbackChain> fallback_;  // null: nobody else is asked
+    bool hands_back_ = false;                  // what is not answered by now is not to be
+    std::optional<client::Responder> calls_;   // its callbacks use the above
     bool watches_events_ = false;
     bool watches_calls_ = false;
     SharedCounts counts_;

@@ -180,3 +180,16 @@ TEST_CASE("inference/host: a broker that is told to stop lets its models answer 
     CHECK(asker.generate("tiny"));
     CHECK(asker.broker.terminate() == 0);
 }
+
+TEST_CASE("inference/host: fallbacks are those of the model's settings, and nobody is his own") {
+    const ModelsFolder models;
+    models.add("tiny", "1", "llama", "[[fallback]]\nsubject = \"infer.other\"\n");
+    models.add("vain", "1", "llama", "[[fallback]]\nsubject = \"infer.vain\"\n");
+    const Asker asker(broker_with(models, "vain,tiny"));
+    asker.wait_for("tiny", "ready");
+    const json::value fallbacks = asker.listed("tiny").at("fallbacks");
+    REQUIRE(fallbacks.as_array().size() == 1);
+    CHECK(fallbacks.at(0).at("subject").as_string() == "infer.other");
+    CHECK(asker.state_of("vain") == "failed");
+    CHECK(contains(json::serialize(asker.listed("vain")), "cannot be its own fallback"));
+}

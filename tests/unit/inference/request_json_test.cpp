@@ -35,7 +35,6 @@ const AnsweredBy kModel{.model = "sections",
                         .version = "2",
                         .backend = "cpu",
                         .memory_bytes = 3'500'000,
-                        .is_fallback = false,
                         .labels = {"admin", "games"}};
 
 }  // namespace
@@ -138,11 +137,8 @@ TEST_CASE("inference/request_json: an answer has what the interface says, and wh
     CHECK(response.at("metadata").at("gpu_memory_used_mb").as_double() == doctest::Approx(3.5));
     CHECK(response.at("metadata").at("fallback_used").as_bool() == false);
     CHECK(response.at("metadata").at("model_version").as_string() == "2");
-    AnsweredBy fallback = kModel;
-    fallback.is_fallback = true;
     const json::value second =
-        json::parse(answer_json("", RequestKind::generate, answer, fallback, kNow));
-    CHECK(second.at("status").as_string() == "degraded");
+        json::parse(answer_json("", RequestKind::generate, answer, kModel, kNow));
     CHECK(second.at("request_id").is_null());
 }
 
@@ -161,8 +157,9 @@ TEST_CASE("inference/request_json: vectors and labels") {
 }
 
 TEST_CASE("inference/request_json: an error has its code, its number and what to do") {
-    const json::value busy = json::parse(error_json(
-        "7f", {ErrorCode::model_overloaded, "1024 wait", 5000}, /*has_fallback=*/true, kNow));
+    Error full(ErrorCode::model_overloaded, "1024 wait", 5000);
+    full.fallback_available = true;
+    const json::value busy = json::parse(error_json("7f", full, kNow));
     CHECK(busy.at("status").as_string() == "error");
     CHECK(busy.at("response").is_null());
     CHECK(busy.at("error").at("code").as_string() == "MODEL_OVERLOADED");
@@ -170,8 +167,7 @@ TEST_CASE("inference/request_json: an error has its code, its number and what to
     CHECK(busy.at("error").at("retry_after_ms").to_number<int>() == 5000);
     CHECK(busy.at("error").at("fallback_available").as_bool());
     CHECK(contains(std::string(busy.at("error").at("message").as_string()), "1024 wait"));
-    const json::value late =
-        json::parse(error_json("7f", {ErrorCode::timeout, ""}, /*has_fallback=*/false, kNow));
+    const json::value late = json::parse(error_json("7f", {ErrorCode::timeout, ""}, kNow));
     CHECK(late.at("status").as_string() == "timeout");
     CHECK_FALSE(late.at("error").as_object().contains("retry_after_ms"));
 }

@@ -17,6 +17,7 @@
 
 #include <casc/client/options.hpp>
 #include <casc/gpu/engine.hpp>
+#include <casc/inference/fallback_settings.hpp>
 #include <casc/types/result.hpp>
 
 #include <chrono>
@@ -48,8 +49,10 @@ struct ServiceOptions {
     std::size_t calls_max = 128;
     // When it closes: how long what is under way may take to be answered.
     std::chrono::milliseconds close_linger{5000};
-    // Told once, on the service's thread, when it has ended by itself: see failure(). Must neither
-    // close the service nor throw.
+    // Who is asked in the model's place, and when. Their answers are "degraded".
+    FallbackSettings fallback{};
+    // Told once, on the service's thread, when its device has failed for good: see failure(). Must
+    // neither close the service nor throw.
     std::function<void(const Error&)> on_failure{};
     client::ClientOptions client{};
 };
@@ -58,7 +61,8 @@ struct ServiceOptions {
 struct ServiceCounts {
     std::uint64_t events = 0;  // taken from the topic
     std::uint64_t calls = 0;
-    std::uint64_t answers = 0;  // that were computed, without an error
+    std::uint64_t answers = 0;    // that were computed, without an error
+    std::uint64_t fallbacks = 0;  // answers that somebody else gave
     std::uint64_t errors = 0;
     std::uint64_t commits = 0;  // of answers of events, each one journal entry
     std::uint64_t failed_commits = 0;
@@ -85,9 +89,10 @@ public:
     void close();
     void begin_close() noexcept;
     [[nodiscard]] ServiceCounts counts() const;
-    // Why it ends by itself, or has: the device is of no use any more (device_failed). Its events
-    // go back to the group, for another service or for the next one that is started, as often as
-    // the group's settings say, since it may be because of one of them; its calls fail.
+    // The device is of no use any more (device_failed). From then on its fallbacks are asked for
+    // everything. Without any it ends by itself: its events go back to the group, for another
+    // service or for the next one that is started, as often as the group's settings say, since it
+    // may be because of one of them; its calls fail.
     [[nodiscard]] std::optional<Error> failure() const;
 
 private:

@@ -7,8 +7,14 @@
 //   subject = "infer.sections"      # requests that are calls
 //   max_batch = 32
 //   max_wait_ms = 100
+//   [[fallback]]                    # who is asked in its place, one after the other
+//   subject = "infer.small"
+//   [[fallback]]
+//   subject = "infer.sections"
+//   endpoint = "tcp://other:7070"
 
 #include <casc/gpu/batch_policy.hpp>
+#include <casc/inference/fallback_settings.hpp>
 #include <casc/types/result.hpp>
 
 #include <chrono>
@@ -32,6 +38,7 @@ struct ModelSettings {
     std::uint32_t threads = 0;  // of the cpu backend; 0: as many as it may have processors
     // By default what is available when it is loaded.
     std::uint64_t memory_max_bytes = std::numeric_limits<std::uint64_t>::max();
+    FallbackSettings fallback;  // fallback_error_rate, _latency_p99_ms, _failures, _open_ms
 };
 
 // Fails with: invalid_config, with `file`, line, key and what is wrong with it.

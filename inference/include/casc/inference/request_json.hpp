@@ -47,7 +47,6 @@ struct AnsweredBy {
     std::string version;  // "1"
     std::string backend;  // "cpu"
     std::uint64_t memory_bytes = 0;
-    bool is_fallback = false;
     std::vector<std::string> labels;  // of a classifier, in the order of Answer::values
 };
 
@@ -57,7 +56,16 @@ struct AnsweredBy {
                                       const gpu::Answer& answer, const AnsweredBy& by,
                                       EpochNanos now);
 [[nodiscard]] std::string error_json(std::string_view request_id, const Error& error,
-                                     bool has_fallback, EpochNanos now);
+                                     EpochNanos now);
+// The request as another model is asked it: without "model", and for one answer, not for parts.
+[[nodiscard]] Result<std::string> request_for_others(std::string_view request);
+// What another model answered, as the answer of a fallback: "degraded", "fallback_used", and the
+// id of the request. Fails with: what the answer has for an error, inference_failed (neither a
+// response nor an error), invalid_request (no answer at all).
+[[nodiscard]] Result<std::string> answer_of_fallback(std::string_view answer,
+                                                     std::string_view request_id);
+// The text of such an answer, for a caller who takes parts; empty: it has none.
+[[nodiscard]] std::string text_in(std::string_view answer);
 // {"text": "…"}
 [[nodiscard]] std::string piece_json(std::string_view text);
 

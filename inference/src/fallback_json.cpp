@@ -1,0 +1,70 @@
+// What a request and its answer look like when another model than the one that was asked answers.
+
+#include "json_reader.hpp"
+#include "parsed_json.hpp"
+
+#include <casc/inference/request_json.hpp>
+
+#include <boost/json.hpp>
+
+#include <utility>
+
+namespace casc::inference {
+namespace {
+
+namespace json = boost::json;
+
+// The error that an answer has in place of a response.
+Error error_in(const JsonReader& answer) {
+    const auto object = answer.object("error");
+    if (!object || *object == nullptr)
+        return {ErrorCode::inference_failed, "its answer has neither a response nor an error"};
+    const JsonReader error(**object, "error.");
+    const auto number = error.count("number", 65'535);
+    const auto message = error.text("message");
+    const bool is_known = number && *number && **number != 0;
+    return {is_known ? static_cast<ErrorCode>(**number) : ErrorCode::inference_failed,
+            message && *message ? **message : std::string()};
+}
+
+}  // namespace
+
+Result<std::string> request_for_others(std::string_view request) {
+    CASC_TRY(json::object all, parse_object(request, "the request"));
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): it is a part of `all`, which is ours
+    auto& inner = const_cast<json::object&>(request_object(all));
+    inner.erase("model");
+    if (json::value* const params = inner.if_contains("params"); params && params->is_object())
+        params->get_object().erase("stream");
+    return json::serialize(all);
+}
+
+Result<std::string> answer_of_fallback(std::string_view answer, std::string_view request_id) {
+    CASC_TRY(json::object all, parse_object(answer, "its answer"));
+    const JsonReader reader(all, "");
+    CASC_TRY(const json::object* const response, reader.object("response"));
+    CASC_TRY(const auto status, reader.text("status"));
+    const bool is_good = status == "success" || status == "degraded";
+    if (!is_good || response == nullptr) return error_in(reader);
+    json::object shown = *response;
+    json::value& metadata = shown["metadata"];
+    if (!metadata.is_object()) metadata.emplace_object();
+    metadata.get_object()["fallback_used"] = true;
+    all["response"] = std::move(shown);
+    all["status"] = "degraded";
+    all["error"] = nullptr;
+    all["request_id"] = nullptr;
+    if (!request_id.empty()) all["request_id"] = request_id;
+    return json::serialize(all);
+}
+
+std::string text_in(std::string_view answer) {
+    const auto all = parse_object(answer, "the answer");
+    if (!all) return {};
+    boost::system::error_code none;
+    const json::value whole(*all);
+    const json::value* const text = whole.find_pointer("/response/result/text", none);
+    return text != nullptr && text->is_string() ? std::string(text->get_string()) : std::string();
+}
+
+}  // namespace casc::inference
