@@ -1,8 +1,11 @@
 #include "node.hpp"
 
+#include "model_metrics.hpp"
+
 #include <casc/broker/logging.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -169,6 +172,7 @@ void Node::start_models() {
     auto started = inference::ModelHost::start(std::move(options));
     if (started) {
         models_ = std::move(*started);
+        serving_models_.store(models_.get(), std::memory_order_release);  // pairs with metrics()
     } else {
         log_event(LogLevel::error, "models_failed",
                   {{"error", started.error().code}, {"why", started.error().detail}});
@@ -253,6 +257,10 @@ Result<std::vector<MetricFamily>> Node::metrics() const {
     std::vector<MetricFamily> families;
     if (Broker* const broker = serving_.load(std::memory_order_acquire)) {
         CASC_TRY(families, broker->metrics(kLoopDeadline));
+    }
+    if (const auto* const models = serving_models_.load(std::memory_order_acquire)) {
+        std::vector<MetricFamily> of_models = model_metrics(models->metrics());
+        std::move(of_models.begin(), of_models.end(), std::back_inserter(families));
     }
     const bool known =
         std::any_of(families.begin(), families.end(),

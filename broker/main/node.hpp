@@ -59,9 +59,10 @@ private:
     std::unique_ptr<inference::ModelHost> models_;
     std::thread drainer_;  // casc-drain: models first, then the broker
     // Written by main (release), read by the control thread (acquire). serving_ is broker_ once it
-    // has recovered.
+    // has recovered, serving_models_ is models_ once they are there.
     std::atomic<Phase> phase_{Phase::starting};
     std::atomic<Broker*> serving_{nullptr};
+    std::atomic<inference::ModelHost*> serving_models_{nullptr};
     // Last, so that it is gone before what its handlers read.
     std::unique_ptr<HttpServer> http_;
 };

@@ -43,6 +43,26 @@ BatchPolicy batches_of(const EngineOptions& options, const BackendLimits& limits
     return batches;
 }
 
+std::uint64_t nanos(std::chrono::nanoseconds time) noexcept {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
+}
+
+Outcome outcome_of(ErrorCode code) noexcept {
+    switch (code) {
+        case ErrorCode::ok:
+            return Outcome::ok;
+        case ErrorCode::timeout:
+            return Outcome::timeout;
+        case ErrorCode::cancelled:
+            return Outcome::cancelled;
+        case ErrorCode::model_overloaded:
+        case ErrorCode::shutting_down:
+            return Outcome::rejected;
+        default:
+            return Outcome::error;
+    }
+}
+
 std::uint32_t context_of(const Backend& backend) {
     return static_cast<std::uint32_t>(
         std::min<std::size_t>(backend.limits().context_tokens, backend.model().context_tokens));
@@ -65,6 +85,8 @@ Engine::Engine(std::unique_ptr<Backend> backend, std::shared_ptr<const Tokenizer
       options_(options),
       context_tokens_(context_of(*backend_)),
       batcher_(batches_of(options, backend_->limits())) {
+    metrics_->slots = backend_->limits().slot_count;
+    metrics_->cache_tokens = metrics_->slots * context_tokens_;
     // The lowest are taken first.
     for (SlotId slot = backend_->limits().slot_count; slot > 0; --slot)
         free_slots_.push_back(slot - 1);
@@ -77,7 +99,9 @@ Engine::~Engine() = default;
 void Engine::submit(GenerateRequest&& request, MonoNanos now) {
     const RequestId id = request.id;
     auto submitted = try_submit(request, now);
+    note_load();
     if (submitted) return;
+    metrics_->of(outcome_of(submitted.error().code)).add();
     Error why = std::move(submitted).error();
     const auto reason =
         why.code == ErrorCode::timeout ? FinishReason::timeout : FinishReason::error;
@@ -174,9 +198,30 @@ void Engine::finish(Place place, Answer&& answer, MonoNanos now) {
     answer.prompt_tokens = sequence.prompt_count;
     answer.answer_tokens = sequence.answer_count;
     answer.times = sequence.times(now);
+    count_answer(sequence, answer, now);
     outputs_.emplace_back(std::move(answer));
     if (sequence.slot) give_up_slot(sequence);
     remove(place);
+    note_load();
+}
+
+void Engine::count_answer(const Sequence& sequence, const Answer& answer, MonoNanos now) {
+    const Outcome outcome = outcome_of(answer.error.code);
+    metrics_->of(outcome).add();
+    if (outcome != Outcome::ok) return;
+    metrics_->request.record(nanos(answer.times.total));
+    if (sequence.answer_count == 0) return;
+    metrics_->first_token.record(nanos(answer.times.first_token));
+    const std::uint64_t more = sequence.answer_count - 1;
+    if (more == 0) return;
+    const auto growing = static_cast<std::uint64_t>((now - sequence.first_token).value());
+    metrics_->per_token.record(growing / more, more);
+}
+
+void Engine::note_load() {
+    metrics_->running.set(running_.size());
+    for (const Lane lane : kLanes)
+        metrics_->waiting[static_cast<std::size_t>(lane)].set(batcher_.waiting().size(lane));
 }
 
 void Engine::hand_out_text(Sequence& sequence) {

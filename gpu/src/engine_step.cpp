@@ -22,7 +22,7 @@ constexpr std::uint64_t kByAgeEvery = 8;
 // ---- before it ----------------------------------------------------------------------------------
 
 bool Engine::begin_step(MonoNanos now) {
-    CASC_ASSERT(!step_is_under_way_, counts_.steps);
+    CASC_ASSERT(!step_is_under_way_, metrics_->steps.value());
     look_again_ = kNoDeadline;
     end_late(now);
     let_in(now);
@@ -45,24 +45,32 @@ void Engine::end_late(MonoNanos now) {
 void Engine::let_in(MonoNanos now) {
     const std::size_t slots = batcher_.size_limit();
     if (batcher_.waiting().empty() || running_.size() >= slots) return;
-    if (running_.empty()) {
+    const bool is_idle = running_.empty();
+    if (is_idle) {
         const BatchPlan plan = batcher_.plan(now, Device::idle);
         look_again_ = plan.look_again;
         if (!plan.fires) return;
+        metrics_->fired[static_cast<std::size_t>(*plan.fires)].add();
     }
     batcher_.take_batch(joining_, slots - running_.size());
+    if (!is_idle) metrics_->joined.add(joining_.size());
+    std::uint64_t longest_wait = 0;
     for (const WaitingRequest& request : joining_) {
         Sequence& sequence = *places_[request.id];
         sequence.slot = free_slots_.back();
         sequence.admitted = now;
         free_slots_.pop_back();
         running_.push_back(&sequence);
+        const auto waited = static_cast<std::uint64_t>((now - sequence.arrived).value());
+        metrics_->queued[static_cast<std::size_t>(request.lane)].record(waited);
+        longest_wait = std::max(longest_wait, waited);
     }
+    if (is_idle) metrics_->batch_wait.record(longest_wait);
 }
 
 void Engine::prepare_step() {
     const auto order =
-        counts_.steps % kByAgeEvery == 0 ? PromptOrder::by_age : PromptOrder::by_lane;
+        metrics_->steps.value() % kByAgeEvery == 0 ? PromptOrder::by_age : PromptOrder::by_lane;
     compose_step(running_,
                  {.tokens_max = backend_->limits().step_tokens_max,
                   .prompt_tokens_max = options_.prompt_tokens_per_step},
@@ -75,20 +83,32 @@ void Engine::prepare_step() {
 // ---- after it -----------------------------------------------------------------------------------
 
 void Engine::end_step(MonoNanos now) {
-    CASC_ASSERT(step_is_under_way_, counts_.steps);
-    ++counts_.steps;
+    CASC_ASSERT(step_is_under_way_, metrics_->steps.value());
+    const std::chrono::nanoseconds took((now - step_began_).value());
+    count_step(took);
     if (!step_result_) {
         take_failed_step(now);
     } else {
         CASC_ASSERT(step_output_.rows.size() == parts_.size(), step_output_.rows.size(),
                     parts_.size());
         failures_in_a_row_ = 0;
-        if (had_no_prompts())
-            batcher_.finished(parts_.size(), std::chrono::nanoseconds((now - step_began_).value()));
+        if (had_no_prompts()) batcher_.finished(parts_.size(), took);
         for (std::size_t i = 0; i < parts_.size(); ++i)
             if (parts_[i].sequence != nullptr) take_row(parts_[i], step_output_.rows[i], now);
     }
     step_is_under_way_ = false;
+    std::uint64_t cached = 0;
+    for (const Sequence* const sequence : running_)
+        cached += sequence->computed;
+    metrics_->cached_tokens.set(cached);
+    note_load();
+}
+
+void Engine::count_step(std::chrono::nanoseconds took) {
+    metrics_->steps.add();
+    metrics_->batch_size.record(parts_.size());
+    Times& times = had_no_prompts() ? metrics_->decode_step : metrics_->prompt_step;
+    times.record(static_cast<std::uint64_t>(std::max<std::int64_t>(took.count(), 0)));
 }
 
 // Otherwise how long it took is a matter of how long they are.
@@ -97,7 +117,7 @@ bool Engine::had_no_prompts() const noexcept {
 }
 
 void Engine::take_failed_step(MonoNanos now) {
-    ++counts_.failed_steps;
+    metrics_->failed_steps.add();
     const Error why(ErrorCode::device_failed, step_result_.error().detail);
     ++failures_in_a_row_;
     if (failed()) {
@@ -119,7 +139,7 @@ void Engine::take_row(StepPart part, const StepOutput::Row& row, MonoNanos now) 
     Sequence& sequence = *part.sequence;
     const std::uint32_t prompt_left =
         sequence.prompt_count - std::min(sequence.prompt_count, sequence.computed);
-    counts_.prompt_tokens += std::min(part.token_count, prompt_left);
+    metrics_->prompt_tokens.add(std::min(part.token_count, prompt_left));
     ++sequence.step_count;
     sequence.computed += part.token_count;
     if (row.failed)
@@ -146,7 +166,7 @@ void Engine::take_token(Place place, TokenId token, MonoNanos now) {
     if (token >= backend_->model().vocabulary_size)
         return finish(place, FinishReason::error,
                       Error(ErrorCode::inference_failed, "no token could be drawn"), now);
-    ++counts_.answer_tokens;
+    metrics_->answer_tokens.add();
     if (++sequence.answer_count == 1) sequence.first_token = now;
     sequence.began_again = false;
     if (ends_answer(token)) return finish(place, FinishReason::stop, ErrorCode::ok, now);

@@ -58,13 +58,17 @@ Result<std::string> answer_of_fallback(std::string_view answer, std::string_view
     return json::serialize(all);
 }
 
-std::string text_in(std::string_view answer) {
-    const auto all = parse_object(answer, "the answer");
+std::optional<AnswerInParts> in_parts(std::string_view answer) {
+    auto all = parse_object(answer, "the answer");
     if (!all) return {};
     boost::system::error_code none;
-    const json::value whole(*all);
-    const json::value* const text = whole.find_pointer("/response/result/text", none);
-    return text != nullptr && text->is_string() ? std::string(text->get_string()) : std::string();
+    json::value whole(std::move(*all));
+    json::value* const text = whole.find_pointer("/response/result/text", none);
+    if (text == nullptr || !text->is_string() || text->get_string().empty()) return {};
+    AnswerInParts parts{.text = std::string(text->get_string()), .rest = {}};
+    text->get_string().clear();
+    parts.rest = json::serialize(whole);
+    return parts;
 }
 
 }  // namespace casc::inference

@@ -73,16 +73,19 @@ Result<json::object> LoadedModels::exchange(std::string_view name,
     auto opened = open(model, path);
     if (!opened) {
         tell("model_failed", model, &opened.error());
+        const std::lock_guard lock(mutex_);
         Model& kept = models_[model.name];
         if (!kept.service) kept.version = model.version;
         kept.trouble = opened.error();
         return opened.error();
     }
     // The new one is at work already; the old one ends when it goes.
-    Model& place = models_[model.name];
-    std::swap(place, *opened);
+    {
+        const std::lock_guard lock(mutex_);
+        std::swap(models_[model.name], *opened);
+    }
     tell("model_loaded", model);
-    return describe(model.name, place);
+    return describe(model.name, models_[model.name]);
 }
 
 // A machine that has no more threads or memory says so by exceptions; the models that are at work
@@ -102,6 +105,7 @@ Result<LoadedModels::Model> LoadedModels::try_open(const ModelName& name,
     CASC_TRY(OpenedModel opened, open_model(path));
     Model model{.version = name.version,
                 .settings = opened.settings,
+                .backend = std::string(opened.engine->backend().name()),
                 .memory_bytes = opened.memory_bytes,
                 .load_seconds = 0,
                 .service = nullptr,
@@ -133,9 +137,11 @@ Result<json::object> LoadedModels::unload(std::string_view name) {
     const auto found = models_.find(name);
     if (found == models_.end())
         return Error(ErrorCode::model_not_found, "'" + std::string(name) + "' is not loaded");
-    Model gone = std::move(found->second);
     const std::string owned(name);
+    std::unique_lock lock(mutex_);
+    Model gone = std::move(found->second);
     models_.erase(found);
+    lock.unlock();
     if (gone.service) gone.service->close();
     json::object described = describe(owned, gone);
     described["state"] = "unloaded";
@@ -157,6 +163,7 @@ json::object LoadedModels::describe(const std::string& name, const Model& model)
         object["subject"] = subject_of(name, model.settings);
         object["topic"] = model.settings.topic;
         object["results"] = model.settings.results;
+        object["backend"] = model.backend;
         object["memory_bytes"] = model.memory_bytes;
         object["load_seconds"] = model.load_seconds;
         object["max_batch"] = model.settings.batches.max_batch;
@@ -180,6 +187,21 @@ json::array LoadedModels::list() const {
         all.push_back(
             json::object{{"name", name}, {"version", versions.back()}, {"state", "unloaded"}});
     }
+    return all;
+}
+
+std::vector<ModelMetrics> LoadedModels::metrics() const {
+    std::vector<ModelMetrics> all;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, model] : models_)
+        if (model.service)
+            all.push_back({.model = {name, model.version},
+                           .state = std::string(state_of(model)),
+                           .backend = model.backend,
+                           .load_seconds = model.load_seconds,
+                           .memory_bytes = model.memory_bytes,
+                           .counts = model.service->counts(),
+                           .engine = model.service->metrics()});
     return all;
 }
 

@@ -9,13 +9,14 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace casc::inference {
 
-// Thread: one at a time. Lifetime: refers to the options.
+// Thread: metrics() any, the others one at a time. Lifetime: refers to the options.
 class LoadedModels {
 public:
     explicit LoadedModels(const HostOptions& options)
@@ -31,11 +32,13 @@ public:
     // Those that are loaded, those that could not be, and those that only lie there.
     [[nodiscard]] boost::json::array list() const;
     void unload_all();
+    [[nodiscard]] std::vector<ModelMetrics> metrics() const;
 
 private:
     struct Model {
         std::string version;
         ModelSettings settings;
+        std::string backend;
         std::uint64_t memory_bytes = 0;
         double load_seconds = 0;
         std::unique_ptr<ModelService> service;  // null: it could not be loaded, and nothing was
@@ -57,7 +60,9 @@ private:
 
     const HostOptions& options_;
     const ModelFolder folder_;
+    // Changed by its thread alone, with the mutex; read by others with it.
     std::map<std::string, Model, std::less<>> models_;
+    mutable std::mutex mutex_;
 };
 
 }  // namespace casc::inference

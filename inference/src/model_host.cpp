@@ -47,6 +47,8 @@ public:
         thread_.join();
     }
 
+    [[nodiscard]] std::vector<ModelMetrics> metrics() const { return models_.metrics(); }
+
 private:
     void run() {
         for (const std::string& model : options_.load) {
@@ -126,6 +128,10 @@ Result<std::unique_ptr<ModelHost>> ModelHost::start(HostOptions options) {
     CASC_TRY(auto responder, client->serve({.subject = std::string(kModelsSubject)}));
     return std::unique_ptr<ModelHost>(new ModelHost(
         std::make_unique<Impl>(std::move(options), std::move(client), std::move(responder))));
+}
+
+std::vector<ModelMetrics> ModelHost::metrics() const {
+    return impl_->metrics();
 }
 
 void ModelHost::close() {

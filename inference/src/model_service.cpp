@@ -48,6 +48,9 @@ public:
     }
     void begin_close() noexcept { loop_->stop(); }
     [[nodiscard]] ServiceCounts counts() const { return loop_->counts(); }
+    [[nodiscard]] std::shared_ptr<const gpu::EngineMetrics> metrics() const {
+        return loop_->metrics();
+    }
     [[nodiscard]] std::optional<Error> failure() const { return loop_->failure(); }
 
 private:
@@ -81,6 +84,10 @@ void ModelService::begin_close() noexcept {
 
 std::optional<Error> ModelService::failure() const {
     return impl_->failure();
+}
+
+std::shared_ptr<const gpu::EngineMetrics> ModelService::metrics() const {
+    return impl_->metrics();
 }
 
 ServiceCounts ModelService::counts() const {

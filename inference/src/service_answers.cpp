@@ -110,16 +110,20 @@ bool ServiceLoop::take_passed_on() {
             continue;
         }
         add_one(counts_.fallbacks);
-        if (pending->streams) {
-            // In one piece; who has no room for it has the text in the answer.
-            const std::string text = piece_json(text_in(*one.answer));
-            static_cast<void>(calls_->try_part(std::get<FromCall>(pending->from).id,
-                                               {.payload = bytes_of(text)}));
-        }
+        if (pending->streams) send_text_ahead(*pending, *one.answer);
         hand_out(pending_.take(one.id), std::move(*one.answer));
     }
     if (calls_) calls_->flush();
     return true;
+}
+
+// In one piece; who has no room for it has the text in the answer.
+void ServiceLoop::send_text_ahead(const Pending& pending, std::string& answer) {
+    auto parts = in_parts(answer);
+    if (!parts) return;
+    const std::string text = piece_json(parts->text);
+    if (calls_->try_part(std::get<FromCall>(pending.from).id, {.payload = bytes_of(text)}))
+        answer = std::move(parts->rest);
 }
 
 void ServiceLoop::hand_back_passed_on() {

@@ -45,6 +45,9 @@ public:
     void run();
     void stop() noexcept;
     [[nodiscard]] ServiceCounts counts() const noexcept;
+    [[nodiscard]] std::shared_ptr<const gpu::EngineMetrics> metrics() const noexcept {
+        return stage_.metrics();
+    }
     [[nodiscard]] std::optional<Error> failure() const;
 
 private:
@@ -74,6 +77,7 @@ private:
     Pending take(gpu::RequestId id, ErrorCode outcome);
     [[nodiscard]] bool may_pass_on(const Pending& pending) const;
     void pass_on(gpu::RequestId id);
+    void send_text_ahead(const Pending& pending, std::string& answer);
     void hand_back_passed_on();
 
     void watch_sources();

@@ -1,5 +1,7 @@
 // A broker with models: loaded, asked, exchanged and unloaded while it runs.
 
+#include "metrics_page.hpp"
+#include "raw_connection.hpp"
 #include "test_broker.hpp"
 #include "text.hpp"
 #include "tiny_model.hpp"
@@ -192,4 +194,32 @@ TEST_CASE("inference/host: fallbacks are those of the model's settings, and nobo
     CHECK(fallbacks.at(0).at("subject").as_string() == "infer.other");
     CHECK(asker.state_of("vain") == "failed");
     CHECK(contains(json::serialize(asker.listed("vain")), "cannot be its own fallback"));
+}
+
+TEST_CASE("inference/host: /metrics has what models did, by the names that alerts go by") {
+    const ModelsFolder models;
+    models.add("tiny", "1", "llama");
+    models.add("judge", "1", "classifier");
+    const Asker asker(broker_with(models, "judge,tiny"));
+    asker.wait_for("tiny", "ready");
+    for (int i = 0; i < 3; ++i)
+        REQUIRE(asker.generate("tiny"));
+    CHECK_FALSE(asker.ask("infer.tiny", R"({"params": {"prompt": ""}})"));
+    const std::string page = http_get(asker.broker.http_endpoint(), "/metrics");
+    check_families(page);
+    CHECK(contains(page, R"(casc_infer_requests_total{model="tiny",outcome="ok"} 3)"));
+    CHECK(contains(page, R"(casc_infer_requests_total{model="tiny",outcome="error"} 1)"));
+    CHECK(contains(page, R"(casc_infer_requests_total{model="judge",outcome="ok"} 0)"));
+    CHECK(contains(page, R"(casc_infer_tokens_total{model="tiny",type="input"} 18)"));
+    CHECK(contains(page, R"(casc_infer_queue_seconds_count{model="tiny",lane="normal"} 3)"));
+    CHECK(contains(page, R"(casc_infer_ttft_seconds_bucket{model="tiny",le="+Inf"} 3)"));
+    CHECK(contains(page, R"(casc_infer_request_seconds_bucket{model="tiny",le="0.00025"} )"));
+    CHECK(contains(
+        page,
+        R"(casc_infer_model_loaded_info{model="tiny",version="1",backend="cpu",state="ready"} 1)"));
+    const std::filesystem::path source(CASC_SOURCE_DIR);
+    for (const char* file : {"ops/prometheus/inference_alerts.yml", "ops/grafana/inference.json"})
+        check_metrics_named_in(source / file, page);
+    REQUIRE(asker.host("unload", "tiny"));
+    CHECK_FALSE(contains(http_get(asker.broker.http_endpoint(), "/metrics"), R"(model="tiny")"));
 }

@@ -58,6 +58,16 @@ inline ExpectedAnswer expected_answer(const gpu::GenerateRequest& request, const
     return answer;
 }
 
+// Whose answers only their length ends.
+inline std::unique_ptr<FakeBackend> endless_backend(const gpu::BackendLimits& limits = {
+                                                        .slot_count = 4,
+                                                        .context_tokens = 64,
+                                                        .step_tokens_max = 32}) {
+    auto backend = std::make_unique<FakeBackend>(limits);
+    backend->answers.ends_one_in = 0;
+    return backend;
+}
+
 struct EngineFixture {
     using Nanos = std::chrono::nanoseconds;
     static constexpr Nanos kStep = std::chrono::milliseconds(10);

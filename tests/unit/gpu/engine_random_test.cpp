@@ -52,7 +52,7 @@ public:
     }
 
     std::array<int, 7> reasons{};  // how many answers ended so
-    std::size_t begun_again() const { return fixture_.engine->counts().failed_steps; }
+    std::size_t begun_again() const { return fixture_.engine->metrics()->failed_steps.value(); }
     bool died() const { return fixture_.engine->failed(); }
 
 private:

@@ -13,16 +13,10 @@ namespace casc::gpu {
 namespace {
 
 using namespace std::chrono_literals;
+using test::endless_backend;
 using test::EngineFixture;
 using test::FakeBackend;
 using test::FakeTokenizer;
-
-std::unique_ptr<FakeBackend> endless_backend(
-    const BackendLimits& limits = {.slot_count = 4, .context_tokens = 64, .step_tokens_max = 32}) {
-    auto backend = std::make_unique<FakeBackend>(limits);
-    backend->answers.ends_one_in = 0;
-    return backend;
-}
 
 std::unique_ptr<FakeBackend> classifying_backend() {
     return std::make_unique<FakeBackend>(
@@ -205,9 +199,9 @@ TEST_CASE("gpu/engine: requests join and leave between steps") {
     REQUIRE(f.step());
     CHECK(f.backend->last_step.size() == 1);
     f.run();
-    CHECK(f.engine->counts().steps == 10);
-    CHECK(f.engine->counts().prompt_tokens == 6);
-    CHECK(f.engine->counts().answer_tokens == 12);
+    CHECK(f.engine->metrics()->steps.value() == 10);
+    CHECK(f.engine->metrics()->prompt_tokens.value() == 6);
+    CHECK(f.engine->metrics()->answer_tokens.value() == 12);
 }
 
 TEST_CASE("gpu/engine: a long prompt goes in parts, and does not hold up answers that grow") {
@@ -254,7 +248,7 @@ TEST_CASE("gpu/engine: urgent prompts that never end leave one step of eight to 
     const RequestId low =
         f.submit({.lane = Lane::low, .prompt = std::string(24, 'x'), .max_tokens = 1});
     REQUIRE(f.step());
-    while (f.engine->counts().steps < 17) {
+    while (f.engine->metrics()->steps.value() < 17) {
         CHECK_FALSE(f.answers.contains(low));
         while (f.engine->running() + f.engine->waiting() < 3)
             f.submit({.lane = Lane::critical, .prompt = std::string(60, 'y'), .max_tokens = 1});
@@ -523,7 +517,7 @@ TEST_CASE("gpu/engine: two failed steps in a row end everything, and what comes 
     CHECK(f.answer(running).text.size() == 2);
     CHECK(f.answer(waiting).error.code == ErrorCode::device_failed);
     CHECK(f.refusal({.prompt = "abc"}) == ErrorCode::device_failed);
-    CHECK(f.engine->counts().failed_steps == 2);
+    CHECK(f.engine->metrics()->failed_steps.value() == 2);
     CHECK_FALSE(f.step());
 }
 

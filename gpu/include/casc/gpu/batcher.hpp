@@ -33,6 +33,7 @@
 namespace casc::gpu {
 
 enum class FireReason : std::uint8_t { size, tokens, deadline, timer, idle };
+inline constexpr std::size_t kFireReasonCount = 5;
 [[nodiscard]] std::string_view to_string(FireReason reason) noexcept;
 
 // What the device could do with a batch now.

@@ -23,6 +23,7 @@
 
 #include <casc/gpu/backend.hpp>
 #include <casc/gpu/batcher.hpp>
+#include <casc/gpu/engine_metrics.hpp>
 #include <casc/gpu/generation.hpp>
 #include <casc/gpu/tokenizer.hpp>
 
@@ -43,14 +44,6 @@ struct EngineOptions {
     BatchPolicy batches{};
     // Of a step in which answers grow: how long a prompt may hold them up. At least 1.
     std::uint32_t prompt_tokens_per_step = 512;
-};
-
-// What it has done since it was opened.
-struct EngineCounts {
-    std::uint64_t steps = 0;
-    std::uint64_t failed_steps = 0;
-    std::uint64_t prompt_tokens = 0;  // computed; twice when they were computed again
-    std::uint64_t answer_tokens = 0;
 };
 
 // Thread:   one at a time. No clock of its own; the times it is given never go back.
@@ -94,7 +87,8 @@ public:
     [[nodiscard]] std::size_t free_slots() const noexcept { return free_slots_.size(); }
     // Two steps in a row have failed.
     [[nodiscard]] bool failed() const noexcept { return failures_in_a_row_ >= kFailuresMax; }
-    [[nodiscard]] const EngineCounts& counts() const noexcept { return counts_; }
+    // May be read by any thread, and outlives the engine.
+    [[nodiscard]] std::shared_ptr<const EngineMetrics> metrics() const noexcept { return metrics_; }
     [[nodiscard]] const Backend& backend() const noexcept { return *backend_; }
 
 private:
@@ -115,12 +109,15 @@ private:
     void finish(Place place, FinishReason reason, Error error, MonoNanos now);
     void finish(Place place, Answer&& answer, MonoNanos now);
     [[nodiscard]] Error with_advice(Error error) const;
+    void count_answer(const Sequence& sequence, const Answer& answer, MonoNanos now);
+    void note_load();
 
     // engine_step.cpp: what happens in a step.
     void end_late(MonoNanos now);
     void let_in(MonoNanos now);
     void prepare_step();
     [[nodiscard]] bool had_no_prompts() const noexcept;
+    void count_step(std::chrono::nanoseconds took);
     void take_failed_step(MonoNanos now);
     void take_row(StepPart part, const StepOutput::Row& row, MonoNanos now);
     void take_token(Place place, TokenId token, MonoNanos now);
@@ -156,7 +153,7 @@ private:
     std::optional<Error> turns_away_;
 
     std::vector<EngineOutput> outputs_;
-    EngineCounts counts_;
+    const std::shared_ptr<EngineMetrics> metrics_ = std::make_shared<EngineMetrics>();
 };
 
 }  // namespace casc::gpu

@@ -89,6 +89,10 @@ public:
     // when all producers have closed their rings and all is answered.
     void close(Unfinished unfinished) noexcept;
     [[nodiscard]] StageState state() const noexcept;
+    // Of the engine. May be read by any thread, and outlives the stage.
+    [[nodiscard]] std::shared_ptr<const EngineMetrics> metrics() const noexcept {
+        return engine_->metrics();
+    }
     // The device has failed so often that the engine has given it up: everything is refused with
     // device_failed. Known to whoever reads the first of these answers.
     [[nodiscard]] bool has_failed() const noexcept {

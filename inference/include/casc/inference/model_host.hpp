@@ -42,7 +42,19 @@ struct HostOptions {
         on_event{};
 };
 
-// Thread:   one at a time, and not from on_event. Starts one of its own (casc-models), which loads
+// A model that is loaded, or was and has failed.
+struct ModelMetrics {
+    ModelName model;
+    std::string state;    // "ready", "degraded", "failed"
+    std::string backend;  // "cpu"
+    double load_seconds = 0;
+    std::uint64_t memory_bytes = 0;
+    ServiceCounts counts;
+    std::shared_ptr<const gpu::EngineMetrics> engine;
+};
+
+// Thread:   metrics() any; the others one at a time, and not from on_event. Starts one of its own
+// (casc-models), which loads
 //           and unloads, one model at a time; requests to the host wait meanwhile.
 // Lifetime: the destructor closes.
 class ModelHost {
@@ -56,6 +68,8 @@ public:
 
     // Unloads all models, each of which answers what it has for a while.
     void close();
+    // Since each was loaded.
+    [[nodiscard]] std::vector<ModelMetrics> metrics() const;
 
 private:
     class Impl;

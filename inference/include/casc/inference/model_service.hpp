@@ -68,7 +68,7 @@ struct ServiceCounts {
     std::uint64_t failed_commits = 0;
 };
 
-// Thread:   counts() and failure() any, the others one at a time. Starts one of its own
+// Thread:   counts(), metrics() and failure() any, the others one at a time. Starts one of its own
 //           (casc-service), beside that of the stage and the client's; throws std::system_error
 //           when it cannot.
 // Lifetime: the destructor closes.
@@ -89,6 +89,8 @@ public:
     void close();
     void begin_close() noexcept;
     [[nodiscard]] ServiceCounts counts() const;
+    // Of its engine; outlives the service.
+    [[nodiscard]] std::shared_ptr<const gpu::EngineMetrics> metrics() const;
     // The device is of no use any more (device_failed). From then on its fallbacks are asked for
     // everything. Without any it ends by itself: its events go back to the group, for another
     // service or for the next one that is started, as often as the group's settings say, since it

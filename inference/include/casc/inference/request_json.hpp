@@ -64,8 +64,13 @@ struct AnsweredBy {
 // response nor an error), invalid_request (no answer at all).
 [[nodiscard]] Result<std::string> answer_of_fallback(std::string_view answer,
                                                      std::string_view request_id);
-// The text of such an answer, for a caller who takes parts; empty: it has none.
-[[nodiscard]] std::string text_in(std::string_view answer);
+// Such an answer for a caller who takes parts: its text, and itself without it. Nothing: it has no
+// text.
+struct AnswerInParts {
+    std::string text;
+    std::string rest;
+};
+[[nodiscard]] std::optional<AnswerInParts> in_parts(std::string_view answer);
 // {"text": "…"}
 [[nodiscard]] std::string piece_json(std::string_view text);
 
