@@ -1,5 +1,7 @@
 #include "loaded_models.hpp"
 
+#include "model_json.hpp"
+
 #include <boost/json.hpp>
 
 #include <algorithm>
@@ -105,6 +107,7 @@ Result<LoadedModels::Model> LoadedModels::try_open(const ModelName& name,
     CASC_TRY(OpenedModel opened, open_model(path));
     Model model{.version = name.version,
                 .settings = opened.settings,
+                .config = opened.engine->backend().model(),
                 .backend = std::string(opened.engine->backend().name()),
                 .memory_bytes = opened.memory_bytes,
                 .load_seconds = 0,
@@ -174,6 +177,23 @@ json::object LoadedModels::describe(const std::string& name, const Model& model)
         object["trouble"] = model.trouble.message();
     else if (const auto failure = failure_of(model))
         object["trouble"] = failure->message();
+    return object;
+}
+
+Result<json::object> LoadedModels::info(const std::string& name) const {
+    const auto found = models_.find(name);
+    json::object object;
+    if (found == models_.end()) {
+        CASC_TRY(const auto path, folder_.find(name, {}));
+        object = {{"name", name}, {"version", path.filename().string()}, {"state", "unloaded"}};
+    } else {
+        object = describe(name, found->second);
+        if (found->second.service) {
+            object["config"] = object_of(found->second.config);
+            object["settings"] = object_of(found->second.settings);
+        }
+    }
+    object["versions"] = json::value_from(folder_.versions(name));
     return object;
 }
 

@@ -29,6 +29,8 @@ public:
     [[nodiscard]] Result<boost::json::object> reload(std::string_view name,
                                                      std::string_view version);
     [[nodiscard]] Result<boost::json::object> unload(std::string_view name);
+    // One, with what it is and how it is served, and its versions. Fails with: model_not_found.
+    [[nodiscard]] Result<boost::json::object> info(const std::string& name) const;
     // Those that are loaded, those that could not be, and those that only lie there.
     [[nodiscard]] boost::json::array list() const;
     void unload_all();
@@ -38,6 +40,7 @@ private:
     struct Model {
         std::string version;
         ModelSettings settings;
+        gpu::ModelConfig config;
         std::string backend;
         std::uint64_t memory_bytes = 0;
         double load_seconds = 0;

@@ -1,6 +1,7 @@
 #include "bytes.hpp"
 #include "json_reader.hpp"
 #include "loaded_models.hpp"
+#include "metrics_json.hpp"
 
 #include <casc/client/client.hpp>
 #include <casc/inference/model_host.hpp>
@@ -99,8 +100,21 @@ private:
         if (op == "load") return as_model(models_.load(name, version));
         if (op == "reload") return as_model(models_.reload(name, version));
         if (op == "unload") return as_model(models_.unload(name));
-        return Error(ErrorCode::invalid_request,
-                     "there is no op '" + op + "'; there are list, load, reload and unload");
+        if (op == "info") return as_model(models_.info(name));
+        if (op == "stats") return stats(name);
+        return Error(
+            ErrorCode::invalid_request,
+            "there is no op '" + op + "'; there are list, load, reload, unload, info and stats");
+    }
+
+    // Of one, or of all.
+    [[nodiscard]] Result<json::object> stats(const std::string& name) const {
+        json::array all;
+        for (const ModelMetrics& model : models_.metrics())
+            if (name.empty() || model.model.name == name) all.push_back(stats_of(model));
+        if (all.empty() && !name.empty())
+            return Error(ErrorCode::model_not_found, "'" + name + "' is not loaded");
+        return json::object{{"models", std::move(all)}};
     }
 
     static Result<json::object> as_model(Result<json::object> model) {

@@ -1,6 +1,7 @@
 // casc-admin infer: asking a model by hand.
 
 #include "commands.hpp"
+#include "infer_stats.hpp"
 #include "json_text.hpp"
 
 #include <iostream>
@@ -147,6 +148,7 @@ void add_infer_commands(Commands& commands) {
                std::make_shared<InferOptions>());
     add_method(commands, noun, "classify", "The label of a text, and how likely each is",
                std::make_shared<InferOptions>());
+    add_infer_stats(commands, noun);
 }
 
 }  // namespace casc::admin

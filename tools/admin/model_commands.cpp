@@ -1,15 +1,15 @@
 // casc-admin model: the models that a broker serves. They are asked for at the subject of their
-// host (casc/inference/model_host.hpp), so that it need not be in the broker's own process.
+// host, so that it need not be in the broker's own process.
 
 #include "commands.hpp"
-#include "json_text.hpp"
 #include "listing.hpp"
+#include "model_bench.hpp"
+#include "model_host_call.hpp"
 
 namespace casc::admin {
 
 namespace {
 
-constexpr std::string_view kModelsSubject = "casc.models";
 // Loading reads the whole model; unloading lets it answer what it has.
 constexpr milliseconds kLoadPatience = std::chrono::minutes(10);
 
@@ -18,42 +18,10 @@ struct ModelChoice {
     std::string version;
 };
 
-Result<json::object> ask_host(Session& session, json::object request, milliseconds patience) {
-    CASC_TRY(client::Client* const client, session.client());
-    const std::string text = compact_json(request);
-    const auto answer =
-        client->request(kModelsSubject, {.payload = std::as_bytes(std::span(text))}, patience);
-    if (!answer && answer.error().code == ErrorCode::no_responders)
-        return Error(ErrorCode::no_responders,
-                     "this broker serves no models; models.folder in its configuration says where "
-                     "they are");
-    if (!answer) return answer.error();
-    boost::system::error_code malformed;
-    json::value value = json::parse(answer->text(), malformed);
-    if (malformed || !value.is_object())
-        return Error(ErrorCode::malformed_message, "the answer of the models' host is no JSON");
-    return std::move(value.get_object());
-}
-
-const json::value* member(const json::object& object, std::string_view name) {
-    const json::value* const found = object.if_contains(name);
-    return found == nullptr || found->is_null() ? nullptr : found;
-}
-
-json::value value_of(const json::object& object, std::string_view name) {
-    const json::value* const found = member(object, name);
-    return found == nullptr ? json::value(nullptr) : *found;
-}
-
-json::value count_of(const json::object& model, std::string_view name) {
-    const json::value* const counts = member(model, "counts");
-    return counts == nullptr || !counts->is_object() ? json::value(nullptr)
-                                                     : value_of(counts->get_object(), name);
-}
-
 Result<ExitCode> list_models(Session& session) {
     CASC_TRY(const Connection connection, session.connection());
-    CASC_TRY(const json::object answer, ask_host(session, {{"op", "list"}}, connection.timeout));
+    CASC_TRY(const json::array models,
+             ask_host_for_models(session, {{"op", "list"}}, connection.timeout));
     Listing listing{{{"name", "NAME"},
                      {"version", "VERSION"},
                      {"state", "STATE"},
@@ -64,18 +32,68 @@ Result<ExitCode> list_models(Session& session) {
                      {"errors", "ERRORS", Style::count},
                      {"trouble", "TROUBLE"}},
                     {}};
-    const json::value* const models = member(answer, "models");
-    if (models == nullptr || !models->is_array())
-        return Error(ErrorCode::malformed_message, "the models' host has named no models");
-    for (const json::value& one : models->get_array()) {
-        if (!one.is_object()) continue;
+    for (const json::value& one : models) {
         const json::object& model = one.get_object();
         listing.add({value_of(model, "name"), value_of(model, "version"), value_of(model, "state"),
                      value_of(model, "subject"), value_of(model, "topic"),
-                     value_of(model, "memory_bytes"), count_of(model, "answers"),
-                     count_of(model, "errors"), value_of(model, "trouble")});
+                     value_of(model, "memory_bytes"), value_of(model, "counts.answers"),
+                     value_of(model, "counts.errors"), value_of(model, "trouble")});
     }
     session.out().show(listing);
+    return ExitCode::ok;
+}
+
+std::string joined(const json::value& list, std::string_view member = {}) {
+    std::string text;
+    if (!list.is_array()) return text;
+    for (const json::value& one : list.get_array()) {
+        const json::value value =
+            member.empty() || !one.is_object() ? one : value_of(one.get_object(), member);
+        if (value.is_string()) text += (text.empty() ? "" : ", ") + std::string(value.get_string());
+    }
+    return text;
+}
+
+Result<ExitCode> show_model(Session& session, const ModelChoice& choice) {
+    CASC_TRY(const Connection connection, session.connection());
+    CASC_TRY(
+        const json::object model,
+        ask_host_for_model(session, {{"op", "info"}, {"name", choice.name}}, connection.timeout));
+    if (session.out().format() != Format::table) {
+        session.out().line(model);
+        return ExitCode::ok;
+    }
+    Document document;
+    const auto add = [&](std::string_view path, std::string_view heading,
+                         Style style = Style::text) {
+        json::value value = value_of(model, path);
+        if (!value.is_null()) document.add(path, heading, std::move(value), style);
+    };
+    add("name", "name");
+    add("version", "version");
+    document.add("versions", "versions", json::value(joined(value_of(model, "versions"))));
+    add("state", "state");
+    add("trouble", "trouble");
+    add("subject", "subject");
+    add("topic", "topic");
+    add("results", "results");
+    add("backend", "backend");
+    add("memory_bytes", "memory", Style::bytes);
+    add("load_seconds", "load seconds");
+    add("config.kind", "kind");
+    add("config.layers", "layers", Style::count);
+    add("config.hidden_size", "hidden size", Style::count);
+    add("config.heads", "heads", Style::count);
+    add("config.kv_heads", "heads of keys", Style::count);
+    add("config.vocabulary", "vocabulary", Style::count);
+    add("config.context_tokens", "context tokens", Style::count);
+    add("settings.max_batch", "max batch", Style::count);
+    add("settings.max_wait_ms", "max wait", Style::duration_ms);
+    add("settings.queue_capacity", "queue capacity", Style::count);
+    add("settings.timeout_ms", "timeout", Style::duration_ms);
+    document.add("fallbacks", "fallbacks",
+                 json::value(joined(value_of(model, "fallbacks"), "subject")));
+    session.out().show(document);
     return ExitCode::ok;
 }
 
@@ -83,11 +101,9 @@ Result<ExitCode> change(Session& session, std::string_view op, const ModelChoice
                         std::string_view done) {
     json::object request{{"op", op}, {"name", choice.name}};
     if (!choice.version.empty()) request["version"] = choice.version;
-    CASC_TRY(const json::object answer, ask_host(session, std::move(request), kLoadPatience));
-    const json::value* const model = member(answer, "model");
-    if (model == nullptr || !model->is_object())
-        return Error(ErrorCode::malformed_message, "the models' host has not said what it did");
-    session.out().line(*model);
+    CASC_TRY(const json::object model,
+             ask_host_for_model(session, std::move(request), kLoadPatience));
+    session.out().line(model);
     session.out().note(std::string(done) + " '" + choice.name + "'");
     return ExitCode::ok;
 }
@@ -117,12 +133,16 @@ void add_model_commands(Commands& commands) {
     CLI::App* model = commands.noun("model", "Models that answer requests");
     CLI::App* ls = model->add_subcommand("ls", "List the models, loaded or not");
     commands.on(ls, list_models);
+    auto shown = std::make_shared<ModelChoice>();
+    CLI::App* info = add_verb(model, "info", "Show what a model is and how it is served", *shown);
+    commands.on(info, [shown](Session& session) { return show_model(session, *shown); });
     add_change(commands, model, "load", "Load a model, or another version of it", "loaded", true);
     add_change(commands, model, "reload",
                "Read a model again; the one that is at work goes on until the new one is",
                "reloaded", true);
     add_change(commands, model, "unload", "Let a model answer what it has, and go", "unloaded",
                false);
+    add_model_bench(commands, model);
 }
 
 }  // namespace casc::admin

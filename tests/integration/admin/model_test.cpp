@@ -50,6 +50,49 @@ TEST_CASE_FIXTURE(ModelFixture, "admin/model: a model is loaded, asked and unloa
     CHECK(contains(admin.run({"infer", "generate", "tiny", "hello"}).err, "NO_RESPONDERS"));
 }
 
+TEST_CASE_FIXTURE(ModelFixture, "admin/model: info says what a model is, loaded or not") {
+    models.add("tiny", "1", "llama", "max_batch = 5\n[[fallback]]\nsubject = \"infer.other\"\n");
+    CHECK(admin.json({"model", "info", "tiny"}).at("state").as_string() == "unloaded");
+    admin.json({"model", "load", "tiny"});
+    const auto info = admin.json({"model", "info", "tiny"});
+    CHECK(info.at("config").at("kind").as_string() == "llama");
+    CHECK(info.at("settings").at("max_batch").to_number<int>() == 5);
+    CHECK(info.at("versions").as_array().size() == 1);
+    const AdminRun text = admin.run({"model", "info", "tiny"});
+    CHECK(contains(text.out, "infer.other"));
+    CHECK(contains(admin.run({"model", "info", "nothing"}).err, "MODEL_NOT_FOUND"));
+}
+
+TEST_CASE_FIXTURE(ModelFixture, "admin/model: bench asks as often as it says, and stats count it") {
+    models.add("tiny", "1", "llama");
+    models.add("judge", "1", "classifier");
+    admin.json({"model", "load", "tiny"});
+    admin.json({"model", "load", "judge"});
+    const auto run = admin.json({"model", "bench", "tiny", "--requests", "30", "--in-flight", "4",
+                                 "--max-tokens", "6", "--prompt", "hello"});
+    CHECK(run.at("requests").to_number<int>() == 30);
+    CHECK(run.at("errors").to_number<int>() == 0);
+    CHECK(run.at("requests_per_second").to_number<double>() > 0);
+    CHECK(run.at("request_ms_p99").to_number<double>() >=
+          run.at("request_ms_p50").to_number<double>());
+    const double batch = run.at("batch_mean").to_number<double>();
+    CHECK((batch >= 1 && batch <= 4));
+    const auto all = admin.json({"infer", "stats"});
+    CHECK(all.as_array().size() == 2);
+    const auto stats = admin.json({"infer", "stats", "tiny"}).at(0);
+    CHECK(stats.at("requests").at("ok").to_number<int>() == 30);
+    CHECK(stats.at("lanes").at("normal").at("queue_ms").at("count").to_number<int>() == 30);
+    CHECK(contains(admin.run({"infer", "stats"}).out, "judge"));
+    CHECK(contains(admin.run({"infer", "stats", "tiny"}).out, "WHY BATCHES LEFT"));
+    CHECK(contains(admin.run({"infer", "stats", "nothing"}).err, "MODEL_NOT_FOUND"));
+    const auto judged = admin.json({"model", "bench", "judge", "--method", "classify", "--requests",
+                                    "3", "--prompt", "hello"});
+    CHECK(judged.at("errors").to_number<int>() == 0);
+    const AdminRun refused = admin.run({"model", "bench", "judge", "--requests", "3"});
+    CHECK(refused.code != 0);
+    CHECK(contains(refused.err, "INVALID_REQUEST"));
+}
+
 TEST_CASE_FIXTURE(ModelFixture, "admin/model: what cannot be done says why") {
     const AdminRun missing = admin.run({"model", "load", "tiny"});
     CHECK(missing.code != 0);

@@ -12,6 +12,8 @@
 //   {"op": "load", "name": "sections", "version": "2"}         {"model": {…}}
 //   {"op": "reload", "name": "sections"}                       {"model": {…}}
 //   {"op": "unload", "name": "sections"}                       {"model": {…}}
+//   {"op": "info", "name": "sections"}                         {"model": {…, "config", "settings"}}
+//   {"op": "stats"}                                            {"models": [{…}, …]}, those loaded
 //
 // Without a version the newest is meant. A model that is loaded again in another version serves
 // first and the old one ends then, answering what it has; when the new one cannot be loaded the old
