@@ -193,6 +193,23 @@ const std::map<std::string_view, Adder>& adders() {
                             "through which steps, as 1,10,1k or 16,1KiB; default: a ladder for "
                             "each");
          }},
+        {"--model",
+         [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.model_folder,
+                            "the folder of a model, with config.json and safetensors; default: one "
+                            "of random numbers");
+         }},
+        {"--backend",
+         [](auto& app, auto& o, const auto& n) {
+             app.add_option(n, o.backend, "what computes the model")
+                 ->check(CLI::IsMember({"cpu"}))
+                 ->capture_default_str();
+         }},
+        {"--seed",
+         [](auto& app, auto& o, const auto& n) {
+             add_parsed(app, n, o.seed, parse_count,
+                        "of what is asked and when; the same seed asks the same");
+         }},
         {"--address",
          [](auto& app, auto& o, const auto& n) {
              app.add_option(

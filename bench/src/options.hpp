@@ -49,9 +49,12 @@ struct Options {
     std::uint32_t pass_count = 6;           // how often everything is read
     std::string transport = "tcp";          // tcp, shm, both in turn
     std::string address;                    // empty: a broker of our own
-    std::string data_folder;  // of our own broker; empty: $TMPDIR or the current folder
-    std::string scale_over;   // what grows, and through which steps; empty: the default ones
-    std::string scale_steps;  // as they were given: what they count depends on what grows
+    std::string data_folder;   // of our own broker; empty: $TMPDIR or the current folder
+    std::string scale_over;    // what grows, and through which steps; empty: the default ones
+    std::string scale_steps;   // as they were given: what they count depends on what grows
+    std::string model_folder;  // of a model to serve; empty: one of random numbers
+    std::string backend = "cpu";
+    std::uint64_t seed = 1;  // of what is asked, and when
     std::vector<std::string>
         settings;  // "key=value" of our own broker, on top of the shipped defaults
     Output output = Output::text;
@@ -68,7 +71,8 @@ inline constexpr std::string_view kFlagNames[] = {
     "--idle-groups",   "--idle-topics", "--idle-connections",
     "--slow-consumer", "--passes",      "--transport",
     "--address",       "--data-dir",    "--set",
-    "--over",          "--steps",       "--durability"};
+    "--over",          "--steps",       "--durability",
+    "--model",         "--backend",     "--seed"};
 
 // Adds one shared flag to `app`; it fills in `options`, which must outlive it.
 void add_flag(CLI::App& app, Options& options, std::string_view name);

@@ -9,6 +9,7 @@ extern const Workload kCodecWorkload;
 extern const Workload kConsumeWorkload;
 extern const Workload kE2eWorkload;
 extern const Workload kFilterWorkload;
+extern const Workload kInferWorkload;
 extern const Workload kPriorityWorkload;
 extern const Workload kProduceWorkload;
 extern const Workload kQueueWorkload;
@@ -23,7 +24,7 @@ std::span<const Workload> workloads() {
     static const std::array all{
         kProduceWorkload,  kConsumeWorkload, kFilterWorkload,   kQueueWorkload,   kE2eWorkload,
         kPriorityWorkload, kRequestWorkload, kVolatileWorkload, kStorageWorkload, kTopicsWorkload,
-        kScaleWorkload,    kRingWorkload,    kCodecWorkload};
+        kScaleWorkload,    kRingWorkload,    kCodecWorkload,    kInferWorkload};
     return all;
 }
 

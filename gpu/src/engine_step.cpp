@@ -46,6 +46,7 @@ void Engine::let_in(MonoNanos now) {
     const std::size_t slots = batcher_.size_limit();
     if (batcher_.waiting().empty() || running_.size() >= slots) return;
     const bool is_idle = running_.empty();
+    if (!is_idle && !options_.joins_running) return;
     if (is_idle) {
         const BatchPlan plan = batcher_.plan(now, Device::idle);
         look_again_ = plan.look_again;

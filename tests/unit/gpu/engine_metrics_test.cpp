@@ -86,6 +86,17 @@ TEST_CASE("gpu/engine_metrics: who waits, who runs, and why a batch left") {
     CHECK(count_of(m, Outcome::ok) == 6);
 }
 
+TEST_CASE("gpu/engine_metrics: without continuous batching nobody joins who is at work") {
+    EngineFixture f(endless_backend(), {.joins_running = false});
+    for (int i = 0; i < 6; ++i)
+        f.ask("abc", i == 0 ? 4 : 8);
+    f.run();
+    const EngineMetrics& m = *f.engine->metrics();
+    CHECK(m.joined.value() == 0);
+    CHECK(m.steps.value() == 8 + 8);
+    CHECK(count_of(m, Outcome::ok) == 6);
+}
+
 TEST_CASE("gpu/engine_metrics: every request has ended in one way") {
     EngineFixture f(endless_backend(), {.batches = {.max_batch = 4, .queue_capacity = 4}});
     f.submit({.prompt = "", .max_tokens = 4});  // refused

@@ -44,6 +44,9 @@ struct EngineOptions {
     BatchPolicy batches{};
     // Of a step in which answers grow: how long a prompt may hold them up. At least 1.
     std::uint32_t prompt_tokens_per_step = 512;
+    // false: a batch begins when all of the one before have their answers, as servers do that know
+    // no continuous batching. To compare with.
+    bool joins_running = true;
 };
 
 // Thread:   one at a time. No clock of its own; the times it is given never go back.

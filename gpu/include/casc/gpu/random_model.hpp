@@ -1,0 +1,60 @@
+#pragma once
+// casc/gpu/random_model.hpp: models of random numbers, for measuring and checking where there are
+// no others: they take as long as real ones of their shape, and say nothing.
+
+#include <casc/gpu/model_weights.hpp>
+#include <casc/gpu/tensor.hpp>
+#include <casc/gpu/tokenizer.hpp>
+#include <casc/types/result.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace casc::gpu {
+
+// Names as in ModelConfig.
+struct RandomModelShape {
+    std::string kind = "llama";  // or phi3, whose q, k and v are one matrix, as are gate and up
+    std::size_t hidden_size = 768;
+    std::size_t inner_size = 2048;
+    std::size_t layer_count = 13;
+    std::size_t head_count = 12;
+    std::size_t kv_head_count = 4;
+    std::size_t vocabulary_size = 32'000;
+    std::size_t context_tokens = 640;
+    bool ties_embeddings = true;
+    ElementType type = ElementType::bf16;  // or f32
+
+    // The default: 110 million numbers.
+    [[nodiscard]] static RandomModelShape small() { return {}; }
+    // That of phi-3-mini: 3.8 thousand million.
+    [[nodiscard]] static RandomModelShape phi3_mini();
+};
+
+// Writes config.json and model.safetensors. The same seed has the same numbers. Thread: any. Fails
+// with: io_failed.
+[[nodiscard]] Result<void> write_random_model(const RandomModelShape& shape, std::uint64_t seed,
+                                              const std::filesystem::path& folder);
+// The same in a temporary folder, which has no name any more when it returns.
+[[nodiscard]] Result<ModelWeights> make_random_model(const RandomModelShape& shape,
+                                                     std::uint64_t seed);
+
+// Tokens are bytes; the other tokens of a vocabulary have no text. Thread: any.
+class ByteTokenizer final : public Tokenizer {
+public:
+    explicit ByteTokenizer(std::size_t vocabulary_size);
+    [[nodiscard]] Result<std::vector<TokenId>> encode(std::string_view text,
+                                                      SpecialTokens special) const override;
+    [[nodiscard]] std::string_view bytes_of(TokenId token) const noexcept override;
+    [[nodiscard]] std::size_t vocabulary_size() const noexcept override { return size_; }
+
+private:
+    std::size_t size_;
+    std::string bytes_;
+};
+
+}  // namespace casc::gpu
