@@ -68,14 +68,15 @@ private:
 
     void take(const gpu::Answer& answer) {
         ++ended_;
-        if (answer.error.code == ErrorCode::timeout)
+        if (answer.error.code == ErrorCode::ok) return count(answer);
+        if (answer.error.code == ErrorCode::timeout) {
             ++outcome_.late;
-        else if (answer.error.code == ErrorCode::model_overloaded)
+        } else if (answer.error.code == ErrorCode::model_overloaded) {
             ++outcome_.rejected;
-        else if (answer.error.code != ErrorCode::ok)
+        } else {
             ++outcome_.failed;
-        else
-            count(answer);
+            if (outcome_.trouble.empty()) outcome_.trouble = answer.error.message();
+        }
     }
 
     void count(const gpu::Answer& answer) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace casc::bench {
@@ -43,6 +44,7 @@ struct InferOutcome {
     std::uint64_t late = 0;  // their deadline came
     std::uint64_t rejected = 0;
     std::uint64_t failed = 0;
+    std::string trouble;  // of the first that failed
     std::uint64_t answer_tokens = 0;
     Histogram first_token;
     Histogram per_token;  // after the first one, of each answer the mean

@@ -241,6 +241,7 @@ void run_infer(const Options& options, Report& report) {
         report.details[kWays[i].key] = describe_outcome(outcomes[i], limits);
         report.table += row_of(kWays[i], outcomes[i], limits);
         report.error_count += outcomes[i].failed;
+        if (!outcomes[i].trouble.empty()) report.details["trouble"] = outcomes[i].trouble;
     }
     const InferOutcome& best = outcomes.back();
     report.events_per_second = static_cast<double>(best.answered) / best.seconds;
