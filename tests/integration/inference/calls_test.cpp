@@ -59,7 +59,10 @@ TEST_CASE_FIXTURE(CallFixture,
             must(client->request("infer.fake", {.payload = bytes_of(text)}, kPatience));
         CHECK(json::parse(answer.text()).at("request_id").as_string() == id);
     }
-    CHECK(wait_until([&] { return ended(gpu::Outcome::cancelled) == 1; }));
+    // It may have been computed to its end before the service sees that its parts are not taken.
+    CHECK(
+        wait_until([&] { return ended(gpu::Outcome::cancelled) + ended(gpu::Outcome::ok) == 21; }));
+    CHECK(wait_until([&] { return service->counts().errors == 1; }));
     CHECK(service->metrics()->running.value() == 0);
     ErrorCode end = ErrorCode::ok;
     while (end == ErrorCode::ok) {
