@@ -96,6 +96,7 @@ json::object histogram_of(const gpu::Distribution<N>& values) {
     for (std::size_t i = 0; i < N; ++i)
         if (values.count_in(i) != 0)
             all["up_to_" + std::to_string(values.limits()[i])] = values.count_in(i);
+    if (values.count_in(N) != 0) all["more"] = values.count_in(N);
     return all;
 }
 

@@ -27,7 +27,11 @@ std::string shortest(double value) {
 // All families, each with the samples of one model after the other.
 class Families {
 public:
-    explicit Families(const std::vector<ModelMetrics>& models) : models_(models) {}
+    // Of those that are loaded.
+    explicit Families(const std::vector<ModelMetrics>& models) {
+        for (const ModelMetrics& model : models)
+            if (model.engine) models_.push_back(model);
+    }
 
     // `read` gives a number of a model.
     template <class Read>
@@ -68,12 +72,12 @@ public:
                             unit, read(*model.engine, i));
         all_.push_back(std::move(family));
     }
-    void add_info() {
+    void add_info(const std::vector<ModelMetrics>& models) {
         MetricFamily family{"casc_infer_model_loaded_info",
-                            "A model that is loaded; the value is always 1.",
+                            "A model that is loaded, or should be; the value is always 1.",
                             "gauge",
                             {}};
-        for (const ModelMetrics& model : models_)
+        for (const ModelMetrics& model : models)
             family.samples.push_back(
                 {family.name,
                  label("model", model.model.name) + ',' + label("version", model.model.version) +
@@ -105,14 +109,19 @@ private:
         family.samples.push_back({family.name + "_count", labels, static_cast<double>(count)});
     }
 
-    const std::vector<ModelMetrics>& models_;
+    std::vector<ModelMetrics> models_;
     std::vector<MetricFamily> all_;
 };
 
 void add_requests(Families& families) {
     families.add_by("counter", "casc_infer_requests_total",
-                    "Requests that have ended, by how they did.", "outcome", gpu::kOutcomeNames,
+                    "Requests that the model's line has taken or refused and that have ended, by "
+                    "how they did.",
+                    "outcome", gpu::kOutcomeNames,
                     [](const EngineMetrics& m, std::size_t i) { return m.outcomes[i].value(); });
+    families.add("counter", "casc_infer_errors_total",
+                 "Requests that had an error for an answer or were given back, whatever for.",
+                 [](const ModelMetrics& m) { return m.counts.errors; });
     families.add("counter", "casc_infer_fallbacks_total",
                  "Answers that somebody else gave in the model's place.",
                  [](const ModelMetrics& m) { return m.counts.fallbacks; });
@@ -188,7 +197,7 @@ void add_steps(Families& families) {
 std::vector<MetricFamily> model_metrics(const std::vector<ModelMetrics>& models) {
     if (models.empty()) return {};
     Families families(models);
-    families.add_info();
+    families.add_info(models);
     families.add("gauge", "casc_infer_model_load_seconds", "How long loading it took.",
                  [](const ModelMetrics& m) { return m.load_seconds; });
     families.add("gauge", "casc_infer_model_memory_bytes", "Of its weights.",

@@ -25,17 +25,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::array<std::uint32_t, 7> kBatches{1, 2, 4, 8, 16, 24, 32};
 
-[[noreturn]] void give_up(const Error& why) {
-    std::fprintf(stderr, "%s\n", why.message().c_str());
-    std::exit(1);
-}
-
-template <class T>
-T need(Result<T> result) {
-    if (!result) give_up(result.error());
-    return *std::move(result);
-}
-
 // A prompt for each slot, so that decoding has as much to look back at.
 void fill_slots(Backend& backend, std::uint32_t context) {
     StepOutput output;

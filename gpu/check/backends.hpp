@@ -8,12 +8,25 @@
 #include <casc/types/result.hpp>
 
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace casc::gpu {
+
+// Without the model or the backend there is nothing to be done.
+[[noreturn]] inline void give_up(const Error& why) {
+    std::fprintf(stderr, "%s\n", why.message().c_str());
+    std::exit(1);
+}
+template <class T>
+T need(Result<T> result) {
+    if (!result) give_up(result.error());
+    return *std::move(result);
+}
 
 struct BackendSize {
     std::uint32_t slot_count = 1;

@@ -55,17 +55,6 @@ std::vector<NamedShape> shapes() {
         {"phi3, fused matrices, bf16", shape_of("phi3", 4, 4, 96, ElementType::bf16, false)}};
 }
 
-[[noreturn]] void give_up(const Error& why) {
-    std::fprintf(stderr, "%s\n", why.message().c_str());
-    std::exit(1);
-}
-
-template <class T>
-T need(Result<T> result) {
-    if (!result) give_up(result.error());
-    return *std::move(result);
-}
-
 std::vector<TokenId> prompt_of(std::size_t length, TokenId first) {
     std::vector<TokenId> tokens(length);
     for (std::size_t i = 0; i < length; ++i)
@@ -96,11 +85,11 @@ float difference(const std::vector<float>& wanted, const std::vector<float>& fou
     float largest = 0;
     float apart = 0;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-        if (!std::isfinite(found[i])) return INFINITY;
+        if (!std::isfinite(found[i]) || !std::isfinite(wanted[i])) return INFINITY;
         largest = std::max(largest, std::abs(wanted[i]));
         apart = std::max(apart, std::abs(wanted[i] - found[i]));
     }
-    return apart / largest;
+    return largest > 0 ? apart / largest : INFINITY;
 }
 
 struct Growing {

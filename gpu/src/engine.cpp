@@ -231,6 +231,8 @@ void Engine::hand_out_text(Sequence& sequence) {
 
 void Engine::give_up_slot(Sequence& sequence) {
     free_slots_.push_back(*sequence.slot);
+    const std::uint64_t cached = metrics_->cached_tokens.value();
+    metrics_->cached_tokens.set(cached - std::min<std::uint64_t>(cached, sequence.computed));
     std::erase(running_, &sequence);
     if (step_is_under_way_)
         for (StepPart& part : parts_)

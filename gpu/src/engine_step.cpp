@@ -67,6 +67,7 @@ void Engine::let_in(MonoNanos now) {
         longest_wait = std::max(longest_wait, waited);
     }
     if (is_idle) metrics_->batch_wait.record(longest_wait);
+    note_load();
 }
 
 void Engine::prepare_step() {
@@ -98,11 +99,15 @@ void Engine::end_step(MonoNanos now) {
             if (parts_[i].sequence != nullptr) take_row(parts_[i], step_output_.rows[i], now);
     }
     step_is_under_way_ = false;
+    note_cache();
+    note_load();
+}
+
+void Engine::note_cache() {
     std::uint64_t cached = 0;
     for (const Sequence* const sequence : running_)
         cached += sequence->computed;
     metrics_->cached_tokens.set(cached);
-    note_load();
 }
 
 void Engine::count_step(std::chrono::nanoseconds took) {
@@ -112,7 +117,8 @@ void Engine::count_step(std::chrono::nanoseconds took) {
     times.record(static_cast<std::uint64_t>(std::max<std::int64_t>(took.count(), 0)));
 }
 
-// Otherwise how long it took is a matter of how long they are.
+// Otherwise how long it took is a matter of how long they are. (The last part of a prompt may be
+// one token, too; it costs what one of an answer does.)
 bool Engine::had_no_prompts() const noexcept {
     return std::ranges::all_of(parts_, [](const StepPart& part) { return part.token_count == 1; });
 }

@@ -3,6 +3,8 @@
 #include "bytes.hpp"
 
 #include <casc/client/call.hpp>
+#include <casc/inference/request_json.hpp>
+#include <casc/types/clock.hpp>
 #include <casc/types/units.hpp>
 #include <casc/wire/messages.hpp>
 
@@ -19,11 +21,8 @@ constexpr std::chrono::milliseconds kAgainAfter{1000};
 // The service does nothing else meanwhile.
 constexpr std::chrono::milliseconds kWritePatience{5000};
 
-// Nothing was written, for a reason that passes.
-bool may_be_written_later(ErrorCode code) {
-    return code == ErrorCode::disk_full || code == ErrorCode::overloaded ||
-           code == ErrorCode::shutting_down;
-}
+// Of a topic that is compacted it may be for good: its keys have no more room.
+constexpr unsigned kOverloadsMax = 10;
 
 Result<void> must_be_durable(client::Client& client, const std::string& topic) {
     wire::fb::DescribeTopicT ask;
@@ -85,20 +84,35 @@ Result<void> EventRequests::write(std::size_t count) {
         if (one.of.has_key) event.key = bytes_of(one.of.key);
         // Who has lost a request to another service leaves its answer to that one.
         if (!transaction.done(queue_, one.of.id)) continue;
-        CASC_TRY_VOID(transaction.send(results_, event));
+        auto sent = transaction.send(results_, event);
+        if (!sent && sent.error().code == ErrorCode::event_too_large) {
+            // It alone would keep all the others from being written.
+            const std::string error = error_json(one.request_id, sent.error(), wall_now());
+            event.payload = bytes_of(error);
+            sent = transaction.send(results_, event);
+        }
+        CASC_TRY_VOID(std::move(sent));
     }
     CASC_TRY_VOID(transaction.commit());
     return {};
+}
+
+bool EventRequests::may_be_written_later(ErrorCode code) {
+    overloads_ = code == ErrorCode::overloaded ? overloads_ + 1 : 0;
+    return code == ErrorCode::disk_full || code == ErrorCode::shutting_down ||
+           (code == ErrorCode::overloaded && overloads_ < kOverloadsMax);
 }
 
 Result<void> EventRequests::commit() {
     const std::size_t count = count_that_fits();
     Result<void> written = write(count);
     if (!written && may_be_written_later(written.error().code)) {
+        // Nothing was written, for a reason that passes.
         commit_at_ = std::chrono::steady_clock::now() + kAgainAfter;
         return written;
     }
     commit_at_ = {};
+    overloads_ = 0;
     if (!written) {
         // Not at once, and not for ever: who cannot be answered becomes a dead letter in the end.
         for (const FinishedEvent& one : std::span(finished_).first(count))

@@ -18,6 +18,7 @@ struct FinishedEvent {
     FromEvent of;
     Lane lane = Lane::normal;
     std::string payload;
+    std::string request_id;  // for the error that takes the place of an answer that is too large
 };
 
 // Thread: one at a time. Lifetime: the client must outlive it.
@@ -43,7 +44,8 @@ public:
     // Whether there is something to commit, and it is time to.
     [[nodiscard]] bool is_due() const noexcept;
     // Writes what has been finished, as much as one transaction may have. When the broker has no
-    // room for it now, it is tried again a little later, with the same answers. When it fails
+    // room for it now, it is tried again a little later, with the same answers, for as long as the
+    // group lets requests be held (30 minutes by default). When it fails
     // otherwise nothing of it was written, or nobody knows; these requests are refused, so that the
     // group delivers again those that are not done, a little later and as often as its settings
     // say.
@@ -64,11 +66,13 @@ private:
 
     [[nodiscard]] Result<void> write(std::size_t count);
     [[nodiscard]] std::size_t count_that_fits() const noexcept;
+    [[nodiscard]] bool may_be_written_later(ErrorCode code);
 
     client::QueueConsumer queue_;
     client::Transactor transactor_;
     const std::string results_;
     std::vector<FinishedEvent> finished_;
+    unsigned overloads_ = 0;                             // in a row
     std::chrono::steady_clock::time_point commit_at_{};  // not before; set when there was no room
 };
 

@@ -33,12 +33,13 @@ struct PassedOn {
     Result<std::string> answer;  // JSON; the error is what the last one of them said
 };
 
-// A choice that fails five times in a row is passed over for a minute (see circuit_breaker.hpp).
+// A choice that fails again and again is passed over for a while, as the model itself is. Each has
+// its share of what time is left, so that one that says nothing leaves some for the others.
 //
 // Thread:   one at a time. Starts one of its own (casc-fallback), which connects to other brokers
 //           and looks at what they say; throws std::system_error when it cannot.
 // Lifetime: `here`, the client of this broker, must outlive it. The destructor forgets what is
-//           under way.
+//           under way, and may wait for a connection that is being made (a second).
 class FallbackChain {
 public:
     FallbackChain(const FallbackSettings& settings, std::string model, client::Client& here,
@@ -50,6 +51,10 @@ public:
     // Each is answered once, by take(). The waker is woken then.
     void ask(ToPassOn request);
     [[nodiscard]] std::vector<PassedOn> take();
+    // Nobody waits for it any more; it may be answered all the same.
+    void forget(gpu::RequestId id);
+    // Whether anybody would be asked now, as far as is known. Any thread.
+    [[nodiscard]] bool can_ask() const;
     // Whether take() has something. Any thread.
     [[nodiscard]] bool ready() const noexcept;
 

@@ -14,6 +14,14 @@ namespace {
 
 namespace json = boost::json;
 
+// What a message says beyond the code and its sentence, which Error::message() puts before it.
+std::string detail_in(std::string message, ErrorCode code) {
+    const std::string known = Error(code).message();
+    if (message.compare(0, known.size(), known) != 0) return message;
+    message.erase(0, known.size());
+    return message.compare(0, 2, ": ") == 0 ? message.substr(2) : message;
+}
+
 // The error that an answer has in place of a response.
 Error error_in(const JsonReader& answer) {
     const auto object = answer.object("error");
@@ -22,9 +30,16 @@ Error error_in(const JsonReader& answer) {
     const JsonReader error(**object, "error.");
     const auto number = error.count("number", 65'535);
     const auto message = error.text("message");
+    const auto retry_after = error.count("retry_after_ms", ~std::uint32_t{0});
     const bool is_known = number && *number && **number != 0;
-    return {is_known ? static_cast<ErrorCode>(**number) : ErrorCode::inference_failed,
-            message && *message ? **message : std::string()};
+    const auto code = is_known ? static_cast<ErrorCode>(**number) : ErrorCode::inference_failed;
+    return {code, message && *message ? detail_in(**message, code) : std::string(),
+            retry_after ? static_cast<std::uint32_t>(retry_after->value_or(0)) : 0};
+}
+
+// Whoever asked has done nothing wrong.
+Error nonsense(const Error& why) {
+    return {ErrorCode::inference_failed, why.detail};
 }
 
 }  // namespace
@@ -40,13 +55,17 @@ Result<std::string> request_for_others(std::string_view request) {
 }
 
 Result<std::string> answer_of_fallback(std::string_view answer, std::string_view request_id) {
-    CASC_TRY(json::object all, parse_object(answer, "its answer"));
+    auto parsed = parse_object(answer, "its answer");
+    if (!parsed) return nonsense(parsed.error());
+    json::object& all = *parsed;
     const JsonReader reader(all, "");
-    CASC_TRY(const json::object* const response, reader.object("response"));
-    CASC_TRY(const auto status, reader.text("status"));
-    const bool is_good = status == "success" || status == "degraded";
-    if (!is_good || response == nullptr) return error_in(reader);
-    json::object shown = *response;
+    const auto response = reader.object("response");
+    if (!response) return nonsense(response.error());
+    const auto status = reader.text("status");
+    if (!status) return nonsense(status.error());
+    const bool is_good = *status == "success" || *status == "degraded";
+    if (!is_good || *response == nullptr) return error_in(reader);
+    json::object shown = **response;
     json::value& metadata = shown["metadata"];
     if (!metadata.is_object()) metadata.emplace_object();
     metadata.get_object()["fallback_used"] = true;

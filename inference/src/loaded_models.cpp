@@ -213,15 +213,17 @@ json::array LoadedModels::list() const {
 std::vector<ModelMetrics> LoadedModels::metrics() const {
     std::vector<ModelMetrics> all;
     const std::lock_guard lock(mutex_);
-    for (const auto& [name, model] : models_)
-        if (model.service)
-            all.push_back({.model = {name, model.version},
-                           .state = std::string(state_of(model)),
-                           .backend = model.backend,
-                           .load_seconds = model.load_seconds,
-                           .memory_bytes = model.memory_bytes,
-                           .counts = model.service->counts(),
-                           .engine = model.service->metrics()});
+    for (const auto& [name, model] : models_) {
+        ModelMetrics& metrics = all.emplace_back();
+        metrics.model = {name, model.version};
+        metrics.state = state_of(model);
+        metrics.backend = model.backend;
+        metrics.load_seconds = model.load_seconds;
+        metrics.memory_bytes = model.memory_bytes;
+        if (!model.service) continue;
+        metrics.counts = model.service->counts();
+        metrics.engine = model.service->metrics();
+    }
     return all;
 }
 

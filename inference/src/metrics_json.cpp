@@ -104,6 +104,7 @@ json::object stats_of(const ModelMetrics& model) {
             {"lanes", lanes_of(metrics)},
             {"steps", steps},
             {"failed_steps", metrics.failed_steps.value()},
+            {"batch_sum", metrics.batch_size.sum()},
             {"batch_mean", steps == 0 ? 0.0
                                       : static_cast<double>(metrics.batch_size.sum()) /
                                             static_cast<double>(steps)},

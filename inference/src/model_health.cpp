@@ -6,20 +6,9 @@
 namespace casc::inference {
 namespace {
 
-// Errors that say something of the request, or of who asks, and nothing of the model.
 constexpr std::array kExcluded{ErrorCode::invalid_request, ErrorCode::cancelled,
-                               ErrorCode::shutting_down, ErrorCode::overloaded,
-                               ErrorCode::event_too_large};
-
-client::CircuitBreakerOptions breaker_of(const FallbackSettings& settings) {
-    client::CircuitBreakerOptions options;
-    options.failures_to_open = settings.failures_max;
-    options.open_for = settings.open_for;
-    options.excluded.assign(kExcluded.begin(), kExcluded.end());
-    // It works, only not so fast: the rate of errors counts them.
-    options.excluded.push_back(ErrorCode::model_overloaded);
-    return options;
-}
+                               ErrorCode::shutting_down,   ErrorCode::overloaded,
+                               ErrorCode::event_too_large, ErrorCode::model_overloaded};
 
 client::FallbackOptions fallback_of(const FallbackSettings& settings) {
     client::FallbackOptions options;
@@ -30,8 +19,20 @@ client::FallbackOptions fallback_of(const FallbackSettings& settings) {
 
 }  // namespace
 
+client::CircuitBreakerOptions breaker_of(const FallbackSettings& settings) {
+    client::CircuitBreakerOptions options;
+    options.failures_to_open = settings.failures_max;
+    options.open_for = settings.open_for;
+    options.excluded.assign(kExcluded.begin(), kExcluded.end());
+    return options;
+}
+
+bool is_short_time(std::chrono::nanoseconds time, const FallbackSettings& settings) {
+    return time < settings.latency_p99_max;
+}
+
 ModelHealth::ModelHealth(const FallbackSettings& settings)
-    : breaker_(breaker_of(settings)), fallback_(fallback_of(settings)) {}
+    : settings_(settings), breaker_(breaker_of(settings)), fallback_(fallback_of(settings)) {}
 
 std::optional<ModelHealth::Asked> ModelHealth::ask(Time now) {
     if (is_given_up_) return {};
@@ -42,9 +43,13 @@ std::optional<ModelHealth::Asked> ModelHealth::ask(Time now) {
 }
 
 void ModelHealth::record(const Asked& asked, ErrorCode outcome, Time now) {
+    if (outcome == ErrorCode::timeout && is_short_time(now - asked.at, settings_))
+        outcome = ErrorCode::cancelled;
     breaker_.record(asked.pass, outcome, now);
-    if (std::ranges::find(kExcluded, outcome) == kExcluded.end())
-        fallback_.record(outcome == ErrorCode::ok, now - asked.at, now);
+    // A full line opens no circuit, and yet was no answer.
+    const bool counts = outcome == ErrorCode::model_overloaded ||
+                        std::ranges::find(kExcluded, outcome) == kExcluded.end();
+    if (counts) fallback_.record(outcome == ErrorCode::ok, now - asked.at, now);
 }
 
 }  // namespace casc::inference

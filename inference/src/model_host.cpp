@@ -111,7 +111,8 @@ private:
     [[nodiscard]] Result<json::object> stats(const std::string& name) const {
         json::array all;
         for (const ModelMetrics& model : models_.metrics())
-            if (name.empty() || model.model.name == name) all.push_back(stats_of(model));
+            if (model.engine && (name.empty() || model.model.name == name))
+                all.push_back(stats_of(model));
         if (all.empty() && !name.empty())
             return Error(ErrorCode::model_not_found, "'" + name + "' is not loaded");
         return json::object{{"models", std::move(all)}};

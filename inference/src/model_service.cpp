@@ -24,6 +24,9 @@ Result<void> check(const ServiceOptions& options) {
         if (choice.subject.empty()) return bad("a fallback without a subject");
         if (choice.endpoint.empty() && choice.subject == options.subject)
             return bad("'" + choice.subject + "' cannot be its own fallback");
+        if (choice.endpoint.empty()) continue;
+        if (const auto checked = client::check_endpoint(choice.endpoint); !checked)
+            return bad("fallback '" + choice.subject + "': " + checked.error().detail);
     }
     if (options.events_max == 0 || options.calls_max == 0)
         return bad("a service that takes no requests");

@@ -61,9 +61,12 @@ void ServiceLoop::take_answer(gpu::Answer&& answer) {
 
 void ServiceLoop::hand_out(Pending&& pending, std::string payload) {
     if (auto* event = std::get_if<FromEvent>(&pending.from))
-        return events_->finish({std::move(*event), pending.lane, std::move(payload)});
-    static_cast<void>(
-        calls_->answer(std::get<FromCall>(pending.from).id, {.payload = bytes_of(payload)}));
+        return events_->finish(
+            {std::move(*event), pending.lane, std::move(payload), std::move(pending.request_id)});
+    const auto call = std::get<FromCall>(pending.from).id;
+    // One that is too large for an event, say.
+    if (const auto said = calls_->answer(call, {.payload = bytes_of(payload)}); !said)
+        static_cast<void>(calls_->fail(call, said.error()));
 }
 
 void ServiceLoop::refuse(Pending&& pending, Error error) {
@@ -72,13 +75,18 @@ void ServiceLoop::refuse(Pending&& pending, Error error) {
     if (auto* event = std::get_if<FromEvent>(&pending.from)) {
         // Nobody is told that we end, or have no room: another service, or we later, will answer
         // it. Not for ever where the device has failed: that may be because of this one.
+        const bool ends_by_itself = has_failed() && !fallback_;
         if (error.code == ErrorCode::shutting_down) return events_->release(*event);
-        if (error.code == ErrorCode::model_overloaded || has_failed())
+        if (error.code == ErrorCode::model_overloaded || ends_by_itself)
             return events_->again_later(*event, error);
-        return events_->finish(
-            {std::move(*event), pending.lane, error_json(pending.request_id, error, wall_now())});
+        return answer_event(std::move(*event), pending, error);
     }
     static_cast<void>(calls_->fail(std::get<FromCall>(pending.from).id, error));
+}
+
+void ServiceLoop::answer_event(FromEvent&& event, const Pending& pending, const Error& error) {
+    events_->finish({std::move(event), pending.lane,
+                     error_json(pending.request_id, error, wall_now()), pending.request_id});
 }
 
 // ---- others in its place ---------------------------------------------------------------------
@@ -106,7 +114,7 @@ bool ServiceLoop::take_passed_on() {
         const Pending* const pending = pending_.find(one.id);
         if (pending == nullptr) continue;  // nobody waits for it any more
         if (!one.answer) {
-            refuse(pending_.take(one.id), one.answer.error());
+            refuse_passed_on(pending_.take(one.id), one.answer.error());
             continue;
         }
         add_one(counts_.fallbacks);
@@ -115,6 +123,19 @@ bool ServiceLoop::take_passed_on() {
     }
     if (calls_) calls_->flush();
     return true;
+}
+
+// Nobody has answered. What may be different later is asked again then, as often as the group's
+// settings say, if it is an event's and its time is not over.
+void ServiceLoop::refuse_passed_on(Pending&& pending, const Error& why) {
+    auto* const event = std::get_if<FromEvent>(&pending.from);
+    if (event == nullptr) return refuse(std::move(pending), why);
+    add_one(counts_.errors);
+    if (stops_.load(std::memory_order_relaxed)) return events_->release(*event);
+    const bool may_pass = error_info(why.code).retryable && why.code != ErrorCode::timeout &&
+                          pending.deadline > mono_now();
+    if (may_pass) return events_->again_later(*event, why);
+    answer_event(std::move(*event), pending, why);
 }
 
 // In one piece; who has no room for it has the text in the answer.
@@ -128,8 +149,10 @@ void ServiceLoop::send_text_ahead(const Pending& pending, std::string& answer) {
 
 void ServiceLoop::hand_back_passed_on() {
     for (const gpu::RequestId id :
-         pending_.ids_of([](const Pending& pending) { return pending.is_passed_on; }))
+         pending_.ids_of([](const Pending& pending) { return pending.is_passed_on; })) {
+        fallback_->forget(id);
         refuse(pending_.take(id), Error(ErrorCode::shutting_down));
+    }
 }
 
 // The model is done with a request; only then health has heard of everything it let through.
@@ -158,7 +181,8 @@ bool ServiceLoop::commit() {
 void ServiceLoop::cancel(client::CallId call) {
     const gpu::RequestId id = pending_.of_call(call);
     if (id == 0) return;
-    static_cast<void>(take(id, ErrorCode::cancelled));
+    const Pending gone = take(id, ErrorCode::cancelled);
+    if (gone.is_passed_on) return fallback_->forget(id);
     unsent_.emplace_back(gpu::CancelRequest{id});
 }
 

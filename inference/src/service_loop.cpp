@@ -116,7 +116,9 @@ void ServiceLoop::run() {
 // ---- requests in -----------------------------------------------------------------------------
 
 // Answers that cannot be written count, too: then requests wait in the log.
-std::size_t ServiceLoop::event_room() const noexcept {
+std::size_t ServiceLoop::event_room() const {
+    // Nobody could answer them now.
+    if (health_.is_given_up() && fallback_ && !fallback_->can_ask()) return 0;
     const std::size_t held = pending_.event_count() + events_->finished_count();
     return options_.events_max - std::min(held, options_.events_max);
 }
@@ -189,8 +191,14 @@ void ServiceLoop::ask(Pending pending, AskedOfModel asked) {
                                                           options_.model.name + "', which is here");
         return refuse(std::move(pending), error);
     }
+    if (pending.deadline <= mono_now()) {
+        if (health_.is_given_up()) return refuse(std::move(pending), ErrorCode::timeout);
+        pending.for_others.clear();  // who is late by himself says nothing of the model
+    }
     if (!pending.for_others.empty()) {
-        pending.asked = health_.ask(std::chrono::steady_clock::now());
+        pending.asked = ask_model();
+        if (!pending.asked && hands_back_)
+            return refuse(std::move(pending), Error(ErrorCode::shutting_down));
         if (!pending.asked) return pass_on(pending_.add(std::move(pending)));
     }
     gpu::GenerateRequest request = std::move(asked.request);
@@ -200,6 +208,14 @@ void ServiceLoop::ask(Pending pending, AskedOfModel asked) {
     request.id = pending_.add(std::move(pending));
     unsent_.emplace_back(std::move(request));
     static_cast<void>(send_commands());
+}
+
+// Nothing: others are to be asked. While none of them would, the model is better than nobody.
+std::optional<ModelHealth::Asked> ServiceLoop::ask_model() {
+    const auto now = std::chrono::steady_clock::now();
+    auto asked = health_.ask(now);
+    if (!asked && !health_.is_given_up() && !fallback_->can_ask()) return health_.ask_anyway(now);
+    return asked;
 }
 
 bool ServiceLoop::send_commands() {

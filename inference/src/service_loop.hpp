@@ -70,13 +70,16 @@ private:
     void take_answer(gpu::Answer&& answer);
     void hand_out(Pending&& pending, std::string payload);
     void refuse(Pending&& pending, Error error);
+    void answer_event(FromEvent&& event, const Pending& pending, const Error& error);
     void cancel(client::CallId call);
     void fail(const Error& why);
     // The model is done with it.
     void judge(Pending& pending, ErrorCode outcome);
     Pending take(gpu::RequestId id, ErrorCode outcome);
     [[nodiscard]] bool may_pass_on(const Pending& pending) const;
+    [[nodiscard]] std::optional<ModelHealth::Asked> ask_model();
     void pass_on(gpu::RequestId id);
+    void refuse_passed_on(Pending&& pending, const Error& why);
     void send_text_ahead(const Pending& pending, std::string& answer);
     void hand_back_passed_on();
 
@@ -84,7 +87,7 @@ private:
     void sleep();
     void wind_up();
     [[nodiscard]] bool has_news();
-    [[nodiscard]] std::size_t event_room() const noexcept;
+    [[nodiscard]] std::size_t event_room() const;
     [[nodiscard]] bool has_failed() const { return failure().has_value(); }
     [[nodiscard]] bool is_full() const noexcept { return !unsent_.empty(); }
 

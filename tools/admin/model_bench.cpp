@@ -39,7 +39,9 @@ struct Measured {
 
 double percentile(std::vector<double> values, double share) {
     if (values.empty()) return 0;
-    const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
+    // The smallest that so many are not above.
+    const double rank = std::ceil(share * static_cast<double>(values.size()));
+    const auto at = static_cast<std::ptrdiff_t>(std::max(rank, 1.0)) - 1;
     std::nth_element(values.begin(), values.begin() + at, values.end());
     return std::round(values[static_cast<std::size_t>(at)] * 1000) / 1000;
 }
@@ -63,8 +65,12 @@ public:
                 lock.lock();
             }
             progress.show(ended_, options.requests);
-            const std::uint64_t seen = ended_;
-            changed_.wait(lock, [&] { return ended_ != seen; });
+            const std::uint64_t shown = ended_;
+            changed_.wait(lock, [&] {
+                const bool may_ask =
+                    asked_ < options.requests && asked_ - ended_ < options.in_flight;
+                return may_ask || ended_ == options.requests || ended_ != shown;
+            });
         }
         return std::move(measured_);
     }
@@ -119,8 +125,7 @@ std::pair<double, double> steps_of(Session& session, const std::string& model,
     const auto models = ask_host_for_models(session, {{"op", "stats"}, {"name", model}}, timeout);
     if (!models || models->empty()) return {0, 0};
     const json::object& stats = models->front().get_object();
-    const double steps = number_of(stats, "steps");
-    return {steps, steps * number_of(stats, "batch_mean")};
+    return {number_of(stats, "steps"), number_of(stats, "batch_sum")};
 }
 
 Document document_of(const BenchOptions& options, const Measured& measured, double seconds,

@@ -43,15 +43,29 @@ Result<ExitCode> list_models(Session& session) {
     return ExitCode::ok;
 }
 
-std::string joined(const json::value& list, std::string_view member = {}) {
+std::string joined(const json::value& list) {
     std::string text;
     if (!list.is_array()) return text;
-    for (const json::value& one : list.get_array()) {
-        const json::value value =
-            member.empty() || !one.is_object() ? one : value_of(one.get_object(), member);
-        if (value.is_string()) text += (text.empty() ? "" : ", ") + std::string(value.get_string());
-    }
+    for (const json::value& one : list.get_array())
+        if (one.is_string()) text += (text.empty() ? "" : ", ") + std::string(one.get_string());
     return text;
+}
+
+// "infer.small, infer.big at tcp://other:7070"
+std::string fallbacks_of(const json::object& model) {
+    json::array texts;
+    const json::value all = value_of(model, "fallbacks");
+    if (!all.is_array()) return {};
+    for (const json::value& one : all.get_array()) {
+        if (!one.is_object()) continue;
+        const json::value subject = value_of(one.get_object(), "subject");
+        const json::value endpoint = value_of(one.get_object(), "endpoint");
+        std::string text = subject.is_string() ? std::string(subject.get_string()) : "";
+        if (endpoint.is_string() && !endpoint.get_string().empty())
+            text += " at " + std::string(endpoint.get_string());
+        texts.emplace_back(text);
+    }
+    return joined(texts);
 }
 
 Result<ExitCode> show_model(Session& session, const ModelChoice& choice) {
@@ -91,8 +105,7 @@ Result<ExitCode> show_model(Session& session, const ModelChoice& choice) {
     add("settings.max_wait_ms", "max wait", Style::duration_ms);
     add("settings.queue_capacity", "queue capacity", Style::count);
     add("settings.timeout_ms", "timeout", Style::duration_ms);
-    document.add("fallbacks", "fallbacks",
-                 json::value(joined(value_of(model, "fallbacks"), "subject")));
+    document.add("fallbacks", "fallbacks", json::value(fallbacks_of(model)));
     session.out().show(document);
     return ExitCode::ok;
 }

@@ -1,5 +1,6 @@
 #include "endpoint.hpp"
 
+#include <casc/client/options.hpp>
 #include <casc/wire/frame.hpp>
 
 #include <charconv>
@@ -76,6 +77,11 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
         return bad(text, "the port is not a number from 1 to 65535");
     endpoint.port = port;
     return endpoint;
+}
+
+Result<void> check_endpoint(std::string_view text) {
+    CASC_TRY_VOID(parse_endpoint(text));
+    return {};
 }
 
 }  // namespace casc::client

@@ -63,7 +63,7 @@ TEST_CASE_FIXTURE(CallFixture,
     CHECK(
         wait_until([&] { return ended(gpu::Outcome::cancelled) + ended(gpu::Outcome::ok) == 21; }));
     CHECK(wait_until([&] { return service->counts().errors == 1; }));
-    CHECK(service->metrics()->running.value() == 0);
+    CHECK(wait_until([&] { return service->metrics()->running.value() == 0; }));
     ErrorCode end = ErrorCode::ok;
     while (end == ErrorCode::ok) {
         const auto part = stream.next(kPatience);
@@ -119,7 +119,7 @@ TEST_CASE_FIXTURE(CallFixture, "inference/calls: a caller that goes away takes i
     go_on();
     CHECK(
         wait_until([&] { return ended(gpu::Outcome::cancelled) + ended(gpu::Outcome::ok) == 1; }));
-    CHECK(service->metrics()->running.value() == 0);
+    CHECK(wait_until([&] { return service->metrics()->running.value() == 0; }));
 }
 
 // The numbers of calls begin anew with the broker.
@@ -161,6 +161,5 @@ TEST_CASE_FIXTURE(
     for (std::thread& caller : callers)
         caller.join();
     CHECK(wrong == 0);
-    CHECK(service->counts().events == 0);
     CHECK_FALSE(service->failure());
 }

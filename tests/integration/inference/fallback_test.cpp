@@ -4,6 +4,7 @@
 #include "text.hpp"
 
 #include <atomic>
+#include <mutex>
 
 using namespace casc;
 using namespace casc::test;
@@ -21,6 +22,11 @@ public:
     }
     OtherModel(const OtherModel&) = delete;
     OtherModel& operator=(const OtherModel&) = delete;
+
+    void answer_with(std::string text) {
+        const std::lock_guard lock(mutex_);
+        text_ = std::move(text);
+    }
 
     std::atomic<int> asked{0};
     std::atomic<bool> fails{false};
@@ -42,20 +48,32 @@ private:
         if (fails || asked_for.as_object().contains("model"))
             return static_cast<void>(
                 responder_.fail(request.id, {ErrorCode::device_failed, "mine, too"}));
-        const std::string text =
-            R"({"request_id": "mine", "status": "success", "response": {"model_used": "other",)"
-            R"("result": {"text": "from the other"}, "metadata": {"backend": "its own"}}})";
+        const std::lock_guard lock(mutex_);
+        const std::string text = text_;
         static_cast<void>(responder_.answer(request.id, {.payload = bytes_of(text)}));
     }
 
+    std::mutex mutex_;  // of text_
+    std::string text_ =
+        R"({"request_id": "mine", "status": "success", "response": {"model_used": "other",)"
+        R"("result": {"text": "from the other"}, "metadata": {"backend": "its own"}}})";
     client::Responder responder_;
     std::atomic<bool> stops_{false};
     std::thread thread_;
 };
 
 struct FallbackFixture : ServiceFixture {
+    // Before what the device's thread reads.
+    ~FallbackFixture() {
+        may_compute = true;
+        may_compute.notify_all();
+        service.reset();
+    }
+
     // Owned by the test, read by the device's thread.
     std::atomic<bool> device_fails{false};
+    std::atomic<bool> may_compute{true};
+    std::atomic<int> steps{0};
 
     ServiceOptions options_with(std::vector<std::string> subjects) {
         ServiceOptions options;
@@ -144,6 +162,99 @@ TEST_CASE_FIXTURE(FallbackFixture,
     CHECK_FALSE(failed.error().fallback_available);
 }
 
+// They were refused again and again, until they were dead letters.
+TEST_CASE_FIXTURE(FallbackFixture,
+                  "inference/fallback: what is no request, is late or is refused by all has an "
+                  "answer, also when the device has failed for good") {
+    OtherModel other(*client, "infer.other");
+    device_fails = true;
+    serve_failing(options_with({"infer.other"}));
+    ask({request_text("good", "hello")});
+    CHECK(answers(1).size() == 1);
+    REQUIRE(service->failure());
+    other.answer_with(R"({"status": "error", "error": {"number": 4001, "message": "never"}})");
+    ask({R"({"id": "none"})", R"({"id": "late", "timeout_ms": 0, "params": {"prompt": "a"}})",
+         request_text("refused", "hello")});
+    const auto all = answers(4);
+    REQUIRE(all.size() == 4);
+    CHECK(status_of(all.find("none")->second.payload) == "error");
+    CHECK(status_of(all.find("late")->second.payload) == "timeout");
+    const json::value& refused = all.find("refused")->second.payload;
+    CHECK(status_of(refused) == "error");
+    CHECK(refused.at("error").at("number").to_number<int>() == 4001);
+}
+
+// While all circuits were open the whole topic was answered with CIRCUIT_OPEN.
+TEST_CASE_FIXTURE(FallbackFixture,
+                  "inference/fallback: events wait in the topic while nobody could answer them") {
+    OtherModel other(*client, "infer.other");
+    other.fails = true;
+    device_fails = true;
+    ServiceOptions options = options_with({"infer.other"});
+    options.events_max = 8;
+    options.fallback.failures_max = 2;
+    options.fallback.open_for = 300ms;
+    serve_failing(std::move(options));
+    ask(numbered_requests(100));
+    REQUIRE(wait_until([&] { return other.asked >= 4; }));
+    other.fails = false;
+    const auto all = answers(100);
+    CHECK(all.size() == 100);
+    for (const auto& [id, seen] : all)
+        CHECK(status_of(seen.payload) == "degraded");
+}
+
+TEST_CASE_FIXTURE(FallbackFixture,
+                  "inference/fallback: while no other one works the model itself is asked") {
+    ServiceOptions options = calls_with({"infer.nobody"});
+    options.fallback.failures_max = 1;
+    options.fallback.latency_p99_max = 0ms;  // nothing is as fast
+    serve_failing(std::move(options));
+    int answered = 0;
+    for (int i = 0; i < 60; ++i)
+        answered += call(request_text(std::to_string(i), "hello")) ? 1 : 0;
+    // One goes to nobody, whose circuit is open then.
+    CHECK(answered == 59);
+}
+
+TEST_CASE_FIXTURE(FallbackFixture,
+                  "inference/fallback: one that is not there or says nothing leaves time for the "
+                  "next one") {
+    OtherModel silent(*client, "infer.silent");
+    silent.is_silent = true;
+    OtherModel other(*client, "infer.other");
+    device_fails = true;
+    ServiceOptions options = calls_with({"infer.elsewhere", "infer.silent", "infer.other"});
+    {
+        const TestBroker gone;
+        options.fallback.choices[0].endpoint = gone.endpoint();
+    }
+    serve_failing(std::move(options));
+    CHECK(text_in(must(call(request_text("a", "hello"), 6s))) == "from the other");
+    CHECK(silent.asked == 1);
+    CHECK(other.asked == 1);
+}
+
+TEST_CASE_FIXTURE(FallbackFixture,
+                  "inference/fallback: requests that come too late open no circuit") {
+    OtherModel other(*client, "infer.other");
+    serve_failing(calls_with({"infer.other"}));
+    for (int i = 0; i < 20; ++i)
+        CHECK_FALSE(call(R"({"timeout_ms": 0, "params": {"prompt": "hello"}})"));
+    CHECK(status_of(must(call(request_text("a", "hello")))) == "success");
+    CHECK(other.asked == 0);
+}
+
+TEST_CASE_FIXTURE(FallbackFixture, "inference/fallback: a place that cannot be one is refused") {
+    ServiceOptions options = calls_with({"infer.other"});
+    options.fallback.choices[0].endpoint = "ftp://other";
+    options.client = client_options();
+    const auto started = ModelService::start(options, make_engine());
+    REQUIRE_FALSE(started);
+    CHECK(started.error().code == ErrorCode::invalid_config);
+    CHECK(contains(started.error().detail, "infer.other"));
+}
+
 // Two models that stand in for each other would ask in a circle.
 TEST_CASE_FIXTURE(FallbackFixture,
                   "inference/fallback: who is asked in another's place asks nobody else") {
@@ -178,7 +289,6 @@ TEST_CASE_FIXTURE(FallbackFixture,
                   "inference/fallback: parts are told to whoever waits for them, and half an "
                   "answer is not ended by another model") {
     OtherModel other(*client, "infer.other");
-    std::atomic<int> steps{0};
     auto backend = make_backend();
     backend->answers.ends_one_in = 0;
     // The first request's device fails in the middle of its answer, the second one's at once.
@@ -229,7 +339,7 @@ TEST_CASE_FIXTURE(FallbackFixture,
 
 TEST_CASE_FIXTURE(FallbackFixture,
                   "inference/fallback: a full line is said with who else may answer") {
-    std::atomic<bool> may_compute{false};
+    may_compute = false;
     auto backend = make_backend();
     backend->fails = [&](std::uint64_t) {
         may_compute.wait(false);

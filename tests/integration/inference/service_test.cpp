@@ -309,3 +309,29 @@ TEST_CASE_FIXTURE(ServiceFixture, "inference/service: settings that cannot work 
     must(client->call(memory));
     CHECK(refused({.topic = "asked", .results = "forgetful"}) == ErrorCode::invalid_config);
 }
+
+// It kept all answers of its commit from being written, until they were dead letters.
+TEST_CASE_FIXTURE(ServiceFixture,
+                  "inference/service: an answer that is too large for its topic is an error, and "
+                  "the others are written") {
+    fb::DeleteTopicT gone;
+    gone.name = "answered";
+    must(client->call(gone));
+    fb::CreateTopicT small;
+    small.name = "answered";
+    small.settings = std::make_unique<fb::TopicSettingsT>();
+    small.settings->event_bytes_max = 600;
+    must(client->call(small));
+    auto backend = make_backend();
+    backend->answers.ends_one_in = 0;
+    ask({request_text("small", "hello"),
+         R"({"id": "large", "params": {"prompt": "hello", "max_tokens": 240}})",
+         request_text("small, too", "hello")});
+    serve_with({}, engine_of(std::move(backend)));
+    const auto all = answers(3);
+    REQUIRE(all.size() == 3);
+    CHECK(all.find("small")->second.payload.at("status").as_string() == "success");
+    CHECK(all.find("small, too")->second.payload.at("status").as_string() == "success");
+    const json::value& large = all.find("large")->second.payload;
+    CHECK(large.at("error").at("code").as_string() == "EVENT_TOO_LARGE");
+}

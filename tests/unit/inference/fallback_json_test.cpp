@@ -68,5 +68,5 @@ TEST_CASE("inference/fallback_json: what is no answer is an error, with its numb
         CHECK_MESSAGE(code_of(nonsense) == ErrorCode::inference_failed, nonsense);
     for (const char* const nonsense :
          {"", "[]", "hello", R"({"status":7})", R"({"response":7,"status":"success"})"})
-        CHECK_MESSAGE(code_of(nonsense) == ErrorCode::invalid_request, nonsense);
+        CHECK_MESSAGE(code_of(nonsense) == ErrorCode::inference_failed, nonsense);
 }

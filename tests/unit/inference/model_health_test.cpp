@@ -83,6 +83,37 @@ TEST_CASE("inference/health: a full line does not open the circuit, and counts a
     CHECK_FALSE(model.ask(ErrorCode::ok));
 }
 
+TEST_CASE("inference/health: so few are tried at a time after failures, and each is told of") {
+    Model model;
+    CHECK(model.asked_of(20, ErrorCode::device_failed) == 5);
+    model.now += 61s;
+    std::vector<ModelHealth::Asked> under_way;
+    while (const auto asked = model.health.ask(model.now))
+        under_way.push_back(*asked);
+    CHECK(under_way.size() == 3);
+    // Nobody knows what would have become of them; there is room for others.
+    for (const ModelHealth::Asked& asked : under_way)
+        model.health.record(asked, ErrorCode::cancelled, model.now);
+    CHECK(model.asked_of(10, ErrorCode::ok) == 10);
+}
+
+TEST_CASE("inference/health: who had no time says nothing of the model, who had it does") {
+    Model model;
+    CHECK(model.asked_of(50, ErrorCode::timeout, 100ms) == 50);
+    CHECK(model.asked_of(8, ErrorCode::timeout, 6s) == 5);
+}
+
+TEST_CASE("inference/health: when there is nobody else the model is asked, and heard") {
+    Model model({.latency_p99_max = 100ms});
+    CHECK(model.asked_of(21, ErrorCode::ok, 200ms) < 21);
+    for (int i = 0; i < 200; ++i) {
+        const auto asked = model.health.ask_anyway(model.now);
+        model.now += 1ms;
+        model.health.record(asked, ErrorCode::ok, model.now);
+    }
+    CHECK(model.ask(ErrorCode::ok));
+}
+
 TEST_CASE("inference/health: a model that was given up is never asked again") {
     Model model;
     model.health.give_up();

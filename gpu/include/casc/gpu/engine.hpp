@@ -114,6 +114,7 @@ private:
     [[nodiscard]] Error with_advice(Error error) const;
     void count_answer(const Sequence& sequence, const Answer& answer, MonoNanos now);
     void note_load();
+    void note_cache();
 
     // engine_step.cpp: what happens in a step.
     void end_late(MonoNanos now);

@@ -62,10 +62,11 @@ namespace metrics {
 inline constexpr std::uint64_t kMicro = 1'000;
 inline constexpr std::uint64_t kMilli = 1'000'000;
 // Nanoseconds.
-inline constexpr std::array<std::uint64_t, 16> kTimes{
-    100 * kMicro,  250 * kMicro,  500 * kMicro,    1 * kMilli,     2500 * kMicro, 5 * kMilli,
-    10 * kMilli,   25 * kMilli,   50 * kMilli,     100 * kMilli,   250 * kMilli,  500 * kMilli,
-    1000 * kMilli, 2500 * kMilli, 10'000 * kMilli, 60'000 * kMilli};
+inline constexpr std::array<std::uint64_t, 19> kTimes{
+    100 * kMicro,    250 * kMicro,    500 * kMicro,    1 * kMilli,     2500 * kMicro,
+    5 * kMilli,      10 * kMilli,     25 * kMilli,     50 * kMilli,    100 * kMilli,
+    250 * kMilli,    500 * kMilli,    1000 * kMilli,   2500 * kMilli,  5000 * kMilli,
+    10'000 * kMilli, 15'000 * kMilli, 30'000 * kMilli, 60'000 * kMilli};
 inline constexpr std::array<std::uint64_t, 9> kBatches{1, 2, 4, 8, 16, 24, 32, 64, 128};
 }  // namespace metrics
 

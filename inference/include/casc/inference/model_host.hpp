@@ -44,7 +44,7 @@ struct HostOptions {
         on_event{};
 };
 
-// A model that is loaded, or was and has failed.
+// A model that is loaded, or should be.
 struct ModelMetrics {
     ModelName model;
     std::string state;    // "ready", "degraded", "failed"
@@ -52,7 +52,7 @@ struct ModelMetrics {
     double load_seconds = 0;
     std::uint64_t memory_bytes = 0;
     ServiceCounts counts;
-    std::shared_ptr<const gpu::EngineMetrics> engine;
+    std::shared_ptr<const gpu::EngineMetrics> engine;  // null: it could not be loaded
 };
 
 // Thread:   metrics() any; the others one at a time, and not from on_event. Starts one of its own

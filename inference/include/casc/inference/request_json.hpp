@@ -60,8 +60,7 @@ struct AnsweredBy {
 // The request as another model is asked it: without "model", and for one answer, not for parts.
 [[nodiscard]] Result<std::string> request_for_others(std::string_view request);
 // What another model answered, as the answer of a fallback: "degraded", "fallback_used", and the
-// id of the request. Fails with: what the answer has for an error, inference_failed (neither a
-// response nor an error), invalid_request (no answer at all).
+// id of the request. Fails with: what the answer has for an error, inference_failed (it is none).
 [[nodiscard]] Result<std::string> answer_of_fallback(std::string_view answer,
                                                      std::string_view request_id);
 // Such an answer for a caller who takes parts: its text, and itself without it. Nothing: it has no

@@ -11,6 +11,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace casc::client {
@@ -18,6 +19,9 @@ namespace casc::client {
 using std::chrono::milliseconds;
 
 enum class ConnectionEvent : std::uint8_t { connected, lost, reconnecting, failed_over, closed };
+
+// Whether a client could be given it. Fails with: invalid_config, with what is wrong.
+[[nodiscard]] Result<void> check_endpoint(std::string_view text);
 
 struct ClientOptions {
     // Tried in order: "host:port", "tcp://host:port", "unix:///path", "shm:///path" or
