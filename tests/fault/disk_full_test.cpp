@@ -1,11 +1,12 @@
 // A disk with less room than the reserve: producers are told, everybody else is served, nothing is
 // lost, and service resumes when there is room.
 
+#include "disk_filler.hpp"
 #include "kill_load.hpp"
 
 #include <doctest/doctest.h>
 
-#include <sys/statvfs.h>
+#include <optional>
 
 using namespace casc;
 using namespace casc::test;
@@ -14,12 +15,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t kEventBytes = 64 << 10;
-
-std::uint64_t free_bytes(const std::filesystem::path& folder) {
-    struct statvfs stats {};
-    REQUIRE(::statvfs(folder.c_str(), &stats) == 0);
-    return static_cast<std::uint64_t>(stats.f_bavail) * stats.f_frsize;
-}
 
 std::string reserve(std::uint64_t bytes) {
     return "storage.reserve_bytes=" + std::to_string(bytes);
@@ -75,13 +70,15 @@ TEST_CASE(
             REQUIRE(send(producer, history));
     }
 
-    // Room for a few hundred events more than the reserve. Others use the same disk, so it may be
-    // fewer or many more.
-    broker.options().settings = {reserve(free_bytes(broker.folder()) - (48u << 20))};
+    // Room for some thousand events more than the reserve, and then none.
+    broker.options().settings = {reserve_for_filler(broker.folder())};
     broker.restart();
+    std::optional<DiskFiller> filler;
     {
         auto producer = impatient_producer(*client);
         Result<client::Delivery> last = send(producer, history);
+        CHECK(last);
+        filler.emplace(broker.folder());
         for (int i = 0; i < 20'000 && last; ++i)
             last = send(producer, history);
         REQUIRE(!last);

@@ -1,14 +1,12 @@
 // A model's service at a real broker: events are answered exactly once, calls at once.
 
+#include "disk_filler.hpp"
 #include "service_fixture.hpp"
 #include "text.hpp"
 
 #include <atomic>
-#include <fcntl.h>
-#include <filesystem>
+#include <optional>
 #include <sys/resource.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 using namespace casc;
 using namespace casc::test;
@@ -144,13 +142,7 @@ TEST_CASE_FIXTURE(ServiceFixture,
 TEST_CASE_FIXTURE(ServiceFixture,
                   "inference/service: answers for which the disk has no room are written when it "
                   "has, and computed once") {
-    // Others use the same disk, so the margins are wide.
-    constexpr std::uint64_t kMargin = std::uint64_t{1} << 30;
-    struct statvfs disk {};
-    REQUIRE(::statvfs(broker.folder().c_str(), &disk) == 0);
-    const std::uint64_t free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
-    REQUIRE(free > 3 * kMargin);
-    broker.options().settings.push_back("storage.reserve_bytes=" + std::to_string(free - kMargin));
+    broker.options().settings.push_back(reserve_for_filler(broker.folder()));
     broker.restart();
     std::atomic<bool> may_compute{false};
     auto backend = make_backend();
@@ -162,12 +154,7 @@ TEST_CASE_FIXTURE(ServiceFixture,
     create("other");
     ask(numbered_requests(40));
     CHECK(wait_until([&] { return service->counts().events == 16; }));
-    const auto filler =
-        broker.folder().parent_path() / (broker.folder().filename().string() + ".fill");
-    const int file = ::open(filler.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    REQUIRE(file >= 0);
-    std::filesystem::remove(filler);  // gone with its descriptor, whatever happens
-    REQUIRE(::posix_fallocate(file, 0, 2 * kMargin) == 0);
+    std::optional<DiskFiller> filler(broker.folder());
     write_until_full("other");
     may_compute = true;
     may_compute.notify_all();
@@ -175,7 +162,7 @@ TEST_CASE_FIXTURE(ServiceFixture,
     // All that it may have are answered, and no more are taken.
     CHECK(wait_until([&] { return service->counts().answers == 16; }));
     CHECK(service->counts().events == 16);
-    ::close(file);
+    filler.reset();
     const auto all = answers(40);
     CHECK(all.size() == 40);
     for (int i = 0; i < 40; ++i)
