@@ -102,14 +102,9 @@ json::object histogram_of(const gpu::Distribution<N>& values) {
 
 json::object reasons_of(const gpu::EngineMetrics& metrics) {
     json::object all{{"joined", metrics.joined.value()}};
-    for (std::size_t i = 0; i < gpu::kFireReasonCount; ++i)
-        all[to_string(static_cast<gpu::FireReason>(i))] = metrics.fired[i].value();
+    for (const gpu::FireReason reason : gpu::kFireReasons)
+        all[to_string(reason)] = metrics.of(reason).value();
     return all;
-}
-
-double batch_mean(const gpu::EngineMetrics& metrics) {
-    const auto steps = static_cast<double>(metrics.steps.value());
-    return steps > 0 ? static_cast<double>(metrics.batch_size.sum()) / steps : 0;
 }
 
 json::object describe_outcome(const InferOutcome& outcome, const ReadLimit& limits) {
@@ -128,7 +123,7 @@ json::object describe_outcome(const InferOutcome& outcome, const ReadLimit& limi
             {"first_token_us", describe(outcome.first_token)},
             {"per_token_us", describe(outcome.per_token)},
             {"request_us_by_lane", std::move(lanes)},
-            {"batch_mean", batch_mean(metrics)},
+            {"batch_mean", metrics.batch_mean()},
             {"batch_sizes", histogram_of(metrics.batch_size)},
             {"fire_reasons", reasons_of(metrics)},
             {"share_of_read_bandwidth", share_of(limits, metrics)}};
@@ -151,7 +146,7 @@ std::string row_of(const Way& way, const InferOutcome& outcome, const ReadLimit&
         format_nanos(outcome.first_token, 50).c_str(),
         format_nanos(outcome.first_token, 99).c_str(), format_nanos(outcome.per_token, 50).c_str(),
         format_nanos(critical, 99).c_str(), format_nanos(low, 99).c_str(),
-        batch_mean(*outcome.metrics), share_of(limits, *outcome.metrics));
+        outcome.metrics->batch_mean(), share_of(limits, *outcome.metrics));
     return line.data();
 }
 
@@ -188,56 +183,46 @@ void fit_to_context(InferPlan& plan, std::size_t context) {
         *limit = std::clamp(*limit, 1u, std::max(half, 2u) - 1);
 }
 
-void run_infer(const Options& options, Report& report) {
-    const ScratchFolder scratch(options.data_folder);
-    ServedModel model{.folder = options.model_folder};
-    if (options.model_folder.empty()) {
-        model.folder = scratch.path();
-        if (const auto written =
-                gpu::write_random_model(gpu::RandomModelShape::small(), 1, model.folder);
-            !written)
-            throw std::runtime_error(written.error().message());
-    }
-    const auto weights = need(gpu::ModelWeights::open(model.folder), "the model");
-    const std::vector<std::byte> bytes(
-        std::clamp<std::size_t>(weights.bytes(), std::size_t{256} << 20, std::size_t{1} << 30),
-        std::byte{1});
-    ReadLimit limits{.weight_bytes = static_cast<double>(weights.bytes())};
+// The folder that was given, or `scratch` with a model of random numbers.
+std::filesystem::path model_folder(const Options& options, const ScratchFolder& scratch) {
+    if (!options.model_folder.empty()) return options.model_folder;
+    const auto written = gpu::write_random_model(gpu::RandomModelShape::small(), 1, scratch.path());
+    if (!written) throw std::runtime_error(written.error().message());
+    return scratch.path();
+}
+
+InferPlan plan_of(const Options& options, CpuBackend& backend) {
     InferPlan plan;
-    plan.vocabulary_size = static_cast<std::uint32_t>(weights.config().vocabulary_size);
+    plan.vocabulary_size = static_cast<std::uint32_t>(backend.model().vocabulary_size);
     plan.duration = options.duration.value_or(std::chrono::seconds(10));
     plan.deadline = std::chrono::seconds(30);
-    fit_to_context(plan, std::min<std::size_t>(weights.config().context_tokens, 640));
-    const auto backend = model.open(1);
+    fit_to_context(plan, backend.limits().context_tokens);
     const double answer_mean = (plan.answer_tokens[0] + plan.answer_tokens[1]) / 2.0;
-    const double alone = 1e9 / (lone_step_nanos(*backend) * answer_mean);
+    const double alone = 1e9 / (lone_step_nanos(backend) * answer_mean);
     plan.requests_per_second =
         options.rate ? static_cast<double>(*options.rate) : kOverload * alone;
-    report.parameters = {
-        {"model", options.model_folder.empty() ? "random, 110 million numbers" : "given"},
-        {"kind", weights.config().kind},
-        {"weight_bytes", weights.bytes()},
-        {"backend", options.backend},
-        {"kernels", backend->kernels()},
-        {"threads", model.threads},
-        {"requests_per_second", plan.requests_per_second},
-        {"duration_ns", plan.duration.count()},
-        {"prompt_tokens", json::array{plan.prompt_tokens[0], plan.prompt_tokens[1]}},
-        {"answer_tokens", json::array{plan.answer_tokens[0], plan.answer_tokens[1]}},
-        {"lanes", "1 critical, 2 high, 5 normal, 2 low"},
-        {"seed", options.seed}};
-    print_banner(report);
+    return plan;
+}
 
-    const auto requests = planned_requests(plan, options.seed);
-    if (requests.empty())
-        throw std::runtime_error("no request comes at that --rate and --duration");
-    limits.bytes_per_second = gpu::read_bandwidth(bytes, model.threads);
+json::object parameters_of(const Options& options, const ServedModel& model,
+                           const CpuBackend& backend, const InferPlan& plan,
+                           const ReadLimit& limits) {
+    return {{"model", options.model_folder.empty() ? "random, 110 million numbers" : "given"},
+            {"kind", backend.model().kind},
+            {"weight_bytes", static_cast<std::uint64_t>(limits.weight_bytes)},
+            {"backend", options.backend},
+            {"kernels", backend.kernels()},
+            {"threads", model.threads},
+            {"requests_per_second", plan.requests_per_second},
+            {"duration_ns", plan.duration.count()},
+            {"prompt_tokens", json::array{plan.prompt_tokens[0], plan.prompt_tokens[1]}},
+            {"answer_tokens", json::array{plan.answer_tokens[0], plan.answer_tokens[1]}},
+            {"lanes", "1 critical, 2 high, 5 normal, 2 low"},
+            {"seed", options.seed}};
+}
+
+void fill_in(Report& report, const std::vector<InferOutcome>& outcomes, const ReadLimit& limits) {
     report.table = heading();
-    std::vector<InferOutcome> outcomes;
-    for (const Way& way : kWays)
-        outcomes.push_back(serve(way, model, plan, requests));
-    limits.bytes_per_second =
-        std::max(limits.bytes_per_second, gpu::read_bandwidth(bytes, model.threads));
     for (std::size_t i = 0; i < kWays.size(); ++i) {
         report.details[kWays[i].key] = describe_outcome(outcomes[i], limits);
         report.table += row_of(kWays[i], outcomes[i], limits);
@@ -248,12 +233,40 @@ void run_infer(const Options& options, Report& report) {
     report.events_per_second = static_cast<double>(best.answered) / best.seconds;
     for (const Histogram& times : best.request)
         report.latency_ns.merge(times);
-    report.limit.name =
-        "reading all weights once a step, " + std::to_string(model.threads) + " threads";
     report.limit.bytes_per_second = limits.bytes_per_second;
     report.share_of_limit = share_of(limits, *best.metrics);
     report.rss_bytes_max = own_rss_bytes_max();
     report.cpu_seconds.client = own_cpu_seconds();
+}
+
+void run_infer(const Options& options, Report& report) {
+    const ScratchFolder scratch(options.data_folder);
+    const ServedModel model{.folder = model_folder(options, scratch)};
+    const std::size_t weight_bytes =
+        need(gpu::ModelWeights::open(model.folder), "the model").bytes();
+    ReadLimit limits{.weight_bytes = static_cast<double>(weight_bytes)};
+    const auto backend = model.open(1);
+    const InferPlan plan = plan_of(options, *backend);
+    report.parameters = parameters_of(options, model, *backend, plan, limits);
+    report.limit.name =
+        "reading all weights once a step, " + std::to_string(model.threads) + " threads";
+    print_banner(report);
+
+    const auto requests = planned_requests(plan, options.seed);
+    if (requests.empty())
+        throw std::runtime_error("no request comes at that --rate and --duration");
+    // More than caches hold, and not more than a small machine has.
+    const std::vector<std::byte> memory(
+        std::clamp<std::size_t>(weight_bytes, std::size_t{256} << 20, std::size_t{1} << 30),
+        std::byte{1});
+    limits.bytes_per_second = gpu::read_bandwidth(memory, model.threads);
+    std::vector<InferOutcome> outcomes;
+    for (const Way& way : kWays)
+        outcomes.push_back(serve(way, model, plan, requests));
+    // Before and after: the machine may have changed.
+    limits.bytes_per_second =
+        std::max(limits.bytes_per_second, gpu::read_bandwidth(memory, model.threads));
+    fill_in(report, outcomes, limits);
 }
 
 constexpr std::array<std::string_view, 6> kInferFlags{"--rate",    "--duration", "--model",

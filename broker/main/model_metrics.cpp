@@ -1,6 +1,7 @@
 #include "model_metrics.hpp"
 
-#include <functional>
+#include <algorithm>
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -149,9 +150,9 @@ void add_requests(Families& families) {
 void add_steps(Families& families) {
     static constexpr std::array<std::string_view, 2> kTypes{"input", "output"};
     static constexpr std::array<std::string_view, 2> kPhases{"prefill", "decode"};
-    std::array<std::string_view, gpu::kFireReasonCount> reasons;
-    for (std::size_t i = 0; i < reasons.size(); ++i)
-        reasons[i] = to_string(static_cast<gpu::FireReason>(i));
+    std::array<std::string_view, gpu::kFireReasons.size()> reasons;
+    std::ranges::transform(gpu::kFireReasons, reasons.begin(),
+                           [](gpu::FireReason reason) { return to_string(reason); });
 
     families.add("counter", "casc_infer_executions_total", "Steps of the device.",
                  [](const ModelMetrics& m) { return m.engine->steps.value(); });

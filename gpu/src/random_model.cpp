@@ -3,7 +3,6 @@
 #include <casc/gpu/random_model.hpp>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <utility>
@@ -122,8 +121,9 @@ void fill(std::vector<char>& bytes, ElementType type, Random& random) {
     }
 }
 
+// A stream does not say why.
 Error cannot_write(const fs::path& path) {
-    return {ErrorCode::io_failed, path.string() + ": " + std::strerror(errno)};
+    return {ErrorCode::io_failed, path.string() + " cannot be written"};
 }
 
 }  // namespace

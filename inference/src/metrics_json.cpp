@@ -52,8 +52,8 @@ json::object outcomes_of(const gpu::EngineMetrics& metrics) {
 
 json::object reasons_of(const gpu::EngineMetrics& metrics) {
     json::object all;
-    for (std::size_t i = 0; i < gpu::kFireReasonCount; ++i)
-        all[to_string(static_cast<gpu::FireReason>(i))] = metrics.fired[i].value();
+    for (const gpu::FireReason reason : gpu::kFireReasons)
+        all[to_string(reason)] = metrics.of(reason).value();
     return all;
 }
 
@@ -90,7 +90,6 @@ double value_at(std::span<const std::uint64_t> limits, std::span<const std::uint
 
 json::object stats_of(const ModelMetrics& model) {
     const gpu::EngineMetrics& metrics = *model.engine;
-    const std::uint64_t steps = metrics.steps.value();
     return {{"name", model.model.name},
             {"version", model.model.version},
             {"state", model.state},
@@ -102,12 +101,10 @@ json::object stats_of(const ModelMetrics& model) {
             {"cached_tokens", metrics.cached_tokens.value()},
             {"cache_tokens", metrics.cache_tokens},
             {"lanes", lanes_of(metrics)},
-            {"steps", steps},
+            {"steps", metrics.steps.value()},
             {"failed_steps", metrics.failed_steps.value()},
             {"batch_sum", metrics.batch_size.sum()},
-            {"batch_mean", steps == 0 ? 0.0
-                                      : static_cast<double>(metrics.batch_size.sum()) /
-                                            static_cast<double>(steps)},
+            {"batch_mean", metrics.batch_mean()},
             {"batch_sizes", sizes_of(metrics.batch_size)},
             {"fire_reasons", reasons_of(metrics)},
             {"joined", metrics.joined.value()},

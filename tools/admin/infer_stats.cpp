@@ -12,7 +12,7 @@ Document document_of(const json::object& model) {
     Document document;
     const auto add = [&](std::string_view path, std::string_view heading,
                          Style style = Style::text) {
-        document.add(path, heading, value_of(model, path), style);
+        add_value(document, model, path, heading, style);
     };
     const auto add_number = [&](std::string_view path, std::string_view heading) {
         document.add(path, heading, number_of(model, path));

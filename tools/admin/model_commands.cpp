@@ -80,8 +80,7 @@ Result<ExitCode> show_model(Session& session, const ModelChoice& choice) {
     Document document;
     const auto add = [&](std::string_view path, std::string_view heading,
                          Style style = Style::text) {
-        json::value value = value_of(model, path);
-        if (!value.is_null()) document.add(path, heading, std::move(value), style);
+        add_value(document, model, path, heading, style);
     };
     add("name", "name");
     add("version", "version");

@@ -62,6 +62,12 @@ json::value value_of(const json::object& object, std::string_view path) {
                               : json::value(nullptr);
 }
 
+void add_value(Document& document, const json::object& object, std::string_view path,
+               std::string_view heading, Style style) {
+    json::value value = value_of(object, path);
+    if (!value.is_null()) document.add(path, heading, std::move(value), style);
+}
+
 double number_of(const json::object& object, std::string_view path) {
     constexpr double kThousandths = 1000;
     const json::value value = value_of(object, path);

@@ -3,6 +3,7 @@
 // (casc/inference/model_host.hpp), and members of what it says that may not be there.
 
 #include "json_text.hpp"
+#include "listing.hpp"
 #include "session.hpp"
 #include "values.hpp"
 
@@ -22,6 +23,9 @@ namespace casc::admin {
 
 // null where there is none. A path is of names with dots between them.
 [[nodiscard]] json::value value_of(const json::object& object, std::string_view path);
+// The value, if there is one, as a field of that key.
+void add_value(Document& document, const json::object& object, std::string_view path,
+               std::string_view heading, Style style = Style::text);
 // The same as a number, rounded to thousandths; 0 where there is none.
 [[nodiscard]] double number_of(const json::object& object, std::string_view path);
 

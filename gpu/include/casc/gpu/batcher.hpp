@@ -22,6 +22,7 @@
 #include <casc/gpu/lane_queues.hpp>
 #include <casc/gpu/step_times.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -33,7 +34,8 @@
 namespace casc::gpu {
 
 enum class FireReason : std::uint8_t { size, tokens, deadline, timer, idle };
-inline constexpr std::size_t kFireReasonCount = 5;
+inline constexpr std::array kFireReasons{FireReason::size, FireReason::tokens, FireReason::deadline,
+                                         FireReason::timer, FireReason::idle};
 [[nodiscard]] std::string_view to_string(FireReason reason) noexcept;
 
 // What the device could do with a batch now.

@@ -86,12 +86,12 @@ struct EngineMetrics {
     Counter prompt_tokens;  // computed; twice when they were computed again
     Counter answer_tokens;
     std::array<Counter, kOutcomeNames.size()> outcomes;
-    std::array<Counter, kFireReasonCount> fired;  // batches that an idle device was given
-    Counter joined;                               // requests that came to others at work
-    BatchSizes batch_size{metrics::kBatches};     // sequences of a step
-    Times batch_wait{metrics::kTimes};            // of the first one in a batch for an idle device
-    Times prompt_step{metrics::kTimes};           // steps that had parts of prompts
-    Times decode_step{metrics::kTimes};           // steps that had none
+    std::array<Counter, kFireReasons.size()> fired;  // batches that an idle device was given
+    Counter joined;                                  // requests that came to others at work
+    BatchSizes batch_size{metrics::kBatches};        // sequences of a step
+    Times batch_wait{metrics::kTimes};   // of the first one in a batch for an idle device
+    Times prompt_step{metrics::kTimes};  // steps that had parts of prompts
+    Times decode_step{metrics::kTimes};  // steps that had none
     std::array<Times, kLaneCount> queued{Times(metrics::kTimes), Times(metrics::kTimes),
                                          Times(metrics::kTimes), Times(metrics::kTimes)};
     // Of requests that were answered well.
@@ -108,6 +108,14 @@ struct EngineMetrics {
 
     [[nodiscard]] Counter& of(Outcome outcome) noexcept {
         return outcomes[static_cast<std::size_t>(outcome)];
+    }
+    [[nodiscard]] const Counter& of(FireReason reason) const noexcept {
+        return fired[static_cast<std::size_t>(reason)];
+    }
+    // Sequences of a step; 0: there was none.
+    [[nodiscard]] double batch_mean() const noexcept {
+        const auto all = static_cast<double>(steps.value());
+        return all > 0 ? static_cast<double>(batch_size.sum()) / all : 0;
     }
 };
 
