@@ -1,11 +1,12 @@
 #include "store_world.hpp"
 
+#include "store_news.hpp"
+
 #include <casc/wire/batch.hpp>
 #include <casc/wire/batch_builder.hpp>
 
 #include <algorithm>
 #include <cstring>
-#include <poll.h>
 
 namespace casc::sim {
 
@@ -151,12 +152,7 @@ void World::turn() {
 }
 
 void World::wait_for_news() {
-    std::vector<pollfd> sources;
-    for (const int fd : store_->event_fds())
-        sources.push_back({fd, POLLIN, 0});
-    store_->submit();            // what the last poll() has made room for
-    constexpr int kTickMs = 10;  // a store has things to do that only the passing of time brings
-    static_cast<void>(::poll(sources.data(), sources.size(), kTickMs));
+    test::wait_for_news(*store_);
     turn();
 }
 

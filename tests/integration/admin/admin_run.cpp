@@ -55,8 +55,10 @@ AdminRun run_admin(const fs::path& folder, Words words, const std::string& input
 
     const std::string program = CASC_ADMIN_PATH;
     words.insert(words.begin(), program);
-    const char* path = std::getenv("PATH");
-    variables.emplace("PATH", path == nullptr ? "" : path);
+    // The sanitizers' say what of librocksdb is not our finding.
+    for (const char* name :
+         {"PATH", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"})
+        if (const char* value = std::getenv(name)) variables.emplace(name, value);
     variables.emplace("CASC_CONFIG_DIR", (folder / "config").string());
     std::vector<std::string> environment;
     for (const auto& [name, value] : variables)

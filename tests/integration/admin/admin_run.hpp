@@ -28,8 +28,8 @@ struct AdminRun {
 using Words = std::vector<std::string>;
 using Variables = std::map<std::string, std::string>;
 
-// Runs casc-admin with these words and nothing from the environment of the test but PATH; `folder`
-// gets the files of its streams and is its configuration folder.
+// Runs casc-admin with these words and nothing from the environment of the test but PATH and what
+// the sanitizers are told; `folder` gets the files of its streams and is its configuration folder.
 AdminRun run_admin(const std::filesystem::path& folder, Words words, const std::string& input = {},
                    Variables variables = {});
 

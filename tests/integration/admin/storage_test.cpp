@@ -96,5 +96,7 @@ TEST_CASE_FIXTURE(BackupFixture, "admin/storage: the folder of a running broker 
     CHECK(refused.code == 6);
     CHECK(refused.err.find("DATA_LOCKED") != refused.err.npos);
     REQUIRE(broker.terminate() == 0);
-    CHECK(offline({"storage", "verify", broker.data_directory().string()}).code == 0);
+    const AdminRun verified = offline({"storage", "verify", broker.data_directory().string()});
+    CAPTURE(verified.err);
+    CHECK(verified.code == 0);
 }

@@ -8,10 +8,8 @@ struct BackupFixture : StoreFixture {
     Result<std::uint64_t> back_up(const std::filesystem::path& target) {
         std::optional<Result<std::uint64_t>> result;
         store->post_backup(target, [&](Result<std::uint64_t> bytes) { result = std::move(bytes); });
-        while (!result) {
-            store->submit();
-            poll();
-        }
+        while (!result)
+            wait_for_news();
         return *result;
     }
 };

@@ -30,7 +30,7 @@ struct PriorityFixture : StoreFixture {
     // The last answer may be on its way still. Never returns when the thread stays hurried.
     void until_in_background() {
         while (policy_of_checkpoints() != SCHED_IDLE)
-            poll();
+            wait_for_news();
     }
 };
 
@@ -63,7 +63,7 @@ TEST_CASE_FIXTURE(PriorityFixture,
         {.token = 1, .log = log_of(1), .from = Offset(0), .until = Offset(1), .bytes_max = 4_KiB});
     CHECK(policy_of_checkpoints() == SCHED_OTHER);
     while (answers.empty())
-        poll();
+        wait_for_news();
     answers.clear();
     append(log_of(1), {"b"});
     drain();

@@ -38,10 +38,8 @@ struct CompactionFixture : StoreFixture {
     explicit CompactionFixture(std::uint64_t seed = 1) : StoreFixture(seed) {}
 
     AppendTicket put(const std::vector<Keyed>& events, wire::Codec codec = wire::Codec::none) {
-        while (store->congested() && !store->failure()) {
-            store->submit();
-            poll();
-        }
+        while (store->congested() && !store->failure())
+            wait_for_news();
         const auto ticket =
             store->append(log, RetentionClass::compacted, keyed_batch(events, codec), ++now);
         REQUIRE(ticket);

@@ -81,8 +81,7 @@ TEST_CASE_FIXTURE(StoreFixture,
     const auto batch = batch_of({"one"});
     for (std::uint32_t i = 0; i < kCount; ++i) {
         while (store->congested()) {
-            store->submit();
-            poll();
+            wait_for_news();
             advanced.clear();
         }
         REQUIRE(store->append(log_number(i), RetentionClass::unlimited, batch, EpochNanos(1)));

@@ -121,7 +121,7 @@ TEST_CASE_FIXTURE(
     const auto before = expire_log_1();
     reclaim();
     while (sst_bytes() >= before / 2)
-        poll();
+        wait_for_news();
     drain();
     CHECK(read(log_of(2)) == expected);
 }
@@ -196,8 +196,7 @@ TEST_CASE_FIXTURE(RetentionFixture,
     CHECK(!store->put(StateTable::group, "g", "1"));
     while (store->congested() &&
            !store->failure()) {  // with what it took before: it has room for that
-        store->submit();
-        poll();
+        wait_for_news();
     }
     if (const auto again = try_append(log_of(1), {std::string(6000, 'x')}); !again)
         CHECK(again.error().code ==

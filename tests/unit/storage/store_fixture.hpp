@@ -2,6 +2,8 @@
 // A store on a simulated disk, with bounds so small that every path is taken, and the verbs the
 // store tests speak in.
 
+#include "store_news.hpp"
+
 #include <casc/storage/simulated_disk.hpp>
 #include <casc/storage/store.hpp>
 #include <casc/wire/batch.hpp>
@@ -102,8 +104,7 @@ struct StoreFixture {
     AppendTicket append(LogId log, const Events& events,
                         RetentionClass retention = RetentionClass::unlimited) {
         while (store->congested() && !store->failure()) {  // what a broker does
-            store->submit();
-            poll();
+            wait_for_news();
         }
         const auto ticket = try_append(log, events, retention);
         REQUIRE_MESSAGE(ticket.has_value(), (ticket ? std::string() : ticket.error().message()));
@@ -115,13 +116,15 @@ struct StoreFixture {
     }
     // Until everything appended is durable.
     void settle(JournalSequence through) {
-        while (store->durable_through() < through && !store->failure()) {
-            store->submit();
-            poll();
-        }
+        while (store->durable_through() < through && !store->failure())
+            wait_for_news();
     }
     void settle(const AppendTicket& ticket) { settle(ticket.sequence); }
     void poll() { store->poll(advanced, answers); }
+    void wait_for_news() {
+        test::wait_for_news(*store);
+        poll();
+    }
     void drain() {
         const auto drained = store->drain();
         REQUIRE_MESSAGE(drained.has_value(), (drained ? std::string() : drained.error().message()));
@@ -159,7 +162,7 @@ struct StoreFixture {
     Result<std::vector<BatchRef>> read_cold(const ReadRequest& request) {
         store->post_read(request);
         while (answers.empty() && !store->failure())
-            poll();
+            wait_for_news();
         REQUIRE(!answers.empty());
         auto batches = std::move(answers.front().batches);
         answers.erase(answers.begin());

@@ -242,8 +242,7 @@ TEST_CASE_FIXTURE(
     REQUIRE(store->keep_together(100, 0));
     const JournalSequence empty = store->filling();
     while (store->durable_through() < empty) {  // for ever if nobody writes it
-        store->submit();
-        poll();
+        wait_for_news();
     }
     settle(append(log_of(1), {"b"}));
     crash();
@@ -357,10 +356,8 @@ TEST_CASE_FIXTURE(StoreFixture, "storage/store: a failed journal write freezes t
     settle(append(log_of(1), {"a"}));
     simulated.fail_writes(1, "journal");
     append(log_of(1), {"b"});
-    while (!store->failure()) {
-        store->submit();
-        poll();
-    }
+    while (!store->failure())
+        wait_for_news();
     CHECK(store->log_state(log_of(1))->durable_end == Offset(1));
     CHECK(try_append(log_of(1), {"c"}).error().code == ErrorCode::storage_failed);
     CHECK(store->congested());
@@ -376,7 +373,7 @@ TEST_CASE_FIXTURE(
     store->submit();
     REQUIRE(store->keep_together(1000, 0));
     while (!store->failure())
-        poll();
+        wait_for_news();
     const auto refused = try_append(log_of(1), {"b"});
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == ErrorCode::storage_failed);
