@@ -1,7 +1,7 @@
 # casc_library(NAME folder-target SOURCES ... [PUBLIC_LINK ...] [PRIVATE_LINK ...]): one library per folder.
 #   Public headers live in include/, private ones in src/. Warnings are errors on our own targets only.
 function(casc_warnings target)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wshadow -Werror)
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wconversion;-Wshadow;-Werror>")
   # GCC decides what is an error; clang, which builds for the address sanitizer and the fuzzers, counts more as a
   # conversion.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
@@ -9,7 +9,7 @@ function(casc_warnings target)
   endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # GCC 12 takes "text" + std::string for an overlapping copy at -O3 (GCC bug 105651).
-    target_compile_options(${target} PRIVATE -Wno-restrict)
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
   endif()
   if(CASC_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # Instrumented code hides from GCC that an engaged optional or variant was written before it is read, and which

@@ -3,6 +3,7 @@
 #   cmake -S gpu -B build/gpu && cmake --build build/gpu -j && ctest --test-dir build/gpu
 include(${CMAKE_CURRENT_LIST_DIR}/../cmake/CascOptions.cmake)
 include(${CMAKE_CURRENT_LIST_DIR}/../cmake/CascTargets.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/../cmake/CascCuda.cmake)
 set(CASC_MIMALLOC OFF)
 find_package(Threads REQUIRED)
 

@@ -12,6 +12,8 @@
 #include "workload.hpp"
 
 #include <casc/gpu/cpu_backend.hpp>
+#include <casc/gpu/cuda_backend.hpp>
+#include <casc/gpu/open_backend.hpp>
 #include <casc/gpu/read_bandwidth.hpp>
 #include <casc/types/clock.hpp>
 
@@ -32,7 +34,6 @@ namespace casc::bench {
 namespace {
 
 namespace json = boost::json;
-using gpu::CpuBackend;
 
 constexpr std::size_t kBatchMax = 32;
 // As many as one at a time cannot answer.
@@ -50,17 +51,46 @@ constexpr std::array<Way, 3> kWays{{{"one_at_a_time", "one at a time", 1, false}
 
 struct ServedModel {
     std::filesystem::path folder;
+    gpu::BackendChoice backend = gpu::BackendChoice::cpu;
     std::size_t threads = std::max(1u, std::thread::hardware_concurrency());
 
-    [[nodiscard]] std::unique_ptr<CpuBackend> open(std::size_t slots) const {
-        gpu::CpuOptions options;
+    [[nodiscard]] std::unique_ptr<gpu::Backend> open(std::size_t slots) const {
+        gpu::BackendOptions options;
         options.threads = threads;
         options.slot_count = static_cast<std::uint32_t>(slots);
         auto weights = need(gpu::ModelWeights::open(folder), "the model");
         options.context_tokens =
             static_cast<std::uint32_t>(std::min<std::size_t>(weights.config().context_tokens, 640));
-        return need(CpuBackend::make(std::move(weights), options), "the backend");
+        return need(gpu::open_backend(backend, std::move(weights), options), "the backend");
     }
+};
+
+// What the weights are read from, and how fast.
+class WeightMemory {
+public:
+    WeightMemory(const ServedModel& model, std::size_t weight_bytes) : model_(model) {
+        if (model.backend == gpu::BackendChoice::cuda) return;
+        // More than caches hold, and not more than a small machine has.
+        bytes_.assign(
+            std::clamp<std::size_t>(weight_bytes, std::size_t{256} << 20, std::size_t{1} << 30),
+            std::byte{1});
+    }
+    [[nodiscard]] std::string name() const {
+        if (model_.backend == gpu::BackendChoice::cuda)
+            return "reading all weights once a step, as fast as the device copies";
+        return "reading all weights once a step, " + std::to_string(model_.threads) + " threads";
+    }
+    [[nodiscard]] double bytes_per_second() const {
+        if (model_.backend != gpu::BackendChoice::cuda)
+            return gpu::read_bandwidth(bytes_, model_.threads);
+        const auto backend = model_.open(1);
+        auto& cuda = dynamic_cast<gpu::CudaBackend&>(*backend);
+        return need(cuda.measure_bandwidth(), "the device's speed").device;
+    }
+
+private:
+    const ServedModel& model_;
+    std::vector<std::byte> bytes_;
 };
 
 // Nanoseconds of a step that computes one token for one request; the best of some.
@@ -191,7 +221,7 @@ std::filesystem::path model_folder(const Options& options, const ScratchFolder& 
     return scratch.path();
 }
 
-InferPlan plan_of(const Options& options, CpuBackend& backend) {
+InferPlan plan_of(const Options& options, gpu::Backend& backend) {
     InferPlan plan;
     plan.vocabulary_size = static_cast<std::uint32_t>(backend.model().vocabulary_size);
     plan.duration = options.duration.value_or(std::chrono::seconds(10));
@@ -204,14 +234,21 @@ InferPlan plan_of(const Options& options, CpuBackend& backend) {
     return plan;
 }
 
+// The kind of processor, or the GPU's name.
+std::string device_of(const gpu::Backend& backend) {
+    if (const auto* const cpu = dynamic_cast<const gpu::CpuBackend*>(&backend))
+        return std::string(cpu->kernels());
+    return std::string(dynamic_cast<const gpu::CudaBackend&>(backend).device_name());
+}
+
 json::object parameters_of(const Options& options, const ServedModel& model,
-                           const CpuBackend& backend, const InferPlan& plan,
+                           const gpu::Backend& backend, const InferPlan& plan,
                            const ReadLimit& limits) {
     return {{"model", options.model_folder.empty() ? "random, 110 million numbers" : "given"},
             {"kind", backend.model().kind},
             {"weight_bytes", static_cast<std::uint64_t>(limits.weight_bytes)},
             {"backend", options.backend},
-            {"kernels", backend.kernels()},
+            {"device", device_of(backend)},
             {"threads", model.threads},
             {"requests_per_second", plan.requests_per_second},
             {"duration_ns", plan.duration.count()},
@@ -241,31 +278,28 @@ void fill_in(Report& report, const std::vector<InferOutcome>& outcomes, const Re
 
 void run_infer(const Options& options, Report& report) {
     const ScratchFolder scratch(options.data_folder);
-    const ServedModel model{.folder = model_folder(options, scratch)};
+    const ServedModel model{.folder = model_folder(options, scratch),
+                            .backend = gpu::backend_choice_of(options.backend).value()};
     const std::size_t weight_bytes =
         need(gpu::ModelWeights::open(model.folder), "the model").bytes();
     ReadLimit limits{.weight_bytes = static_cast<double>(weight_bytes)};
-    const auto backend = model.open(1);
+    auto backend = model.open(1);
     const InferPlan plan = plan_of(options, *backend);
     report.parameters = parameters_of(options, model, *backend, plan, limits);
-    report.limit.name =
-        "reading all weights once a step, " + std::to_string(model.threads) + " threads";
+    backend.reset();  // a device may have no room for two
+    const WeightMemory memory(model, weight_bytes);
+    report.limit.name = memory.name();
     print_banner(report);
 
     const auto requests = planned_requests(plan, options.seed);
     if (requests.empty())
         throw std::runtime_error("no request comes at that --rate and --duration");
-    // More than caches hold, and not more than a small machine has.
-    const std::vector<std::byte> memory(
-        std::clamp<std::size_t>(weight_bytes, std::size_t{256} << 20, std::size_t{1} << 30),
-        std::byte{1});
-    limits.bytes_per_second = gpu::read_bandwidth(memory, model.threads);
+    limits.bytes_per_second = memory.bytes_per_second();
     std::vector<InferOutcome> outcomes;
     for (const Way& way : kWays)
         outcomes.push_back(serve(way, model, plan, requests));
     // Before and after: the machine may have changed.
-    limits.bytes_per_second =
-        std::max(limits.bytes_per_second, gpu::read_bandwidth(memory, model.threads));
+    limits.bytes_per_second = std::max(limits.bytes_per_second, memory.bytes_per_second());
     fill_in(report, outcomes, limits);
 }
 

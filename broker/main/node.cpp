@@ -1,5 +1,6 @@
 #include "node.hpp"
 
+#include "gpu_metrics.hpp"
 #include "model_metrics.hpp"
 
 #include <casc/broker/logging.hpp>
@@ -172,6 +173,7 @@ void Node::start_models() {
     auto started = inference::ModelHost::start(std::move(options));
     if (started) {
         models_ = std::move(*started);
+        gpus_ = gpu::GpuDevices::open();
         serving_models_.store(models_.get(), std::memory_order_release);  // pairs with metrics()
     } else {
         log_event(LogLevel::error, "models_failed",
@@ -261,6 +263,10 @@ Result<std::vector<MetricFamily>> Node::metrics() const {
     if (const auto* const models = serving_models_.load(std::memory_order_acquire)) {
         std::vector<MetricFamily> of_models = model_metrics(models->metrics());
         std::move(of_models.begin(), of_models.end(), std::back_inserter(families));
+        if (gpus_ != nullptr) {
+            std::vector<MetricFamily> of_gpus = gpu_metrics(gpus_->read());
+            std::move(of_gpus.begin(), of_gpus.end(), std::back_inserter(families));
+        }
     }
     const bool known =
         std::any_of(families.begin(), families.end(),

@@ -8,6 +8,7 @@
 #include <casc/broker/broker.hpp>
 #include <casc/broker/config.hpp>
 #include <casc/broker/http.hpp>
+#include <casc/gpu/gpu_devices.hpp>
 #include <casc/inference/model_host.hpp>
 
 #include <atomic>
@@ -57,7 +58,8 @@ private:
     std::unique_ptr<Broker> broker_;
     // Gone before the broker that it is a client of.
     std::unique_ptr<inference::ModelHost> models_;
-    std::thread drainer_;  // casc-drain: models first, then the broker
+    std::unique_ptr<gpu::GpuDevices> gpus_;  // with models, on a machine that has some
+    std::thread drainer_;                    // casc-drain: models first, then the broker
     // Written by main (release), read by the control thread (acquire). serving_ is broker_ once it
     // has recovered, serving_models_ is models_ once they are there.
     std::atomic<Phase> phase_{Phase::starting};

@@ -1,7 +1,7 @@
 // casc-gpu-bench: how fast the backends of this machine decode, and how far that is from reading
-// the weights once a step. Needs no packages; `casc-bench infer` measures a whole stage.
+// what a step must read once. Needs no packages; `casc-bench infer` measures a whole stage.
 //
-//   casc-gpu-bench [small|phi3-mini] [context tokens]
+//   casc-gpu-bench [small|phi3-mini] [context tokens] [cpu|cuda]
 
 #include "../check/backends.hpp"
 
@@ -58,44 +58,105 @@ double step_seconds(Backend& backend, std::uint32_t batch, std::uint32_t context
     return *middle;
 }
 
-void measure(const BackendKind& kind, const RandomModelShape& shape, std::uint32_t context) {
-    ModelWeights weights = need(make_random_model(shape, 1));
-    const auto weight_bytes = static_cast<double>(weights.bytes());
-    const auto backend = need(kind.make(
-        std::move(weights), {.slot_count = kBatches.back(), .context_tokens = context + 1}));
-    fill_slots(*backend, context);
+// What the weights are read from: how fast, and how it is called.
+struct Limit {
+    double bytes_per_second = 0;
+    std::string name;
+};
+Limit limit_of(Backend& backend) {
+    std::array<char, 120> name;
+    if (auto* const cuda = dynamic_cast<CudaBackend*>(&backend)) {
+        const CudaBandwidth is = need(cuda->measure_bandwidth());
+        std::snprintf(name.data(), name.size(), "%s copies %.0f GB/s, host to device %.1f GB/s",
+                      std::string(cuda->device_name()).c_str(), is.device / 1e9,
+                      is.host_to_device / 1e9);
+        return {is.device, name.data()};
+    }
     const std::vector<std::byte> memory(std::size_t{512} << 20, std::byte{1});
     const std::size_t threads = std::max(1u, std::thread::hardware_concurrency());
     const double limit = read_bandwidth(memory, threads);
-    std::printf("%s, %.0f MB of weights, %u tokens of context; %zu threads read %.1f GB/s\n",
-                kind.name.c_str(), weight_bytes / 1e6, context, threads, limit / 1e9);
-    std::printf("%6s %10s %10s %9s %14s\n", "batch", "ms/step", "tokens/s", "of one",
-                "weights GB/s");
+    std::snprintf(name.data(), name.size(), "%zu threads read %.1f GB/s", threads, limit / 1e9);
+    return {limit, name.data()};
+}
+
+// Bytes that a step reads: every weight once, but of the embedding a row, and the keys and values
+// of all sequences.
+struct StepBytes {
+    double weights = 0;
+    double context = 0;
+    static StepBytes of(const ModelWeights& weights, const BackendKind& kind,
+                        std::uint32_t context) {
+        const ModelConfig& model = weights.config();
+        const auto width = static_cast<double>(kind.choice == BackendChoice::cpu
+                                                   ? sizeof(float)
+                                                   : element_bytes(weights.embedding().type));
+        const double embedding =
+            model.ties_embeddings ? 0 : static_cast<double>(weights.embedding().bytes());
+        return {static_cast<double>(weights.bytes()) - embedding,
+                2 * width * static_cast<double>(model.layer_count * model.kv_size()) * context};
+    }
+    [[nodiscard]] double all(std::uint32_t batch) const { return weights + batch * context; }
+};
+
+CudaCounts counts_of(Backend& backend) {
+    auto* const cuda = dynamic_cast<CudaBackend*>(&backend);
+    return cuda == nullptr ? CudaCounts{} : cuda->counts();
+}
+
+// Launches and host time of each step; nothing of a backend that launches nothing.
+std::string launches_between(const CudaCounts& before, const CudaCounts& after) {
+    const auto steps = static_cast<double>(after.steps - before.steps);
+    if (steps == 0) return "";
+    std::array<char, 120> text;
+    std::snprintf(
+        text.data(), text.size(), "  %5.1f launches of %4.0f kernels, host %5.1f us",
+        static_cast<double>(after.launches - before.launches) / steps,
+        static_cast<double>(after.kernels - before.kernels) / steps,
+        std::chrono::duration<double, std::micro>(after.host - before.host).count() / steps);
+    return text.data();
+}
+
+void measure(const BackendKind& kind, const RandomModelShape& shape, std::uint32_t context) {
+    ModelWeights weights = need(make_random_model(shape, 1));
+    const StepBytes bytes = StepBytes::of(weights, kind, context);
+    const auto backend = open(kind, std::move(weights),
+                              {.slot_count = kBatches.back(), .context_tokens = context + 1});
+    fill_slots(*backend, context);
+    const Limit limit = limit_of(*backend);
+    std::printf("%s, %.0f MB of weights and %.2f MB for each sequence of %u tokens a step; %s\n",
+                kind.name.c_str(), bytes.weights / 1e6, bytes.context / 1e6, context,
+                limit.name.c_str());
+    std::printf("%6s %10s %10s %9s %14s\n", "batch", "ms/step", "tokens/s", "of one", "GB/s");
     double alone = 0;
     for (const std::uint32_t batch : kBatches) {
+        static_cast<void>(step_seconds(*backend, batch, context));  // makes what is made once
+        const CudaCounts before = counts_of(*backend);
         const double seconds = step_seconds(*backend, batch, context);
         const double rate = batch / seconds;
         if (batch == 1) alone = rate;
-        std::printf("%6u %10.2f %10.1f %8.2fx %9.1f %3.0f%%\n", batch, seconds * 1e3, rate,
-                    rate / alone, weight_bytes / seconds / 1e9,
-                    100 * weight_bytes / seconds / limit);
+        const double read = bytes.all(batch) / seconds;
+        std::printf("%6u %10.3f %10.1f %8.2fx %9.1f %3.0f%%%s\n", batch, seconds * 1e3, rate,
+                    rate / alone, read / 1e9, 100 * read / limit.bytes_per_second,
+                    launches_between(before, counts_of(*backend)).c_str());
     }
 }
 
 int run(int argc, char** argv) {
     const std::string_view name = argc > 1 ? argv[1] : "small";
     const auto context = static_cast<std::uint32_t>(argc > 2 ? std::atoi(argv[2]) : 128);
+    const std::string_view only = argc > 3 ? argv[3] : "";
     RandomModelShape shape = RandomModelShape::small();
     if (name == "phi3-mini") shape = RandomModelShape::phi3_mini();
     if ((name != "small" && name != "phi3-mini") || context == 0 ||
-        context >= shape.context_tokens) {
+        context >= shape.context_tokens || (only != "" && only != "cpu" && only != "cuda")) {
         std::fprintf(stderr,
-                     "usage: casc-gpu-bench [small|phi3-mini] [context tokens, less than %zu]\n",
+                     "usage: casc-gpu-bench [small|phi3-mini] [context tokens, less than %zu] "
+                     "[cpu|cuda]\n",
                      shape.context_tokens);
         return 2;
     }
     for (const BackendKind& kind : backend_kinds())
-        measure(kind, shape, context);
+        if (only.empty() || only == kind.name) measure(kind, shape, context);
     return 0;
 }
 

@@ -4,13 +4,14 @@
 
 #include <casc/gpu/backend.hpp>
 #include <casc/gpu/cpu_backend.hpp>
+#include <casc/gpu/cuda_backend.hpp>
 #include <casc/gpu/model_weights.hpp>
+#include <casc/gpu/open_backend.hpp>
 #include <casc/types/result.hpp>
 
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,31 +29,43 @@ T need(Result<T> result) {
     return *std::move(result);
 }
 
-struct BackendSize {
-    std::uint32_t slot_count = 1;
-    std::uint32_t context_tokens = 0;  // 0: all that the model can
-};
-
 struct BackendKind {
     std::string name;
-    std::function<Result<std::unique_ptr<Backend>>(ModelWeights, const BackendSize&)> make;
+    BackendChoice choice;
+    // To the bit the same numbers in every batch; and how far from 32 bits it is by computing with
+    // what the weights are.
+    bool is_exact;
+    [[nodiscard]] float tolerance(ElementType type) const {
+        // Of the largest logit: 24 bits, 11 and 8, and the order of sums differs.
+        if (is_exact || type == ElementType::f32) return 1e-4f;
+        return type == ElementType::f16 ? 5e-3f : 4e-2f;
+    }
 };
 
-inline Result<std::unique_ptr<Backend>> make_cpu_backend(ModelWeights weights,
-                                                         const BackendSize& size,
-                                                         bool is_portable = false) {
-    CpuOptions options;
-    options.slot_count = size.slot_count;
-    options.context_tokens = size.context_tokens;
-    options.is_portable = is_portable;
-    CASC_TRY(auto backend, CpuBackend::make(std::move(weights), options));
-    return std::unique_ptr<Backend>(std::move(backend));
+// Those of this machine; says which are left out.
+inline std::vector<BackendKind> backend_kinds() {
+    std::vector<BackendKind> kinds{{"cpu", BackendChoice::cpu, true}};
+    if (CudaBackend::device_count() > 0) {
+        kinds.push_back({"cuda", BackendChoice::cuda, false});
+    } else {
+        std::printf("skipped cuda: no GPU\n");
+    }
+    return kinds;
 }
 
-inline std::vector<BackendKind> backend_kinds() {
-    return {{"cpu", [](ModelWeights weights, const BackendSize& size) {
-                 return make_cpu_backend(std::move(weights), size);
-             }}};
+inline std::unique_ptr<Backend> open(const BackendKind& kind, ModelWeights weights,
+                                     const BackendOptions& options) {
+    return need(open_backend(kind.choice, std::move(weights), options));
+}
+
+// Without any instructions of a particular processor.
+inline std::unique_ptr<Backend> open_reference(ModelWeights weights,
+                                               const BackendOptions& options) {
+    CpuOptions cpu;
+    cpu.slot_count = options.slot_count;
+    cpu.context_tokens = options.context_tokens;
+    cpu.is_portable = true;
+    return need(CpuBackend::make(std::move(weights), cpu));
 }
 
 }  // namespace casc::gpu

@@ -1,13 +1,15 @@
 // casc-gpu-check: whether the backends of this machine compute what they should. Each is held
 // against the CPU backend without any instructions of a particular processor, on models of random
 // numbers, and against itself: alone and in a batch of 32, a prompt whole and in pieces, a slot new
-// and used before.
+// and used before, a context to its end, drawn tokens against logits, numbers that are none.
 //
 //   casc-gpu-check            every backend that this machine has; exit code 1: something is wrong
+//   casc-gpu-check logits BACKEND FOLDER TOKEN...    the logits behind these tokens, one a line
 
 #include "backends.hpp"
 
 #include <casc/gpu/random_model.hpp>
+#include <casc/gpu/sampling.hpp>
 
 #include <algorithm>
 #include <array>
@@ -17,15 +19,13 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace casc::gpu {
 namespace {
 
 constexpr std::uint32_t kSlots = 32;
-// Of the largest logit: the order of sums differs, and the numbers have 24 bits.
-constexpr float kTolerance = 1e-4f;
-
 struct NamedShape {
     std::string name;
     RandomModelShape shape;
@@ -47,18 +47,27 @@ RandomModelShape shape_of(const char* kind, std::size_t heads, std::size_t kv_he
     return shape;
 }
 
+// Its whole context is computed: small for that.
+RandomModelShape long_shape(ElementType type) {
+    RandomModelShape shape = shape_of("llama", 2, 1, 64, type, true);
+    shape.layer_count = 2;
+    shape.context_tokens = 4096;
+    return shape;
+}
+
 std::vector<NamedShape> shapes() {
     return {
         {"llama, grouped heads, tied, bf16", shape_of("llama", 8, 2, 32, ElementType::bf16, true)},
         {"llama, full heads, untied, f32", shape_of("llama", 4, 4, 64, ElementType::f32, false)},
-        {"llama, odd sizes, bf16", shape_of("llama", 3, 1, 40, ElementType::bf16, true)},
+        {"llama, heads of 40, bf16", shape_of("llama", 3, 1, 40, ElementType::bf16, true)},
+        {"llama, heads of 128, f16", shape_of("llama", 4, 2, 128, ElementType::f16, false)},
         {"phi3, fused matrices, bf16", shape_of("phi3", 4, 4, 96, ElementType::bf16, false)}};
 }
 
 std::vector<TokenId> prompt_of(std::size_t length, TokenId first) {
     std::vector<TokenId> tokens(length);
     for (std::size_t i = 0; i < length; ++i)
-        tokens[i] = static_cast<TokenId>((first + i * 37) % 1003);
+        tokens[i] = static_cast<TokenId>((first + i * 37) % 1002);
     return tokens;
 }
 
@@ -128,60 +137,191 @@ private:
     int wrong_ = 0;
 };
 
-void check_logits(Checker& checker, const std::string& name, Backend& reference, Backend& backend) {
+// A backend, what it is held against, and how it is called.
+struct Case {
+    Checker& checker;
+    std::string name;
+    const BackendKind& kind;
+    float tolerance;
+    Backend& reference;
+    Backend& backend;
+
+    void check(bool is_good, const std::string& what) const {
+        checker.check(is_good, name + ": " + what);
+    }
+    void check_apart(float apart, const std::string& what) const {
+        std::array<char, 60> how_far;
+        std::snprintf(how_far.data(), how_far.size(), ", apart by %.1e of the largest",
+                      static_cast<double>(apart));
+        check(apart <= tolerance, what + how_far.data());
+    }
+};
+
+void check_logits(const Case& is) {
     float worst = 0;
     for (const std::size_t length : {1, 7, 64, 100}) {
         const auto prompt = prompt_of(length, static_cast<TokenId>(length));
-        worst = std::max(worst, difference(logits_after(reference, prompt, 0, length),
-                                           logits_after(backend, prompt, 0, length)));
+        worst = std::max(worst, difference(logits_after(is.reference, prompt, 0, length),
+                                           logits_after(is.backend, prompt, 0, length)));
     }
-    std::array<char, 80> how_far;
-    std::snprintf(how_far.data(), how_far.size(), ": logits, apart by %.1e of the largest",
-                  static_cast<double>(worst));
-    checker.check(worst <= kTolerance, name + how_far.data());
+    is.check_apart(worst, "logits");
 }
 
-void check_pieces(Checker& checker, const std::string& name, Backend& backend) {
+void check_pieces(const Case& is) {
     const auto prompt = prompt_of(61, 5);
-    const auto whole = logits_after(backend, prompt, 1, prompt.size());
-    bool is_same = true;
+    const auto whole = logits_after(is.backend, prompt, 1, prompt.size());
+    float worst = 0;
     for (const std::size_t piece : {1, 16, 60})
-        is_same = is_same && logits_after(backend, prompt, 2, piece) == whole;
-    checker.check(is_same, name + ": a prompt in pieces, and in a slot that was used before");
+        worst = std::max(worst, difference(whole, logits_after(is.backend, prompt, 2, piece)));
+    is.check_apart(worst, "a prompt in pieces, and in a slot that was used before");
+    if (is.kind.is_exact) is.check(worst == 0, "the same to the bit");
 }
 
-void check_batch(Checker& checker, const std::string& name, Backend& backend) {
+// How far the least likely of a text's tokens is from the most likely one, when all of them should
+// be the most likely.
+float doubt(Backend& backend, const Growing& grown, std::size_t prompt) {
+    float worst = 0;
+    for (std::size_t at = prompt; at < grown.tokens.size(); ++at) {
+        const auto logits =
+            logits_after(backend, std::span(grown.tokens).first(at), grown.slot, at);
+        const float most = *std::ranges::max_element(logits);
+        worst = std::max(worst, (most - logits[grown.tokens[at]]) / std::abs(most));
+    }
+    return worst;
+}
+
+void check_batch(const Case& is) {
+    constexpr std::size_t kGrowth = 20;
     std::vector<Growing> together;
     for (SlotId slot = 0; slot < kSlots; ++slot)
         together.push_back({slot, prompt_of(1 + slot / 2, slot * 11)});
-    std::vector<Growing> alone = together;
-    grow(backend, together, 20);
-    bool is_same = true;
-    for (std::size_t i = 0; i < alone.size(); i += 5) {
-        std::vector<Growing> one{alone[i]};
-        grow(backend, one, 20);
-        is_same = is_same && one[0].tokens == together[i].tokens;
-    }
-    checker.check(is_same, name + ": the same texts alone and in a batch of 32");
+    const std::vector<Growing> alone = together;
+    grow(is.backend, together, kGrowth);
+    float worst = 0;
+    for (std::size_t i = 0; i < alone.size(); i += 5)
+        worst = std::max(worst, doubt(is.backend, together[i], alone[i].tokens.size()));
+    is.check_apart(worst, "texts of a batch of 32 are the most likely ones alone");
+    if (is.kind.is_exact) is.check(worst == 0, "they are the same texts");
     // Or nothing was compared.
     const auto& first = together[0].tokens;
-    checker.check(
-        std::adjacent_find(first.begin(), first.end(), std::not_equal_to<>()) != first.end(),
-        name + ": texts are not one token again and again");
+    is.check(std::adjacent_find(first.begin(), first.end(), std::not_equal_to<>()) != first.end(),
+             "texts are not one token again and again");
+}
+
+void check_drawing(const Case& is) {
+    const auto prompt = prompt_of(9, 3);
+    const auto logits = logits_after(is.backend, prompt, 3, prompt.size() - 1);
+    bool is_same = true;
+    for (const Sampling& sampling :
+         {Sampling{}, Sampling{.temperature = 1}, Sampling{.temperature = 0.7f, .top_k = 20},
+          Sampling{.temperature = 1.5f, .top_p = 0.6f},
+          Sampling{.temperature = 1, .top_p = 0.9f, .top_k = 100}})
+        for (const double draw : {0.0, 0.1, 0.5, 0.77, 0.999999}) {
+            StepOutput output;
+            const SequenceStep step{.slot = 3,
+                                    .position = static_cast<std::uint32_t>(prompt.size() - 1),
+                                    .tokens = std::span(prompt).last(1),
+                                    .wanted = Wanted::token,
+                                    .sampling = sampling,
+                                    .draw = draw};
+            if (const auto done = is.backend.step({&step, 1}, output); !done) give_up(done.error());
+            is_same = is_same && output.rows.at(0).token == sample(logits, sampling, draw);
+        }
+    is.check(is_same, "tokens are drawn as from its logits");
+}
+
+void check_poison(const Case& is) {
+    const auto healthy = prompt_of(20, 7);
+    auto poisoned = healthy;
+    poisoned[11] = static_cast<TokenId>(is.backend.model().vocabulary_size - 1);
+    const auto before = logits_after(is.backend, healthy, 4, healthy.size());
+    StepOutput output;
+    const std::array<SequenceStep, 2> steps{
+        SequenceStep{.slot = 4, .tokens = healthy, .wanted = Wanted::logits},
+        SequenceStep{.slot = 5, .tokens = poisoned, .wanted = Wanted::token}};
+    if (const auto done = is.backend.step(steps, output); !done) give_up(done.error());
+    const auto& row = output.rows.at(0);
+    is.check(output.rows.at(1).failed == ErrorCode::inference_failed && !row.failed,
+             "numbers that are none fail their sequence alone");
+    is.check_apart(difference(before, {row.values.begin(), row.values.end()}), "the one beside it");
+    is.check_apart(difference(before, logits_after(is.backend, healthy, 5, healthy.size())),
+                   "nor do they stay in the slot");
+}
+
+void check_shape(Checker& checker, const BackendKind& kind, const NamedShape& named) {
+    const BackendOptions options{.slot_count = kSlots};
+    const auto reference = open_reference(need(make_random_model(named.shape, 1)), options);
+    const auto backend = open(kind, need(make_random_model(named.shape, 1)), options);
+    const Case is{checker,    kind.name + ", " + named.name,
+                  kind,       kind.tolerance(named.shape.type),
+                  *reference, *backend};
+    check_logits(is);
+    check_pieces(is);
+    check_batch(is);
+    check_drawing(is);
+}
+
+// Apart: what is computed above would come upon the poisoned token.
+void check_poisoned(Checker& checker, const BackendKind& kind, ElementType type) {
+    RandomModelShape shape = shape_of("llama", 4, 2, 64, type, false);
+    shape.poisons_last_token = true;
+    const BackendOptions options{.slot_count = kSlots};
+    const auto reference = open_reference(need(make_random_model(shape, 1)), options);
+    const auto backend = open(kind, need(make_random_model(shape, 1)), options);
+    check_poison({checker, kind.name + ", poisoned, " + std::string(to_string(type)), kind,
+                  kind.tolerance(type), *reference, *backend});
+}
+
+void check_context(Checker& checker, const BackendKind& kind, ElementType type) {
+    const RandomModelShape shape = long_shape(type);
+    const auto reference = open_reference(need(make_random_model(shape, 1)), {});
+    const auto backend = open(kind, need(make_random_model(shape, 1)), {});
+    const Case is{checker,    kind.name + ", a long context, " + std::string(to_string(type)),
+                  kind,       kind.tolerance(type),
+                  *reference, *backend};
+    const auto prompt = prompt_of(shape.context_tokens, 1);
+    constexpr std::size_t kPiece = 500;
+    const auto wanted = logits_after(is.reference, prompt, 0, kPiece);
+    is.check_apart(difference(wanted, logits_after(is.backend, prompt, 0, kPiece)),
+                   "logits behind all of it");
+    // Its last token alone sees as much.
+    const auto before = std::span(prompt).first(prompt.size() - 1);
+    logits_after(is.backend, before, 0, kPiece);
+    StepOutput output;
+    const SequenceStep last{.position = static_cast<std::uint32_t>(before.size()),
+                            .tokens = std::span(prompt).last(1),
+                            .wanted = Wanted::logits};
+    if (const auto done = is.backend.step({&last, 1}, output); !done) give_up(done.error());
+    const auto values = output.rows.at(0).values;
+    is.check_apart(
+        difference(logits_after(is.reference, prompt, 0, kPiece), {values.begin(), values.end()}),
+        "logits of its last token alone");
+}
+
+// For tools/compare_with_transformers.py: the logits behind some tokens.
+int print_logits(std::string_view backend, const char* folder, std::span<char* const> words) {
+    const auto choice = backend_choice_of(backend);
+    std::vector<TokenId> tokens;
+    for (const char* word : words)
+        tokens.push_back(static_cast<TokenId>(std::strtoul(word, nullptr, 10)));
+    if (!choice || tokens.empty()) {
+        std::fprintf(stderr, "usage: casc-gpu-check logits cpu|cuda <model folder> <token>...\n");
+        return 2;
+    }
+    const auto opened = need(open_backend(*choice, need(ModelWeights::open(folder)), {}));
+    for (const float logit : logits_after(*opened, tokens, 0, tokens.size()))
+        std::printf("%.9g\n", static_cast<double>(logit));
+    return 0;
 }
 
 int run() {
     Checker checker;
     for (const BackendKind& kind : backend_kinds()) {
-        for (const NamedShape& named : shapes()) {
-            const std::string name = kind.name + ", " + named.name;
-            const BackendSize size{.slot_count = kSlots};
-            const auto reference = need(make_cpu_backend(need(make_random_model(named.shape, 1)),
-                                                         size, /*is_portable=*/true));
-            const auto backend = need(kind.make(need(make_random_model(named.shape, 1)), size));
-            check_logits(checker, name, *reference, *backend);
-            check_pieces(checker, name, *backend);
-            check_batch(checker, name, *backend);
+        for (const NamedShape& named : shapes())
+            check_shape(checker, kind, named);
+        for (const ElementType type : {ElementType::bf16, ElementType::f32}) {
+            check_poisoned(checker, kind, type);
+            check_context(checker, kind, type);
         }
     }
     std::printf("%d wrong\n", checker.wrong());
@@ -191,6 +331,8 @@ int run() {
 }  // namespace
 }  // namespace casc::gpu
 
-int main() {
+int main(int argc, char** argv) {
+    if (argc >= 4 && std::string_view(argv[1]) == "logits")
+        return casc::gpu::print_logits(argv[2], argv[3], std::span(argv, argc).subspan(4));
     return casc::gpu::run();
 }

@@ -1,3 +1,4 @@
+#include "backend_need.hpp"
 #include "cpu/machine.hpp"
 #include "cpu/step.hpp"
 
@@ -14,64 +15,28 @@ namespace {
 
 constexpr std::size_t kCpuThreadsMax = 1024;
 
-using Wide = unsigned __int128;  // four counts of 32 bits do not overflow it
-
-Error bad_option(const std::string& why) {
-    return Error(ErrorCode::invalid_config, why);
-}
-
-std::string as_mib(Wide bytes) {
-    // Rounded up, and at most what a text can say.
-    const Wide mib = (bytes + (1u << 20) - 1) >> 20;
-    return mib >> 64 != 0 ? "more than 2^64" : std::to_string(static_cast<std::uint64_t>(mib));
-}
-
 std::size_t threads_of(const CpuOptions& options) {
     if (options.threads != 0) return options.threads;
     return std::min(cpu::usable_processors(), kCpuThreadsMax);
 }
 
 Result<BackendLimits> limits_of(const ModelConfig& model, const CpuOptions& options) {
-    if (options.slot_count == 0 || options.step_tokens_max == 0)
-        return bad_option("a backend needs at least one slot, and one token in a step");
     if (options.threads > kCpuThreadsMax)
-        return bad_option(std::to_string(options.threads) + " threads are more than the " +
-                          std::to_string(kCpuThreadsMax) + " that are allowed");
-    if (options.context_tokens > model.context_tokens)
-        return bad_option("a context of " + std::to_string(options.context_tokens) +
-                          " tokens is longer than the model's " +
-                          std::to_string(model.context_tokens));
-    return BackendLimits{.slot_count = options.slot_count,
-                         .context_tokens = options.context_tokens != 0
-                                               ? options.context_tokens
-                                               : static_cast<std::uint32_t>(model.context_tokens),
-                         .step_tokens_max = options.step_tokens_max};
+        return Error(ErrorCode::invalid_config,
+                     std::to_string(options.threads) + " threads are more than the " +
+                         std::to_string(kCpuThreadsMax) + " that are allowed");
+    return gpu::limits_of(model, {.slot_count = options.slot_count,
+                                  .context_tokens = options.context_tokens,
+                                  .step_tokens_max = options.step_tokens_max});
 }
 
-struct MemoryNeed {
-    Wide weights = 0;  // bytes, each
-    Wide cache = 0;
-    Wide work = 0;
-    BackendLimits limits{};
-
-    static MemoryNeed of(const ModelWeights& weights, const BackendLimits& limits,
-                         std::size_t threads) {
-        const ModelConfig& model = weights.config();
-        return {weights.bytes(), 2 * sizeof(float) * cpu::KvCache::floats(model, limits),
-                sizeof(float) * cpu::Transformer::floats(model, limits, threads) +
-                    cpu::Step::bytes(model, limits),
-                limits};
-    }
-    [[nodiscard]] Wide all() const { return weights + cache + work; }
-    [[nodiscard]] Error refused(const std::string& why) const {
-        return Error(ErrorCode::model_too_large,
-                     "it needs " + as_mib(all()) + " MiB: " + as_mib(weights) + " of weights, " +
-                         as_mib(cache) + " for keys and values (slot_count " +
-                         std::to_string(limits.slot_count) + ", context_tokens " +
-                         std::to_string(limits.context_tokens) + "), " + as_mib(work) +
-                         " to work with; " + why);
-    }
-};
+MemoryNeed need_of(const ModelWeights& weights, const BackendLimits& limits, std::size_t threads) {
+    const ModelConfig& model = weights.config();
+    return {weights.bytes(), 2 * sizeof(float) * cpu::KvCache::floats(model, limits),
+            sizeof(float) * cpu::Transformer::floats(model, limits, threads) +
+                cpu::Step::bytes(model, limits),
+            limits};
+}
 
 Result<void> check_memory(const MemoryNeed& need, std::uint64_t most) {
     if (most != CpuOptions::kAvailableMemory) {
@@ -125,10 +90,10 @@ Result<std::unique_ptr<CpuBackend>> CpuBackend::make(ModelWeights weights,
                                                      const CpuOptions& options) {
     CASC_TRY(const BackendLimits limits, limits_of(weights.config(), options));
     const std::size_t threads = threads_of(options);
-    const MemoryNeed need = MemoryNeed::of(weights, limits, threads);
+    const MemoryNeed need = need_of(weights, limits, threads);
     CASC_TRY_VOID(check_memory(need, options.memory_max_bytes));
     // Below 2^64 bytes with all else; the parts are rounded up to whole lines.
-    const Wide floats = (need.cache + need.work) / sizeof(float) + 16 * 64;
+    const WideBytes floats = (need.cache + need.work) / sizeof(float) + 16 * 64;
     if (floats > std::numeric_limits<std::ptrdiff_t>::max() / sizeof(float))
         return need.refused("no system has so much");
     cpu::FloatMemory memory(static_cast<std::size_t>(floats));

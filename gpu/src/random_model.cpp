@@ -105,8 +105,8 @@ private:
     std::uint64_t state_;
 };
 
-// Numbers of either sign from 1/128 to 1/32, as bf16 or as the float that has it for its upper
-// half.
+// Numbers of either sign from 1/128 to 1/32, as f16, as bf16 or as the float that has it for its
+// upper half.
 void fill(std::vector<char>& bytes, ElementType type, Random& random) {
     const std::size_t element = element_bytes(type);
     std::uint64_t bits = 0;
@@ -115,7 +115,8 @@ void fill(std::vector<char>& bytes, ElementType type, Random& random) {
             bits = random.next();
             left = 4;
         }
-        const auto number = static_cast<std::uint16_t>(0x3c00 | (bits & 0x80ff));
+        const auto number = static_cast<std::uint16_t>(
+            type == ElementType::f16 ? 0x2000 | (bits & 0x87ff) : 0x3c00 | (bits & 0x80ff));
         bits >>= 16;
         std::memcpy(&bytes[at + element - sizeof number], &number, sizeof number);
     }
@@ -161,6 +162,13 @@ Result<void> write_random_model(const RandomModelShape& shape, std::uint64_t see
             file.write(piece.data(), static_cast<std::streamsize>(piece.size()));
             left -= piece.size();
         }
+    }
+    if (shape.poisons_last_token) {
+        // The embedding is the first tensor. Of every kind of number all ones are none.
+        const std::string row(shape.hidden_size * element_bytes(shape.type), '\xFF');
+        file.seekp(static_cast<std::streamoff>(sizeof header_bytes + header.size() +
+                                               (shape.vocabulary_size - 1) * row.size()));
+        file << row;
     }
     if (!file.flush()) return cannot_write(path);
     std::ofstream config(folder / "config.json");

@@ -7,6 +7,7 @@
 // whose probability is less than 2^-40 of the most likely one's.
 
 #include "philox.hpp"
+#include "token_weight.hpp"
 
 #include <casc/gpu/sampling.hpp>
 
@@ -113,7 +114,6 @@ TokenRank last_rank_of(std::span<const float> logits, std::size_t count,
 // In the order of their numbers; returns the sum of the weights.
 std::uint64_t weigh_tokens(std::span<const float> logits, float most, double temperature,
                            TokenRank last, std::vector<WeighedToken>& candidates) {
-    constexpr double kMostWeight = 0x1p40;
     constexpr double kLog2E = 1.4426950408889634;
     const double scale = kLog2E / temperature;
     const float least =
@@ -127,8 +127,8 @@ std::uint64_t weigh_tokens(std::span<const float> logits, float most, double tem
         // Apart from the difference: an infinite one less itself would be no number.
         const double below =
             logits[token] == most ? 0 : (static_cast<double>(logits[token]) - most) * scale;
-        if (below < -40) continue;  // it would weigh nothing
-        const auto weight = static_cast<std::uint64_t>(kMostWeight * std::exp2(below));
+        if (below < kLeastExponent) continue;  // it would weigh nothing
+        const std::uint64_t weight = token_weight(below);
         candidates.push_back({rank, weight});
         total += weight;
     }

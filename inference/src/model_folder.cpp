@@ -1,5 +1,5 @@
-#include <casc/gpu/cpu_backend.hpp>
 #include <casc/gpu/model_weights.hpp>
+#include <casc/gpu/open_backend.hpp>
 #include <casc/gpu/tokenizer.hpp>
 #include <casc/gpu/tokenizer_check.hpp>
 #include <casc/inference/model_folder.hpp>
@@ -70,14 +70,16 @@ Result<ModelSettings> read_settings(const fs::path& folder) {
 Result<std::unique_ptr<gpu::Backend>> open_backend(gpu::ModelWeights weights,
                                                    const ModelSettings& settings) {
     const auto context = static_cast<std::uint32_t>(weights.config().context_tokens);
-    gpu::CpuOptions options;
+    gpu::BackendOptions options;
     options.threads = settings.threads;
+    options.device = static_cast<int>(settings.device);
     options.slot_count = static_cast<std::uint32_t>(settings.batches.max_batch);
     options.context_tokens =
         settings.context_tokens == 0 ? context : std::min(settings.context_tokens, context);
     options.memory_max_bytes = settings.memory_max_bytes;
-    CASC_TRY(auto backend, gpu::CpuBackend::make(std::move(weights), options));
-    return std::unique_ptr<gpu::Backend>(std::move(backend));
+    // The settings were checked: it is one of them.
+    return gpu::open_backend(gpu::backend_choice_of(settings.backend).value(), std::move(weights),
+                             options);
 }
 
 Result<void> warm_up(gpu::Backend& backend) {

@@ -1,3 +1,4 @@
+#include <casc/gpu/open_backend.hpp>
 #include <casc/inference/model_settings.hpp>
 
 #include <toml++/toml.h>
@@ -43,6 +44,7 @@ auto keys_of(ModelSettings& settings) {
         Key{"context_tokens", &settings.context_tokens, 0, kTokensMax},
         Key{"prompt_tokens_per_step", &settings.prompt_tokens_per_step, 1, kTokensMax},
         Key{"threads", &settings.threads, 0, 1024},
+        Key{"device", &settings.device, 0, 1023},
         Key{"memory_max_bytes", &settings.memory_max_bytes, 1,
             std::numeric_limits<std::int64_t>::max()},
         Key{"fallback", &fallback.choices},
@@ -146,8 +148,9 @@ private:
         const auto refuse = [&](std::string what) {
             return Error(ErrorCode::invalid_config, std::string(file_) + ": " + std::move(what));
         };
-        if (settings.backend != "auto" && settings.backend != "cpu")
-            return refuse("there is no backend '" + settings.backend + "'; there are auto and cpu");
+        if (!gpu::backend_choice_of(settings.backend))
+            return refuse("there is no backend '" + settings.backend +
+                          "'; there are auto, cpu and cuda");
         if (settings.topic.empty() != settings.results.empty())
             return refuse("'topic' and 'results' go together: answers to events are events");
         if (!settings.topic.empty() && settings.topic == settings.results)

@@ -177,8 +177,12 @@ std::vector<std::string> TestBroker::arguments() const {
 std::vector<std::string> TestBroker::environment() const {
     std::vector<std::string> out;
     for (char** entry = environ; *entry != nullptr; ++entry) {
-        if (!std::string_view(*entry).starts_with("CASC_")) out.emplace_back(*entry);
+        const std::string_view is(*entry);
+        if (!is.starts_with("CASC_") && !is.starts_with("CUDA_VISIBLE_DEVICES="))
+            out.emplace_back(*entry);
     }
+    // What models answer must not depend on whether the machine has a GPU.
+    out.emplace_back("CUDA_VISIBLE_DEVICES=");
     for (const auto& [name, value] : options_.environment)
         out.push_back(name + "=" + value);
     return out;

@@ -3,6 +3,7 @@
 // made of the last state of each sequence.
 
 #include "cpu/transformer.hpp"
+#include "slot_book.hpp"
 
 #include <casc/gpu/backend.hpp>
 
@@ -26,17 +27,8 @@ public:
     void run(std::span<const SequenceStep> sequences, StepOutput& output);
 
 private:
-    struct Slot {
-        std::uint32_t tokens = 0;  // that it has
-        bool is_beyond = false;    // by which of longrope's tables they were computed
-    };
-
-    void check(std::span<const SequenceStep> sequences);
-    // So that what the slot has before the sequence's new tokens fits its length with them.
+    // What the slot has before the sequence's new tokens, so that it fits its length with them.
     void prepare(const SequenceStep& sequence);
-    void compute_again(SlotId slot, std::uint32_t count, bool is_beyond);
-    void take_in(const SequenceStep& sequence);
-    [[nodiscard]] std::size_t head_size() const noexcept;
     // Puts the states that go through the head in front of the others; those are embeddings.
     std::size_t collect_states(std::span<const SequenceStep> sequences, bool through_head,
                                std::size_t row);
@@ -49,14 +41,10 @@ private:
     Transformer& transformer_;
     WorkerPool& pool_;
     std::span<float> states_;  // [slot_count, hidden_size], of those that somebody wants
-    // Of each slot.
-    std::vector<Slot> slots_;
-    std::vector<TokenId> remembered_;  // of longrope: context_tokens of each slot
+    SlotBook book_;
     // Of the step.
     std::vector<NewToken> tokens_;
     std::vector<std::size_t> rows_;  // of each sequence: its state, once collected
-    std::uint64_t step_ = 0;
-    std::vector<std::uint64_t> last_steps_;  // in which a slot was last used
 };
 
 }  // namespace casc::gpu::cpu

@@ -9,6 +9,7 @@
 #include "cpu/kernels.hpp"
 #include "cpu/kv_cache.hpp"
 #include "cpu/worker_pool.hpp"
+#include "new_token.hpp"
 #include "rope.hpp"
 
 #include <casc/gpu/backend.hpp>
@@ -20,13 +21,6 @@
 #include <vector>
 
 namespace casc::gpu::cpu {
-
-struct NewToken {
-    TokenId token = 0;
-    SlotId slot = 0;
-    std::uint32_t position = 0;
-    bool is_beyond = false;  // see Rope
-};
 
 // Thread: one at a time. Lifetime: borrows all that it is made of.
 class Transformer {

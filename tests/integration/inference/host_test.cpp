@@ -200,7 +200,9 @@ TEST_CASE("inference/host: /metrics has what models did, by the names that alert
     const ModelsFolder models;
     models.add("tiny", "1", "llama");
     models.add("judge", "1", "classifier");
-    const Asker asker(broker_with(models, "judge,tiny"));
+    TestBrokerOptions options = broker_with(models, "judge,tiny");
+    options.environment["LD_LIBRARY_PATH"] = CASC_FAKE_NVML_FOLDER;  // a machine with two GPUs
+    const Asker asker(std::move(options));
     asker.wait_for("tiny", "ready");
     for (int i = 0; i < 3; ++i)
         REQUIRE(asker.generate("tiny"));
@@ -217,6 +219,10 @@ TEST_CASE("inference/host: /metrics has what models did, by the names that alert
     CHECK(contains(
         page,
         R"(casc_infer_model_loaded_info{model="tiny",version="1",backend="cpu",state="ready"} 1)"));
+    CHECK(contains(page, R"(casc_gpu_memory_used_bytes{device="0",name="Fake H200"} 600)"));
+    CHECK(contains(page, R"(casc_gpu_memory_used_bytes{device="1",name="Fake \"old\" one"} 0)"));
+    CHECK(contains(page, R"(casc_gpu_power_watts{device="0",name="Fake H200"} 412.5)"));
+    CHECK_FALSE(contains(page, R"(casc_gpu_power_watts{device="1")"));
     const std::filesystem::path source(CASC_SOURCE_DIR);
     for (const char* file : {"ops/prometheus/inference_alerts.yml", "ops/grafana/inference.json"})
         check_metrics_named_in(source / file, page);

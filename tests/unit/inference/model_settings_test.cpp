@@ -65,7 +65,9 @@ TEST_CASE("inference/settings: what is wrong is named with its line") {
     CHECK(complains("\nmax_batches = 3", "casc-model.toml:2: 'max_batches' is not known"));
     CHECK(complains("max_batch = 0", "'max_batch' must be a whole number"));
     CHECK(complains("topic = \"a\"", "go together"));
-    CHECK(complains("backend = \"abacus\"", "there is no backend 'abacus'"));
+    CHECK(complains("backend = \"abacus\"",
+                    "there is no backend 'abacus'; there are auto, cpu and cuda"));
+    CHECK(complains("device = -1", "device"));
     CHECK(complains("fallback = \"infer.small\"", "[[fallback]]"));
     CHECK(complains("fallback = [1]", "[[fallback]]"));
     CHECK(complains("[[fallback]]\nsubjct = \"a\"", "casc-model.toml:2: 'subjct' is not known"));

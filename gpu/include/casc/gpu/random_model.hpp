@@ -27,7 +27,9 @@ struct RandomModelShape {
     std::size_t vocabulary_size = 32'000;
     std::size_t context_tokens = 640;
     bool ties_embeddings = true;
-    ElementType type = ElementType::bf16;  // or f32
+    ElementType type = ElementType::bf16;  // or f16, f32
+    // The embedding of the vocabulary's last token is no number; not of one that is tied.
+    bool poisons_last_token = false;
 
     // The default: 110 million numbers.
     [[nodiscard]] static RandomModelShape small() { return {}; }

@@ -32,10 +32,11 @@ struct ModelSettings {
     std::string subject;                        // empty: "infer.<name>"
     std::chrono::milliseconds timeout{30'000};  // timeout_ms, of requests that do not say
     gpu::BatchPolicy batches;          // max_batch, max_wait_ms, queue_capacity, step_objective_ms
-    std::string backend = "auto";      // auto, cpu
+    std::string backend = "auto";      // auto (a GPU where there is one that can), cpu, cuda
     std::uint32_t context_tokens = 0;  // of a request and its answer; 0: what the model can
     std::uint32_t prompt_tokens_per_step = 512;
     std::uint32_t threads = 0;  // of the cpu backend; 0: as many as it may have processors
+    std::uint32_t device = 0;   // of the cuda backend, as CUDA counts them
     // By default what is available when it is loaded.
     std::uint64_t memory_max_bytes = std::numeric_limits<std::uint64_t>::max();
     FallbackSettings fallback;  // fallback_error_rate, _latency_p99_ms, _failures, _open_ms

@@ -1,0 +1,38 @@
+#pragma once
+// casc/gpu/open_backend.hpp: a model on what the machine has. Linked with casc::backends.
+
+#include <casc/gpu/backend.hpp>
+#include <casc/gpu/model_weights.hpp>
+#include <casc/types/result.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+namespace casc::gpu {
+
+enum class BackendChoice : std::uint8_t {
+    automatic,  // "auto": a GPU where there is one that can compute the model
+    cpu,
+    cuda
+};
+[[nodiscard]] std::optional<BackendChoice> backend_choice_of(std::string_view name) noexcept;
+
+// See CpuOptions and CudaOptions.
+struct BackendOptions {
+    std::uint32_t slot_count = 1;
+    std::uint32_t context_tokens = 0;
+    std::uint64_t memory_max_bytes = std::numeric_limits<std::uint64_t>::max();
+    std::size_t threads = 0;  // of the cpu's
+    int device = 0;           // of CUDA's
+};
+
+// Fails with: what the backend's make() fails with.
+[[nodiscard]] Result<std::unique_ptr<Backend>> open_backend(BackendChoice choice,
+                                                            ModelWeights weights,
+                                                            const BackendOptions& options);
+
+}  // namespace casc::gpu

@@ -1,0 +1,142 @@
+#include "cuda/attention.cuh"
+#include "cuda/key_tile.cuh"
+#include "cuda/reduce.cuh"
+
+namespace casc::gpu::cuda {
+namespace {
+
+constexpr std::uint32_t kQueries = PromptTile::kTokensMax;
+constexpr std::uint32_t kLanes = 8;  // threads for each query
+constexpr unsigned kThreads = kQueries * kLanes;
+constexpr std::uint32_t kKeys = 32;  // at once
+constexpr std::uint32_t kKeysOfLane = kKeys / kLanes;
+
+// One block for each (head, tile).
+template <class T, std::uint32_t kSizeMax>
+__global__ void __launch_bounds__(kThreads)
+    attend_tiles_kernel(StepSlab slab, HeadShape shape, const T* qkv, const T* keys,
+                        const T* values, T* attended) {
+    constexpr std::uint32_t kPack = Pack<T>::kCount;
+    constexpr std::uint32_t kPacksOfLane = kSizeMax / kPack / kLanes;
+    static_assert(kPacksOfLane * kPack * kLanes == kSizeMax);
+    __shared__ KeyTile<T, kKeys, kSizeMax> key_tile;
+    __shared__ KeyTile<T, kKeys, kSizeMax> value_tile;
+    __shared__ __align__(16) float queries[kQueries][kSizeMax + 4];
+    __shared__ float shares[kQueries][kKeys + 1];
+
+    const PromptTile tile = slab.tiles()[blockIdx.y];
+    const TokenParameters first = slab.tokens()[tile.first_token];
+    const std::uint32_t head = blockIdx.x;
+    const std::uint32_t kv_head = head / (shape.heads / shape.kv_heads);
+    const std::uint32_t size = shape.head_size;
+    const std::uint32_t packs = size / kPack;
+    const std::size_t row_numbers =
+        static_cast<std::size_t>(shape.heads + 2 * shape.kv_heads) * size;
+    const float scale = rsqrtf(static_cast<float>(size));
+    for (std::uint32_t i = threadIdx.x; i < tile.count * size; i += kThreads)
+        queries[i / size][i % size] =
+            to_float(qkv[(tile.first_token + i / size) * row_numbers + head * size + i % size]) *
+            scale;
+
+    const std::uint32_t query = threadIdx.x / kLanes;
+    const std::uint32_t lane = threadIdx.x % kLanes;
+    const std::uint32_t position = first.position + query;
+    const std::uint32_t window = shape.window_tokens;
+    float most = -INFINITY;
+    float all = 0;
+    float sum[kPacksOfLane][kPack] = {};
+    // Of all the tile's queries: from what the first one sees to the last one itself.
+    const std::uint32_t end = first.position + tile.count;
+    const std::uint32_t from =
+        window != 0 && first.position + 1 > window ? first.position + 1 - window : 0;
+    for (std::uint32_t at = from / kKeys * kKeys; at < end; at += kKeys) {
+        const std::uint32_t count = end - at < kKeys ? end - at : kKeys;
+        const std::size_t place = static_cast<std::size_t>(at) * size;
+        __syncthreads();  // the last tile has been read
+        key_tile.template load<kThreads>(head_cache(keys, shape, first.slot, kv_head) + place,
+                                         count, packs);
+        value_tile.template load<kThreads>(head_cache(values, shape, first.slot, kv_head) + place,
+                                           count, packs);
+        __syncthreads();
+        float scores[kKeysOfLane];
+        float tile_most = -INFINITY;
+#pragma unroll
+        for (std::uint32_t i = 0; i < kKeysOfLane; ++i) {
+            const std::uint32_t key = lane + i * kLanes;
+            const bool is_seen = key < count && query < tile.count && at + key <= position &&
+                                 (window == 0 || at + key + window > position);
+            scores[i] = is_seen ? 0 : -INFINITY;
+            if (!is_seen) continue;
+            for (std::uint32_t pack = 0; pack < packs; ++pack)
+                scores[i] =
+                    dot(&queries[query][pack * kPack], key_tile.at(key, pack, packs), scores[i]);
+            tile_most = Maximum()(tile_most, scores[i]);
+        }
+        const float new_most = Maximum()(most, reduce_lanes<kLanes>(tile_most, Maximum()));
+        // Nothing seen so far: no shares, and nothing to carry over.
+        const float kept = most == -INFINITY ? 0 : __expf(most - new_most);
+        float tile_all = 0;
+#pragma unroll
+        for (std::uint32_t i = 0; i < kKeysOfLane; ++i) {
+            const float share = scores[i] == -INFINITY ? 0 : __expf(scores[i] - new_most);
+            shares[query][lane + i * kLanes] = share;
+            tile_all += share;
+        }
+        all = all * kept + reduce_lanes<kLanes>(tile_all, Sum());
+        most = new_most;
+        __syncwarp();  // a query's eight threads are of one warp
+        // No others than what the query sees: 0 times what is no number is none either.
+        const std::uint32_t seen_end = position + 1 < at ? 0 : position + 1 - at;
+        const std::uint32_t last = seen_end < count ? seen_end : count;
+        const std::uint32_t begin =
+            window != 0 && position + 1 > window + at ? position + 1 - window - at : 0;
+#pragma unroll
+        for (std::uint32_t p = 0; p < kPacksOfLane; ++p) {
+            const std::uint32_t pack = lane + p * kLanes;
+            if (pack >= packs) continue;
+#pragma unroll
+            for (std::uint32_t k = 0; k < kPack; ++k)
+                sum[p][k] *= kept;
+            for (std::uint32_t key = begin; key < last; ++key) {
+                const Pack<T> value = value_tile.at(key, pack, packs);
+                const float share = shares[query][key];
+#pragma unroll
+                for (std::uint32_t k = 0; k < kPack; ++k)
+                    sum[p][k] += share * to_float(value.numbers[k]);
+            }
+        }
+    }
+    if (query >= tile.count) return;
+    T* const out =
+        attended + (static_cast<std::size_t>(tile.first_token + query) * shape.heads + head) * size;
+#pragma unroll
+    for (std::uint32_t p = 0; p < kPacksOfLane; ++p) {
+        const std::uint32_t pack = lane + p * kLanes;
+        if (pack >= packs) continue;
+#pragma unroll
+        for (std::uint32_t k = 0; k < kPack; ++k)
+            out[pack * kPack + k] = from_float<T>(sum[p][k] / all);
+    }
+}
+
+}  // namespace
+
+template <class T>
+void attend_tiles(cudaStream_t stream, std::uint32_t tiles, const StepSlab& slab,
+                  const HeadShape& shape, const T* qkv, const T* keys, const T* values,
+                  T* attended) {
+    const auto kernel =
+        shape.head_size <= 64 ? attend_tiles_kernel<T, 64> : attend_tiles_kernel<T, kHeadSizeMax>;
+    launch(kernel, {dim3(shape.heads, tiles), kThreads}, stream, slab, shape, qkv, keys, values,
+           attended);
+}
+
+#define CASC_FOR(T)                                                                            \
+    template void attend_tiles(cudaStream_t, std::uint32_t, const StepSlab&, const HeadShape&, \
+                               const T*, const T*, const T*, T*)
+CASC_FOR(float);
+CASC_FOR(Bf16);
+CASC_FOR(F16);
+#undef CASC_FOR
+
+}  // namespace casc::gpu::cuda

@@ -1,0 +1,148 @@
+#include "backend_need.hpp"
+#include "cuda/bandwidth.hpp"
+#include "cuda/device_weights.hpp"
+#include "cuda/step.hpp"
+#include "cuda/transformer.hpp"
+#include "rope.hpp"
+
+#include <casc/gpu/cuda_backend.hpp>
+
+#include <algorithm>
+#include <string>
+
+namespace casc::gpu {
+namespace {
+
+using cuda::check;
+
+Result<void> use_device(int device) {
+    int count = 0;
+    CASC_TRY_VOID(check(cudaGetDeviceCount(&count), "find a device"));
+    if (device < 0 || device >= count)
+        return Error(ErrorCode::invalid_config, "there is no device " + std::to_string(device) +
+                                                    "; there are " + std::to_string(count));
+    return check(cudaSetDevice(device), "use the device");
+}
+
+MemoryNeed need_of(const ModelWeights& weights, const BackendLimits& limits, ElementType type) {
+    const auto need = cuda::Transformer::need(weights.config(), limits, type);
+    return {cuda::device_weight_bytes(weights, limits), need.cache,
+            need.work + cuda::Step::device_bytes(limits), limits};
+}
+
+Result<void> check_memory(const MemoryNeed& need, std::uint64_t most) {
+    std::size_t free_bytes = 0;
+    std::size_t all_bytes = 0;
+    CASC_TRY_VOID(check(cudaMemGetInfo(&free_bytes, &all_bytes), "see what memory is free"));
+    if (most != CudaOptions::kFreeMemory && need.all() > most)
+        return need.refused(as_mib(most) + " MiB are allowed");
+    if (need.all() > free_bytes)
+        return need.refused(as_mib(free_bytes) + " of the device's " + as_mib(all_bytes) +
+                            " MiB are free");
+    return {};
+}
+
+// The numbers of sequences that graphs are made for.
+std::vector<std::uint32_t> buckets_of(std::uint32_t slots) {
+    std::vector<std::uint32_t> buckets;
+    for (std::uint32_t count = 1; count <= slots; ++count) {
+        const std::uint32_t bucket = cuda::Transformer::bucket_of(count);
+        if (buckets.empty() || buckets.back() != bucket) buckets.push_back(bucket);
+    }
+    return buckets;
+}
+
+}  // namespace
+
+class CudaBackend::State {
+public:
+    State(ModelWeights weights, const BackendLimits& limits, int device)
+        : weights_(std::move(weights)),
+          limits_(limits),
+          device_(device),
+          rope_(Rope::of(weights_.config())) {}
+
+    Result<void> open(const CudaOptions& options) {
+        const ModelConfig& model = weights_.config();
+        CASC_TRY_VOID(cuda::Transformer::check(model));
+        CASC_TRY(const ElementType type, cuda::type_of(weights_));
+        CASC_TRY_VOID(use_device(device_));
+        cudaDeviceProp properties;
+        CASC_TRY_VOID(check(cudaGetDeviceProperties(&properties, device_), "describe the device"));
+        device_name_ = properties.name;
+        const MemoryNeed need = need_of(weights_, limits_, type);
+        CASC_TRY_VOID(check_memory(need, options.memory_max_bytes));
+        auto memory = cuda::make_device_memory(static_cast<std::size_t>(need.all()));
+        if (!memory) return need.refused(memory.error().message());
+        memory_ = std::move(*memory);
+        CASC_TRY(there_, cuda::upload(weights_, rope_, limits_, memory_));
+        CASC_TRY(transformer_, cuda::Transformer::make(model, limits_, type, there_, memory_));
+        CASC_TRY(auto step, cuda::Step::make(model, limits_, rope_, *transformer_, memory_));
+        step_ = std::make_unique<cuda::Step>(std::move(step));
+        if (!options.tunes) return {};
+        for (const std::uint32_t bucket : buckets_of(limits_.slot_count))
+            CASC_TRY_VOID(transformer_->tune(bucket, step_->stream()));
+        return check(cudaStreamSynchronize(step_->stream()), "try ways to multiply");
+    }
+
+    const ModelWeights weights_;
+    const BackendLimits limits_;
+    const int device_;
+    const Rope rope_;
+    std::string device_name_;
+    cuda::DeviceMemory memory_;
+    cuda::DeviceWeights there_;
+    std::unique_ptr<cuda::Transformer> transformer_;
+    std::unique_ptr<cuda::Step> step_;
+};
+
+CudaBackend::CudaBackend(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CudaBackend::~CudaBackend() = default;
+
+int CudaBackend::device_count() noexcept {
+    int count = 0;
+    const bool has_some = cudaGetDeviceCount(&count) == cudaSuccess;
+    static_cast<void>(cudaGetLastError());
+    return has_some ? count : 0;
+}
+
+bool CudaBackend::supports(const ModelWeights& weights) noexcept {
+    return cuda::Transformer::check(weights.config()) && cuda::type_of(weights);
+}
+
+Result<std::unique_ptr<CudaBackend>> CudaBackend::make(ModelWeights weights,
+                                                       const CudaOptions& options) {
+    CASC_TRY(const BackendLimits limits,
+             limits_of(weights.config(), {.slot_count = options.slot_count,
+                                          .context_tokens = options.context_tokens,
+                                          .step_tokens_max = options.step_tokens_max}));
+    auto state = std::make_unique<State>(std::move(weights), limits, options.device);
+    CASC_TRY_VOID(state->open(options));
+    return std::unique_ptr<CudaBackend>(new CudaBackend(std::move(state)));
+}
+
+const ModelConfig& CudaBackend::model() const noexcept {
+    return state_->weights_.config();
+}
+const BackendLimits& CudaBackend::limits() const noexcept {
+    return state_->limits_;
+}
+std::string_view CudaBackend::device_name() const noexcept {
+    return state_->device_name_;
+}
+CudaCounts CudaBackend::counts() const noexcept {
+    return state_->step_->counts();
+}
+
+Result<CudaBandwidth> CudaBackend::measure_bandwidth() {
+    CASC_TRY_VOID(check(cudaSetDevice(state_->device_), "use the device"));
+    return cuda::measure_bandwidth(state_->step_->stream());
+}
+
+Result<void> CudaBackend::step(std::span<const SequenceStep> sequences, StepOutput& output) {
+    // Of the thread, which may be another one than that which made the backend.
+    CASC_TRY_VOID(check(cudaSetDevice(state_->device_), "use the device"));
+    return state_->step_->run(sequences, output);
+}
+
+}  // namespace casc::gpu

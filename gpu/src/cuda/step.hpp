@@ -1,0 +1,91 @@
+#pragma once
+// cuda/step.hpp: from the sequences of a step to its output, by way of a slab.
+
+#include "cuda/api.hpp"
+#include "cuda/step_slab.hpp"
+#include "cuda/transformer.hpp"
+#include "slot_book.hpp"
+
+#include <casc/gpu/backend.hpp>
+#include <casc/gpu/cuda_backend.hpp>
+#include <casc/types/result.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace casc::gpu::cuda {
+
+// Thread: one at a time. Lifetime: borrows the model, its rope and the transformer.
+class Step {
+public:
+    // On the device, besides the transformer's.
+    [[nodiscard]] static std::size_t device_bytes(const BackendLimits& limits);
+    [[nodiscard]] static Result<Step> make(const ModelConfig& model, const BackendLimits& limits,
+                                           const Rope& rope, Transformer& transformer,
+                                           DeviceMemory& memory);
+
+    // See Backend::step().
+    [[nodiscard]] Result<void> run(std::span<const SequenceStep> sequences, StepOutput& output);
+    [[nodiscard]] cudaStream_t stream() const noexcept { return stream_.get(); }
+    [[nodiscard]] const CudaCounts& counts() const noexcept { return counts_; }
+
+private:
+    struct MadeGraph {
+        StepSize size;
+        ReadyGraph graph;
+    };
+    // What comes back of a step, in pinned memory.
+    struct Returned {
+        float* logits = nullptr;
+        float* states = nullptr;
+        SampledToken* tokens = nullptr;
+    };
+
+    Step(const ModelConfig& model, const BackendLimits& limits, const Rope& rope,
+         Transformer& transformer);
+
+    // Longrope's.
+    [[nodiscard]] Result<void> prepare(const SequenceStep& sequence);
+    // Fills the slab, and says how much there is to launch.
+    [[nodiscard]] StepSize fill(std::span<const SequenceStep> sequences);
+    void fill_tokens(std::span<const NewToken> tokens);
+    void fill_tiles(std::uint32_t first_token, std::size_t count);
+    std::uint32_t fill_rows(std::span<const SequenceStep> sequences, bool through_head,
+                            std::uint32_t row);
+    // A step like many others: one token each, of which the next is wanted.
+    [[nodiscard]] bool is_plain(const StepSize& size) const noexcept;
+    [[nodiscard]] StepSize bucket_of(const StepSize& size) const noexcept;
+    [[nodiscard]] Result<void> launch(const StepSize& size);
+    [[nodiscard]] Result<void> launch_graph(const StepSize& bucket);
+    [[nodiscard]] Result<ReadyGraph> capture(const StepSize& bucket);
+    [[nodiscard]] Result<void> copy_back(const StepSize& size, bool logits, bool states);
+    [[nodiscard]] Result<void> wait();
+    void give_out(std::span<const SequenceStep> sequences, const StepSize& size,
+                  StepOutput& output) const;
+
+    // Fixed after construction.
+    const ModelConfig& model_;
+    const BackendLimits limits_;
+    Transformer& transformer_;
+    PinnedMemory pinned_;
+    StepSlab here_;
+    StepSlab there_;
+    Returned returned_;
+    // Of the step.
+    SlotBook book_;
+    std::vector<NewToken> tokens_;
+    std::vector<std::uint32_t> last_tokens_;  // of each sequence: the place of its last token
+    std::vector<std::uint32_t> rows_;         // of each sequence that wants something: its row
+    std::uint32_t tiles_ = 0;
+    std::chrono::nanoseconds waited_{};  // for the device
+    CudaCounts counts_;
+    // Destroyed first: what is on the stream uses all of the above.
+    std::vector<MadeGraph> graphs_;
+    Event done_;
+    Stream stream_;
+};
+
+}  // namespace casc::gpu::cuda

@@ -1,0 +1,263 @@
+#include "cuda/attention.cuh"
+#include "cuda/sample.cuh"
+#include "cuda/token_kernels.cuh"
+#include "cuda/transformer.hpp"
+#include "row_values.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <string>
+#include <vector>
+
+namespace casc::gpu::cuda {
+namespace {
+
+using Wide = unsigned __int128;
+
+// Rows of what a step works with: as many tokens as a product is computed for.
+std::uint32_t token_rows(const BackendLimits& limits) {
+    return Matmul::rounded(
+        std::max(limits.step_tokens_max, Transformer::bucket_of(limits.slot_count)));
+}
+std::uint32_t result_rows(const BackendLimits& limits) {
+    return Matmul::rounded(Transformer::bucket_of(limits.slot_count));
+}
+
+std::uint32_t rounded_splits(ElementType type, std::uint32_t tokens) {
+    return std::bit_ceil(type == ElementType::f32 ? splits_of<float>(tokens)
+                                                  : splits_of<Bf16>(tokens));
+}
+
+// Numbers of each of the parts that a step works with.
+struct WorkSizes {
+    Wide states, normed, qkv, attended, gate_and_up, gated;  // for tokens
+    Wide parts, final_normed, logits, final_states;          // for rows, or lone tokens
+};
+WorkSizes work_sizes(const ModelConfig& model, const BackendLimits& limits, ElementType type) {
+    const Wide tokens = token_rows(limits);
+    const Wide rows = result_rows(limits);
+    return {.states = tokens * model.hidden_size,
+            .normed = tokens * model.hidden_size,
+            .qkv = tokens * (model.query_size() + 2 * model.kv_size()),
+            .attended = tokens * model.query_size(),
+            .gate_and_up = tokens * 2 * model.inner_size,
+            .gated = tokens * model.inner_size,
+            .parts = rows * model.head_count * rounded_splits(type, limits.context_tokens) *
+                     (model.head_size + 2),
+            .final_normed = rows * model.hidden_size,
+            .logits = rows * head_rows(model),
+            .final_states = rows * model.hidden_size};
+}
+
+Wide cache_numbers(const ModelConfig& model, const BackendLimits& limits) {
+    return Wide{2} * model.layer_count * limits.slot_count * model.kv_size() *
+           limits.context_tokens;
+}
+
+template <class T>
+class TypedTransformer final : public Transformer {
+public:
+    TypedTransformer(const ModelConfig& model, const BackendLimits& limits,
+                     const DeviceWeights& weights, DeviceMemory& memory, ElementType type,
+                     Matmul matmul)
+        : model_(model),
+          weights_(weights),
+          matmul_(std::move(matmul)),
+          heads_{.heads = narrow(model.head_count),
+                 .kv_heads = narrow(model.kv_head_count),
+                 .head_size = narrow(model.head_size),
+                 .context_tokens = limits.context_tokens,
+                 .window_tokens = narrow(model.window_tokens.value_or(0))},
+          layer_cache_(std::size_t{limits.slot_count} * model.kv_size() * limits.context_tokens) {
+        const WorkSizes sizes = work_sizes(model, limits, type);
+        keys_ = memory.take<T>(layer_cache_ * model.layer_count);
+        values_ = memory.take<T>(layer_cache_ * model.layer_count);
+        states_ = memory.take<float>(static_cast<std::size_t>(sizes.states));
+        normed_ = memory.take<T>(static_cast<std::size_t>(sizes.normed));
+        qkv_ = memory.take<T>(static_cast<std::size_t>(sizes.qkv));
+        attended_ = memory.take<T>(static_cast<std::size_t>(sizes.attended));
+        gate_and_up_ = memory.take<T>(static_cast<std::size_t>(sizes.gate_and_up));
+        gated_ = memory.take<T>(static_cast<std::size_t>(sizes.gated));
+        parts_ = memory.take<float>(static_cast<std::size_t>(sizes.parts));
+        final_normed_ = memory.take<T>(static_cast<std::size_t>(sizes.final_normed));
+        results_.logits = memory.take<float>(static_cast<std::size_t>(sizes.logits));
+        results_.states = memory.take<float>(static_cast<std::size_t>(sizes.final_states));
+        results_.tokens = memory.take<SampledToken>(result_rows(limits));
+        const std::uint32_t hidden = narrow(model.hidden_size);
+        qkv_shape_ = {.rows = narrow(model.query_size() + 2 * model.kv_size()), .columns = hidden};
+        o_shape_ = {.rows = hidden,
+                    .columns = narrow(model.query_size()),
+                    .out_is_float = true,
+                    .adds = true};
+        inner_shape_ = {.rows = narrow(2 * model.inner_size), .columns = hidden};
+        down_shape_ = {.rows = hidden,
+                       .columns = narrow(model.inner_size),
+                       .out_is_float = true,
+                       .adds = true};
+        head_shape_ = {.rows = narrow(head_rows(model)), .columns = hidden, .out_is_float = true};
+    }
+
+    Result<void> tune(std::uint32_t tokens, cudaStream_t stream) override {
+        const auto of_layers = [&](const void* DeviceLayer::*matrix) {
+            std::vector<const void*> matrices;
+            for (const DeviceLayer& layer : weights_.layers)
+                matrices.push_back(layer.*matrix);
+            return matrices;
+        };
+        CASC_TRY_VOID(
+            matmul_.tune(qkv_shape_, tokens, of_layers(&DeviceLayer::qkv), normed_, qkv_, stream));
+        CASC_TRY_VOID(
+            matmul_.tune(o_shape_, tokens, of_layers(&DeviceLayer::o), attended_, states_, stream));
+        CASC_TRY_VOID(matmul_.tune(inner_shape_, tokens, of_layers(&DeviceLayer::gate_and_up),
+                                   normed_, gate_and_up_, stream));
+        CASC_TRY_VOID(matmul_.tune(down_shape_, tokens, of_layers(&DeviceLayer::down), gated_,
+                                   states_, stream));
+        return matmul_.tune(head_shape_, tokens, {&weights_.head, 1}, final_normed_,
+                            results_.logits, stream);
+    }
+
+    Result<void> launch(const StepSize& size, const StepSlab& slab, cudaStream_t stream) override {
+        const std::uint32_t hidden = narrow(model_.hidden_size);
+        embed(stream, size.tokens, slab, static_cast<const T*>(weights_.embedding), hidden,
+              states_);
+        for (std::size_t i = 0; i < weights_.layers.size(); ++i)
+            CASC_TRY_VOID(launch_layer(i, size, slab, stream));
+        if (size.rows > 0)
+            normalise<T>(stream, size.rows, slab, /*of_rows=*/true, states_, weights_.final_norm,
+                         hidden, epsilon(), {final_normed_, results_.states});
+        if (size.head_rows > 0)
+            CASC_TRY_VOID(matmul_.multiply(head_shape_, size.head_rows, weights_.head,
+                                           final_normed_, results_.logits, stream));
+        if (size.samples)
+            sample_rows(stream, size.head_rows, slab, results_.logits, head_shape_.rows,
+                        results_.tokens);
+        return check_launches();
+    }
+
+    const StepResults& results() const noexcept override { return results_; }
+    std::uint64_t kernel_count(const StepSize& size) const noexcept override {
+        const std::uint64_t layer =
+            8 + (size.lone_tokens > 0 ? 2u : 0u) + (size.tiles > 0 ? 1u : 0u);
+        return 1 + layer * weights_.layers.size() + (size.rows > 0 ? 1u : 0u) +
+               (size.head_rows > 0 ? 1u : 0u) + (size.samples ? 1u : 0u);
+    }
+    std::uint32_t splits_for(std::uint32_t tokens) const noexcept override {
+        return std::bit_ceil(splits_of<T>(tokens));
+    }
+
+private:
+    static std::uint32_t narrow(std::size_t size) { return static_cast<std::uint32_t>(size); }
+    [[nodiscard]] float epsilon() const { return static_cast<float>(model_.norm_epsilon); }
+
+    Result<void> launch_layer(std::size_t i, const StepSize& size, const StepSlab& slab,
+                              cudaStream_t stream) {
+        const DeviceLayer& layer = weights_.layers[i];
+        const std::uint32_t hidden = narrow(model_.hidden_size);
+        T* const keys = keys_ + i * layer_cache_;
+        T* const values = values_ + i * layer_cache_;
+        normalise<T>(stream, size.tokens, slab, /*of_rows=*/false, states_, layer.input_norm,
+                     hidden, epsilon(), {normed_, nullptr});
+        CASC_TRY_VOID(matmul_.multiply(qkv_shape_, size.tokens, layer.qkv, normed_, qkv_, stream));
+        place(stream, size.tokens, slab, heads_, weights_.turns, qkv_, keys, values);
+        if (size.lone_tokens > 0)
+            attend_lone<T>(stream, size.lone_tokens, size.splits, slab, heads_, qkv_, keys, values,
+                           parts_, attended_);
+        if (size.tiles > 0)
+            attend_tiles<T>(stream, size.tiles, slab, heads_, qkv_, keys, values, attended_);
+        CASC_TRY_VOID(matmul_.multiply(o_shape_, size.tokens, layer.o, attended_, states_, stream));
+        normalise<T>(stream, size.tokens, slab, /*of_rows=*/false, states_, layer.inner_norm,
+                     hidden, epsilon(), {normed_, nullptr});
+        CASC_TRY_VOID(matmul_.multiply(inner_shape_, size.tokens, layer.gate_and_up, normed_,
+                                       gate_and_up_, stream));
+        gate<T>(stream, size.tokens, gate_and_up_, narrow(model_.inner_size), gated_);
+        return matmul_.multiply(down_shape_, size.tokens, layer.down, gated_, states_, stream);
+    }
+
+    // Fixed after construction.
+    const ModelConfig& model_;
+    const DeviceWeights& weights_;
+    Matmul matmul_;
+    const HeadShape heads_;
+    const std::size_t layer_cache_;  // numbers of a layer's keys
+    ProductShape qkv_shape_;
+    ProductShape o_shape_;
+    ProductShape inner_shape_;
+    ProductShape down_shape_;
+    ProductShape head_shape_;
+    // The cache: [layers, slots, kv_heads, context_tokens, head_size], each.
+    T* keys_ = nullptr;
+    T* values_ = nullptr;
+    // Of the step: a row for each token.
+    float* states_ = nullptr;
+    T* normed_ = nullptr;
+    T* qkv_ = nullptr;
+    T* attended_ = nullptr;
+    T* gate_and_up_ = nullptr;
+    T* gated_ = nullptr;
+    float* parts_ = nullptr;     // see attend_lone()
+    T* final_normed_ = nullptr;  // a row for each wanted state
+    StepResults results_;
+};
+
+template <class T>
+Result<std::unique_ptr<Transformer>> make_typed(const ModelConfig& model,
+                                                const BackendLimits& limits, ElementType type,
+                                                const DeviceWeights& weights,
+                                                DeviceMemory& memory) {
+    CASC_TRY(Matmul matmul, Matmul::make(type, memory.take<std::byte>(Matmul::kWorkBytes)));
+    return std::unique_ptr<Transformer>(std::make_unique<TypedTransformer<T>>(
+        model, limits, weights, memory, type, std::move(matmul)));
+}
+
+}  // namespace
+
+std::uint32_t Transformer::bucket_of(std::uint32_t sequences) noexcept {
+    if (sequences <= 8) return std::bit_ceil(sequences);
+    return (sequences + 7) / 8 * 8;
+}
+
+Transformer::Need Transformer::need(const ModelConfig& model, const BackendLimits& limits,
+                                    ElementType type) {
+    const WorkSizes sizes = work_sizes(model, limits, type);
+    const Wide width = element_bytes(type);
+    const Wide floats = sizes.states + sizes.parts + sizes.logits + sizes.final_states;
+    const Wide typed = sizes.normed + sizes.qkv + sizes.attended + sizes.gate_and_up + sizes.gated +
+                       sizes.final_normed;
+    constexpr Wide kParts = 16;  // each is rounded up
+    return {.cache = width * cache_numbers(model, limits),
+            .work = sizeof(float) * floats + width * typed +
+                    Wide{result_rows(limits)} * sizeof(SampledToken) + Matmul::kWorkBytes +
+                    kParts * DeviceMemory::kAlignment};
+}
+
+Result<void> Transformer::check(const ModelConfig& model) {
+    const auto refuse = [](const std::string& why) {
+        return Error(ErrorCode::not_supported, why + "; on the CPU it is supported");
+    };
+    if (model.head_size % 8 != 0 || model.head_size > kHeadSizeMax)
+        return refuse("heads of " + std::to_string(model.head_size) +
+                      " numbers are not supported on a GPU: multiples of 8 up to " +
+                      std::to_string(kHeadSizeMax) + " are");
+    if (model.hidden_size % 8 != 0 || model.inner_size % 8 != 0)
+        return refuse("a hidden size of " + std::to_string(model.hidden_size) +
+                      " and inner size of " + std::to_string(model.inner_size) +
+                      " are not supported on a GPU: multiples of 8 are");
+    return {};
+}
+
+Result<std::unique_ptr<Transformer>> Transformer::make(const ModelConfig& model,
+                                                       const BackendLimits& limits,
+                                                       ElementType type,
+                                                       const DeviceWeights& weights,
+                                                       DeviceMemory& memory) {
+    switch (type) {
+        case ElementType::bf16:
+            return make_typed<Bf16>(model, limits, type, weights, memory);
+        case ElementType::f16:
+            return make_typed<F16>(model, limits, type, weights, memory);
+        default:
+            return make_typed<float>(model, limits, type, weights, memory);
+    }
+}
+
+}  // namespace casc::gpu::cuda

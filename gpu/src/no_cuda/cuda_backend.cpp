@@ -1,0 +1,46 @@
+// The CUDA backend of a casc that was built without CUDA.
+#include <casc/gpu/cuda_backend.hpp>
+
+#include <cstdlib>
+
+namespace casc::gpu {
+
+class CudaBackend::State {};
+
+CudaBackend::CudaBackend(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CudaBackend::~CudaBackend() = default;
+
+int CudaBackend::device_count() noexcept {
+    return 0;
+}
+
+bool CudaBackend::supports(const ModelWeights&) noexcept {
+    return false;
+}
+
+Result<std::unique_ptr<CudaBackend>> CudaBackend::make(ModelWeights, const CudaOptions&) {
+    return Error(ErrorCode::not_supported,
+                 "this casc was built without CUDA; build it where nvcc is, or use the cpu");
+}
+
+// There is none that could be asked.
+const ModelConfig& CudaBackend::model() const noexcept {
+    std::abort();
+}
+const BackendLimits& CudaBackend::limits() const noexcept {
+    std::abort();
+}
+std::string_view CudaBackend::device_name() const noexcept {
+    std::abort();
+}
+CudaCounts CudaBackend::counts() const noexcept {
+    std::abort();
+}
+Result<CudaBandwidth> CudaBackend::measure_bandwidth() {
+    std::abort();
+}
+Result<void> CudaBackend::step(std::span<const SequenceStep>, StepOutput&) {
+    std::abort();
+}
+
+}  // namespace casc::gpu

@@ -1,0 +1,429 @@
+// The CUDA backend on an emulated device: what it computes, against what numpy has computed and
+// against the CPU backend, and what it does when CUDA fails. That the kernels do the same on a GPU
+// is for casc-gpu-check.
+
+#include "emulated_cuda.hpp"
+#include "model_fixture.hpp"
+
+#include <casc/gpu/cuda_backend.hpp>
+#include <casc/gpu/random_model.hpp>
+#include <casc/gpu/sampling.hpp>
+
+#include <cmath>
+#include <random>
+
+using namespace casc;
+using namespace casc::gpu;
+
+namespace {
+
+using Numbers = std::vector<float>;
+using Tokens = std::vector<TokenId>;
+
+struct NamedModel {
+    std::string name;
+    float tolerance;  // of logits up to 7, or 33 where the head is tied
+};
+// What is multiplied is rounded to the type of the weights: bf16 has 8 bits, f16 has 11.
+const std::vector<NamedModel> kModels = {{"llama", 1e-4f},         {"llama-grouped-tied", 0.4f},
+                                         {"llama-linear", 0.1f},   {"llama-llama3", 1e-4f},
+                                         {"mistral-window", 0.1f}, {"phi3", 0.02f},
+                                         {"phi3-longrope", 1e-4f}};
+
+std::unique_ptr<CudaBackend> cuda_of(ModelWeights weights, CudaOptions options = {}) {
+    emulated_cuda::reset();
+    options.tunes = false;
+    options.step_tokens_max = std::min(options.step_tokens_max, 200u);
+    return required(CudaBackend::make(std::move(weights), options), "cuda");
+}
+std::unique_ptr<CudaBackend> cuda_of_model(const std::string& name,
+                                           const CudaOptions& options = {}) {
+    return cuda_of(weights_of_model(name), options);
+}
+
+float farthest(const Numbers& a, const Numbers& b) {
+    REQUIRE(a.size() == b.size());
+    float most = 0;
+    for (std::size_t i = 0; i < a.size(); ++i)
+        most = std::abs(a[i] - b[i]) <= most ? most : std::abs(a[i] - b[i]);
+    return most;
+}
+
+Numbers values_of(Backend& backend, SlotId slot, std::size_t position,
+                  std::span<const TokenId> tokens, Wanted wanted = Wanted::logits) {
+    StepOutput output;
+    const SequenceStep step{.slot = slot,
+                            .position = static_cast<std::uint32_t>(position),
+                            .tokens = tokens,
+                            .wanted = wanted};
+    REQUIRE(backend.step({&step, 1}, output));
+    const auto values = output.rows.at(0).values;
+    return {values.begin(), values.end()};
+}
+
+// Of several texts at once, of which each has one more token: the next of each.
+Tokens next_tokens(Backend& backend, const std::vector<Tokens>& texts) {
+    std::vector<SequenceStep> steps;
+    for (SlotId slot = 0; slot < texts.size(); ++slot)
+        steps.push_back({.slot = slot,
+                         .position = static_cast<std::uint32_t>(texts[slot].size() - 1),
+                         .tokens = std::span(texts[slot]).last(1),
+                         .wanted = Wanted::token});
+    StepOutput output;
+    REQUIRE(backend.step(steps, output));
+    Tokens tokens;
+    for (const StepOutput::Row& row : output.rows)
+        tokens.push_back(row.token);
+    return tokens;
+}
+
+void put_prompts(Backend& backend, const std::vector<Tokens>& texts) {
+    for (SlotId slot = 0; slot < texts.size(); ++slot)
+        if (texts[slot].size() > 1)
+            values_of(backend, slot, 0, std::span(texts[slot]).first(texts[slot].size() - 1),
+                      Wanted::nothing);
+}
+
+Tokens random_text(std::size_t count, std::mt19937& random) {
+    Tokens text(count);
+    for (TokenId& token : text)
+        token = static_cast<TokenId>(random() % 100);
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("emulated/cuda_backend: logits and embeddings are numpy's, whole and token by token") {
+    for (const NamedModel& model : kModels) {
+        CAPTURE(model.name);
+        const ModelReference reference(model.name);
+        const Tokens text = reference.tokens("tokens");
+        const auto logits = reference.rows("logits");
+        const auto embeddings = reference.rows("embeddings");
+        const auto backend = cuda_of_model(model.name, {.slot_count = 2, .step_tokens_max = 40});
+        for (std::size_t i = 0; i < text.size(); ++i) {
+            CAPTURE(i);
+            const auto alone = values_of(*backend, 0, i, std::span(text).subspan(i, 1));
+            CHECK(farthest(alone, logits[i]) < model.tolerance);
+            if (i % 5 != 3) continue;
+            const auto prefix = std::span(text).first(i + 1);
+            CHECK(farthest(values_of(*backend, 1, 0, prefix), logits[i]) < model.tolerance);
+            CHECK(farthest(values_of(*backend, 1, 0, prefix, Wanted::embedding), embeddings[i]) <
+                  model.tolerance);
+        }
+    }
+}
+
+TEST_CASE("emulated/cuda_backend: weights of 16 bits, and heads that leave lanes over") {
+    for (const std::size_t head_size : {40, 64, 96, 128})
+        for (const ElementType type : {ElementType::bf16, ElementType::f16, ElementType::f32}) {
+            CAPTURE(head_size);
+            RandomModelShape shape;
+            shape.hidden_size = 3 * head_size;
+            shape.inner_size = 2 * shape.hidden_size - 8;
+            shape.layer_count = 2;
+            shape.head_count = 3;
+            shape.kv_head_count = head_size == 64 ? 3 : 1;
+            shape.vocabulary_size = 203;
+            shape.context_tokens = 160;
+            shape.type = type;
+            std::mt19937 random(5);
+            const Tokens text = random_text(150, random);
+            const auto cpu = required(
+                CpuBackend::make(required(make_random_model(shape, 1), "model"), {}), "cpu");
+            const auto cuda = cuda_of(required(make_random_model(shape, 1), "model"));
+            const Numbers wanted = values_of(*cpu, 0, 0, text);
+            const float most = *std::ranges::max_element(wanted);
+            const float tolerance = most * (type == ElementType::f32   ? 1e-4f
+                                            : type == ElementType::f16 ? 5e-3f
+                                                                       : 4e-2f);
+            // Pieces that begin and end within tiles of keys and queries, and lone tokens.
+            std::size_t at = 0;
+            Numbers found;
+            for (const std::size_t piece : {17, 1, 1, 60, 2, 50, 18, 1}) {
+                found = values_of(*cuda, 0, at, std::span(text).subspan(at, piece));
+                at += piece;
+            }
+            REQUIRE(at == text.size());
+            CHECK(farthest(found, wanted) < tolerance);
+        }
+}
+
+TEST_CASE("emulated/cuda_backend: the most likely tokens are the reference's, among others") {
+    for (const std::string name : {"llama", "mistral-window", "phi3-longrope"}) {
+        CAPTURE(name);
+        const ModelReference reference(name);
+        const Tokens wanted = reference.tokens("greedy");
+        const auto backend = cuda_of_model(name, {.slot_count = 11});
+        std::vector<Tokens> texts(11, reference.tokens("prompt"));
+        put_prompts(*backend, texts);
+        for (const TokenId token : wanted) {
+            const Tokens next = next_tokens(*backend, texts);
+            for (std::size_t i = 0; i < texts.size(); ++i) {
+                CHECK(next[i] == token);
+                texts[i].push_back(next[i]);
+            }
+        }
+    }
+}
+
+TEST_CASE("emulated/cuda_backend: one graph for each number of sequences and length") {
+    const auto backend = cuda_of_model("llama", {.slot_count = 11});
+    std::mt19937 random(1);
+    const auto graphs_after = [&](std::size_t sequences, std::size_t length, int steps) {
+        std::vector<Tokens> texts;
+        for (std::size_t i = 0; i < sequences; ++i)
+            texts.push_back(random_text(length, random));
+        put_prompts(*backend, texts);
+        const auto before = backend->counts().graph_launches;
+        for (int i = 0; i < steps; ++i) {
+            const Tokens next = next_tokens(*backend, texts);
+            for (std::size_t k = 0; k < texts.size(); ++k)
+                texts[k].push_back(next[k]);
+        }
+        CHECK(backend->counts().graph_launches == before + static_cast<std::uint64_t>(steps));
+        return backend->counts().graphs;
+    };
+    CHECK(graphs_after(3, 5, 4) == 1);
+    CHECK(graphs_after(4, 9, 3) == 1);   // also four
+    CHECK(graphs_after(5, 9, 3) == 2);   // eight
+    CHECK(graphs_after(9, 20, 2) == 3);  // sixteen
+    CHECK(graphs_after(3, 31, 3) == 4);  // four, and beyond 32 tokens of 32 bits at the third step
+    CHECK(graphs_after(3, 40, 2) == 4);
+}
+
+TEST_CASE("emulated/cuda_backend: a graph for more than there are computes the same") {
+    const auto backend = cuda_of_model("llama", {.slot_count = 16});
+    std::mt19937 random(2);
+    std::vector<Tokens> texts;
+    for (std::size_t i = 0; i < 16; ++i)
+        texts.push_back(random_text(3 + i, random));
+    std::vector<Tokens> alone = texts;
+    put_prompts(*backend, texts);
+    // The largest graph has been used with all its places before it is with some.
+    for (const std::size_t count : {16, 13, 9, 6, 3, 1}) {
+        const std::vector<Tokens> some(texts.begin(),
+                                       texts.begin() + static_cast<std::ptrdiff_t>(count));
+        const Tokens next = next_tokens(*backend, some);
+        for (std::size_t i = 0; i < count; ++i)
+            texts[i].push_back(next[i]);
+    }
+    for (std::size_t i = 0; i < 16; ++i) {
+        CAPTURE(i);
+        const auto fresh = cuda_of_model("llama");
+        while (alone[i].size() < texts[i].size()) {
+            const Numbers logits = values_of(*fresh, 0, 0, alone[i]);
+            alone[i].push_back(sample(logits, {}, 0));
+        }
+        CHECK(alone[i] == texts[i]);
+    }
+}
+
+TEST_CASE("emulated/cuda_backend: it draws what sample() draws from the same logits") {
+    const auto backend = cuda_of_model("llama", {.slot_count = 2});
+    std::mt19937 random(3);
+    std::uniform_real_distribution<double> draw(0, 1);
+    const std::vector<Sampling> settings = {
+        {},
+        {.temperature = 1},
+        {.temperature = 0.3f, .top_k = 5},
+        {.temperature = 2.5f, .top_p = 0.4f},
+        {.temperature = 1.2f, .top_p = 0.9f, .top_k = 40},
+        {.temperature = 100, .top_p = 0.01f},
+        {.temperature = 0.01f, .top_p = 0.99f, .top_k = 2},
+        {.temperature = 1, .top_k = 1},
+        {.temperature = 1, .top_k = 1'000'000},
+    };
+    int different = 0;
+    for (int round = 0; round < 12; ++round) {
+        const Tokens text = random_text(6, random);
+        const Numbers logits = values_of(*backend, 0, 0, text);
+        values_of(*backend, 1, 0, std::span(text).first(5), Wanted::nothing);
+        for (const Sampling& sampling : settings) {
+            const double at = round == 0 ? 0.0 : round == 1 ? 0x1.fffffffffffffp-1 : draw(random);
+            const SequenceStep step{.slot = 1,
+                                    .position = 5,
+                                    .tokens = std::span(text).last(1),
+                                    .wanted = Wanted::token,
+                                    .sampling = sampling,
+                                    .draw = at};
+            StepOutput output;
+            REQUIRE(backend->step({&step, 1}, output));
+            CHECK(output.rows.at(0).token == sample(logits, sampling, at));
+            different += output.rows[0].token != sample(logits, {}, 0);
+        }
+    }
+    CHECK(different > 20);  // or nothing was drawn
+}
+
+TEST_CASE("emulated/cuda_backend: everybody gets what he wants of one step") {
+    const auto backend = cuda_of_model("llama", {.slot_count = 6});
+    const Tokens text = ModelReference("llama").tokens("tokens");
+    const std::vector<Wanted> wanted = {Wanted::embedding, Wanted::logits, Wanted::nothing,
+                                        Wanted::token,     Wanted::token,  Wanted::embedding};
+    const std::vector<std::size_t> counts = {2, 3, 18, 5, 1, 1};
+    std::vector<SequenceStep> steps;
+    for (SlotId slot = 0; slot < 6; ++slot)
+        steps.push_back(
+            {.slot = slot, .tokens = std::span(text).first(counts[slot]), .wanted = wanted[slot]});
+    StepOutput output;
+    REQUIRE(backend->step(steps, output));
+    const auto numbers = [&](std::size_t row) {
+        return Numbers(output.rows[row].values.begin(), output.rows[row].values.end());
+    };
+    const std::vector<Numbers> given{numbers(0), numbers(1), numbers(2),
+                                     numbers(3), numbers(4), numbers(5)};
+    const Tokens tokens{output.rows[3].token, output.rows[4].token};
+    const auto alone = [&](std::size_t count, Wanted want) {
+        return values_of(*backend, 0, 0, std::span(text).first(count), want);
+    };
+    CHECK(farthest(given[0], alone(2, Wanted::embedding)) < 1e-6f);
+    CHECK(farthest(given[1], alone(3, Wanted::logits)) < 1e-4f);
+    CHECK(given[2].empty());
+    CHECK(given[3].empty());
+    CHECK(tokens[0] == sample(alone(5, Wanted::logits), {}, 0));
+    CHECK(tokens[1] == sample(alone(1, Wanted::logits), {}, 0));
+    CHECK(farthest(given[5], alone(1, Wanted::embedding)) < 1e-6f);
+}
+
+TEST_CASE("emulated/cuda_backend: numbers that are none fail their sequence, and no other") {
+    const auto backend = cuda_of_model("llama", {.slot_count = 3});
+    const auto poison = static_cast<TokenId>(backend->model().vocabulary_size - 1);
+    const Tokens text = ModelReference("llama").tokens("tokens");
+    const Numbers healthy = values_of(*backend, 2, 0, std::span(text).first(9));
+    Tokens poisoned(text.begin(), text.begin() + 9);
+    poisoned[4] = poison;
+    StepOutput output;
+    for (const Wanted wanted : {Wanted::token, Wanted::logits, Wanted::embedding}) {
+        const std::vector<SequenceStep> steps = {
+            {.slot = 0, .tokens = std::span(text).first(9), .wanted = Wanted::logits},
+            {.slot = 1, .tokens = poisoned, .wanted = wanted},
+            {.slot = 2, .tokens = std::span(text).first(9), .wanted = Wanted::logits}};
+        REQUIRE(backend->step(steps, output));
+        CHECK(output.rows[1].failed == ErrorCode::inference_failed);
+        CHECK(output.rows[1].token == kNoToken);
+        CHECK(output.rows[1].values.empty());
+        for (const std::size_t row : {0, 2}) {
+            CHECK_FALSE(output.rows[row].failed);
+            CHECK(std::ranges::equal(output.rows[row].values, healthy));
+        }
+    }
+    CHECK(values_of(*backend, 1, 0, std::span(text).first(9)) == healthy);
+}
+
+TEST_CASE("emulated/cuda_backend: a classifier gives a number for each of its classes") {
+    const ModelReference reference("classifier");
+    const Tokens text = reference.tokens("tokens");
+    const auto backend = cuda_of_model("classifier", {.slot_count = 3});
+    for (std::size_t i = 0; i < text.size(); i += 3)
+        CHECK(farthest(values_of(*backend, 2, 0, std::span(text).first(i + 1)),
+                       reference.rows("logits")[i]) < 0.04f);
+}
+
+// ---- when CUDA fails ----------------------------------------------------------------------------
+
+TEST_CASE("emulated/cuda_backend: whatever call fails, making it fails and leaves nothing behind") {
+    emulated_cuda::reset();
+    const auto before = emulated_cuda::counts();
+    std::uint64_t failed = 0;
+    for (std::uint64_t at = 0;; ++at) {
+        CAPTURE(at);
+        emulated_cuda::reset();
+        emulated_cuda::fail_after(at, cudaErrorIllegalAddress, at % 2 == 1);
+        const auto backend = CudaBackend::make(weights_of_model("llama"), {.slot_count = 3});
+        emulated_cuda::reset();
+        if (backend) break;
+        ++failed;
+        const ErrorCode code = backend.error().code;
+        CHECK((code == ErrorCode::device_failed || code == ErrorCode::model_too_large));
+        CHECK(emulated_cuda::counts().allocations == before.allocations);
+        CHECK(emulated_cuda::counts().handles == before.handles);
+    }
+    CHECK(failed > 50);
+    CHECK(emulated_cuda::counts().allocations == before.allocations);
+    CHECK(emulated_cuda::counts().handles == before.handles);
+}
+
+TEST_CASE("emulated/cuda_backend: whatever call fails, the step fails and the next one does not") {
+    const Tokens text = ModelReference("llama").tokens("tokens");
+    const auto backend = cuda_of_model("llama", {.slot_count = 3});
+    const Numbers wanted = values_of(*backend, 0, 0, text);
+    const std::vector<Tokens> texts(3, Tokens{text.begin(), text.begin() + 5});
+    put_prompts(*backend, texts);
+    const Tokens next = next_tokens(*cuda_of_model("llama", {.slot_count = 3}),
+                                    std::vector<Tokens>(3, Tokens{text[0]}));
+    // A prompt, and a step of a graph that is yet to be made.
+    for (const bool is_graph : {false, true}) {
+        const auto fresh = cuda_of_model("llama", {.slot_count = 3});
+        std::uint64_t failed = 0;
+        for (std::uint64_t at = 0;; ++at) {
+            CAPTURE(at);
+            emulated_cuda::fail_after(at, cudaErrorIllegalAddress, false);
+            StepOutput output;
+            std::vector<SequenceStep> steps;
+            for (SlotId slot = 0; slot < 3; ++slot)
+                steps.push_back({.slot = slot,
+                                 .tokens = std::span(text).first(is_graph ? 1 : text.size()),
+                                 .wanted = is_graph ? Wanted::token : Wanted::logits});
+            const auto done = fresh->step(steps, output);
+            emulated_cuda::reset();
+            if (done) break;
+            ++failed;
+            CHECK(done.error().code == ErrorCode::device_failed);
+            if (at % 7 == 0) CHECK(farthest(values_of(*fresh, 0, 0, text), wanted) < 1e-6f);
+        }
+        CHECK(failed > 20);
+        if (is_graph) CHECK(next_tokens(*fresh, std::vector<Tokens>(3, Tokens{text[0]})) == next);
+    }
+}
+
+TEST_CASE("emulated/cuda_backend: a device that is lost fails every step, and is destroyed") {
+    const Tokens text = ModelReference("llama").tokens("tokens");
+    auto backend = cuda_of_model("llama");
+    emulated_cuda::fail_after(0, cudaErrorIllegalAddress, true);
+    for (int i = 0; i < 3; ++i) {
+        StepOutput output;
+        const SequenceStep step{.tokens = text, .wanted = Wanted::logits};
+        const auto done = backend->step({&step, 1}, output);
+        REQUIRE_FALSE(done);
+        CHECK(done.error().code == ErrorCode::device_failed);
+        CHECK(error_info(done.error().code).retryable);
+        CHECK(done.error().detail.find("illegal memory access") != std::string::npos);
+    }
+    backend.reset();
+    emulated_cuda::reset();
+}
+
+TEST_CASE(
+    "emulated/cuda_backend: a model that does not fit is refused, and another one is loaded") {
+    emulated_cuda::reset(64u << 20);
+    const auto large = CudaBackend::make(weights_of_model("llama"), {.slot_count = 1000});
+    REQUIRE_FALSE(large);
+    CHECK(large.error().code == ErrorCode::model_too_large);
+    CHECK(large.error().detail.find("of the device's 64 MiB are free") != std::string::npos);
+    const auto small = CudaBackend::make(weights_of_model("llama"), {});
+    REQUIRE_MESSAGE(small.has_value(), (small ? std::string() : small.error().message()));
+    const auto allowed =
+        CudaBackend::make(weights_of_model("llama"), {.memory_max_bytes = 1u << 20});
+    REQUIRE_FALSE(allowed);
+    CHECK(allowed.error().detail.ends_with("; 1 MiB are allowed"));
+    emulated_cuda::reset();
+}
+
+TEST_CASE(
+    "emulated/cuda_backend: what the kernels do not have is refused and not computed wrongly") {
+    emulated_cuda::reset();
+    const auto code_of = [](const std::string& name, const CudaOptions& options) {
+        const auto backend = CudaBackend::make(weights_of_model(name), options);
+        return backend ? ErrorCode::ok : backend.error().code;
+    };
+    CHECK(code_of("llama-odd", {}) == ErrorCode::not_supported);  // heads of 10
+    CHECK(code_of("llama", {.device = 1}) == ErrorCode::invalid_config);
+    CHECK(code_of("llama", {.slot_count = 0}) == ErrorCode::invalid_config);
+    CHECK(code_of("llama", {.context_tokens = 1u << 20}) == ErrorCode::invalid_config);
+    emulated_cuda::set_device_count(0);
+    CHECK(code_of("llama", {}) == ErrorCode::device_failed);
+    CHECK(CudaBackend::device_count() == 0);
+    emulated_cuda::reset();
+    CHECK(CudaBackend::device_count() == 1);
+}
