@@ -121,7 +121,7 @@ TEST_CASE("emulated/cuda_backend: weights of 16 bits, and heads that leave lanes
             RandomModelShape shape;
             shape.hidden_size = 3 * head_size;
             shape.inner_size = 2 * shape.hidden_size - 8;
-            shape.layer_count = 2;
+            shape.layer_count = 1;
             shape.head_count = 3;
             shape.kv_head_count = head_size == 64 ? 3 : 1;
             shape.vocabulary_size = 203;

@@ -174,6 +174,22 @@ TEST_CASE("inference/host: what cannot be loaded says why, and the broker is non
     CHECK(asker.ask("casc.models", "nonsense").error().code == ErrorCode::invalid_request);
 }
 
+TEST_CASE("inference/host: a model that must be on a GPU is refused where there is none") {
+    const ModelsFolder models;
+    models.add("tiny", "1", "llama", "backend = \"auto\"\n");
+    models.add("fast", "1", "llama", "backend = \"cuda\"\n");
+    const Asker asker(broker_with(models, "fast,tiny"));
+    asker.wait_for("tiny", "ready");
+    CHECK(asker.state_of("fast") == "failed");
+    const std::string trouble(asker.listed("fast").at("trouble").as_string());
+    CAPTURE(trouble);
+    // Built without CUDA, or with it.
+    CHECK((contains(trouble, "NOT_SUPPORTED") || contains(trouble, "DEVICE_FAILED")));
+    CHECK(contains(trouble, "CUDA"));
+    CHECK(asker.listed("tiny").at("backend").as_string() == "cpu");
+    CHECK(asker.generate("tiny"));
+}
+
 TEST_CASE("inference/host: a broker that is told to stop lets its models answer first") {
     const ModelsFolder models;
     models.add("tiny", "1", "llama");
