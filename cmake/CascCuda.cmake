@@ -8,19 +8,28 @@ if(CASC_CUDA AND NOT CASC_SANITIZE)
     execute_process(COMMAND ${CASC_NVCC} --version OUTPUT_VARIABLE nvcc_says ERROR_QUIET)
     string(REGEX MATCH "release ([0-9]+\\.[0-9]+)" found "${nvcc_says}")
     set(CASC_NVCC_VERSION "${CMAKE_MATCH_1}")
-    # Older ones do not know C++20.
+    # Older ones do not know C++20. And it must go with the compiler that there is, and have cuBLASLt beside it.
     if(CASC_NVCC_VERSION VERSION_GREATER_EQUAL 12.0)
-      set(CASC_HAS_CUDA ON)
+      set(ENV{CUDACXX} ${CASC_NVCC})
+      include(CheckLanguage)
+      check_language(CUDA)
+      get_filename_component(nvcc_folder ${CASC_NVCC} REALPATH)
+      get_filename_component(nvcc_folder ${nvcc_folder} DIRECTORY)
+      find_path(CASC_CUBLASLT_INCLUDE cublasLt.h HINTS ${nvcc_folder}/../include ${nvcc_folder}/../targets/x86_64-linux/include
+        ${nvcc_folder}/../targets/sbsa-linux/include)
+      if(CMAKE_CUDA_COMPILER AND CASC_CUBLASLT_INCLUDE)
+        set(CASC_HAS_CUDA ON)
+      endif()
     endif()
   endif()
   if(CASC_CUDA STREQUAL "ON" AND NOT CASC_HAS_CUDA)
-    message(FATAL_ERROR "CASC_CUDA is ON, and there is no CUDA toolkit of version 12 or newer (nvcc: '${CASC_NVCC}', "
-                        "version '${CASC_NVCC_VERSION}'). Set CUDA_HOME to where it is.")
+    message(FATAL_ERROR "CASC_CUDA is ON, and there is no CUDA toolkit of version 12 or newer that works with this compiler "
+                        "(nvcc: '${CASC_NVCC}', version '${CASC_NVCC_VERSION}', compiles: '${CMAKE_CUDA_COMPILER}', cublasLt.h: "
+                        "'${CASC_CUBLASLT_INCLUDE}'). Set CUDA_HOME to where it is.")
   endif()
 endif()
 
 if(CASC_HAS_CUDA)
-  set(CMAKE_CUDA_COMPILER ${CASC_NVCC})
   if(NOT CMAKE_CUDA_ARCHITECTURES)
     # What the chips of today run as it is (A100, RTX 30, RTX 40 and L4, H100 and H200), and what newer ones translate.
     set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90)

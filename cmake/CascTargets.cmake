@@ -5,7 +5,7 @@ function(casc_warnings target)
   # GCC decides what is an error; clang, which builds for the address sanitizer and the fuzzers, counts more as a
   # conversion.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-    target_compile_options(${target} PRIVATE -Wno-sign-conversion -Wno-error)
+    target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:-Wno-sign-conversion;-Wno-error>")
   endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # GCC 12 takes "text" + std::string for an overlapping copy at -O3 (GCC bug 105651).

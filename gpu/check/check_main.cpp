@@ -71,6 +71,12 @@ std::vector<TokenId> prompt_of(std::size_t length, TokenId first) {
     return tokens;
 }
 
+// Nothing further can be looked at.
+[[noreturn]] void stop_wrong() {
+    std::printf("WRONG  what was computed are no numbers\n");
+    std::exit(1);
+}
+
 // Logits after a prompt, which comes in pieces of so many tokens.
 std::vector<float> logits_after(Backend& backend, std::span<const TokenId> prompt, SlotId slot,
                                 std::size_t piece) {
@@ -84,6 +90,7 @@ std::vector<float> logits_after(Backend& backend, std::span<const TokenId> promp
                                 .wanted = is_last ? Wanted::logits : Wanted::nothing};
         if (const auto done = backend.step({&step, 1}, output); !done) give_up(done.error());
     }
+    if (output.rows.at(0).failed) stop_wrong();
     const auto values = output.rows.at(0).values;
     return {values.begin(), values.end()};
 }
@@ -119,6 +126,7 @@ void grow(Backend& backend, std::vector<Growing>& all, std::size_t count) {
                              .wanted = Wanted::token});
         if (const auto done = backend.step(steps, output); !done) give_up(done.error());
         for (std::size_t k = 0; k < all.size(); ++k) {
+            if (output.rows.at(k).failed) stop_wrong();
             all[k].computed = static_cast<std::uint32_t>(all[k].tokens.size());
             all[k].tokens.push_back(output.rows.at(k).token);
         }

@@ -58,6 +58,9 @@ void multiply(const void* a, const BlasLayout& a_layout, const void* b, const Bl
     }
 }
 
+constexpr std::uint64_t kSlow = 3;
+constexpr std::uint64_t kFast = 2;
+
 cublasStatus_t call() {
     return device().call() == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
@@ -122,7 +125,7 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t,
                                                     const void*, std::size_t) {
     return call();
 }
-// Two, so that the backend has something to choose from.
+// Two, so that the backend has something to choose from: the second is the faster one.
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t operation,
                                               cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
                                               cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
@@ -133,18 +136,22 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
         d->columns != b->columns || c->rows != d->rows || a->type != b->type)
         return CUBLAS_STATUS_INVALID_VALUE;
     *count = most < 2 ? most : 2;
-    for (int i = 0; i < *count; ++i)
+    for (int i = 0; i < *count; ++i) {
         found[i] = {};
+        found[i].algo.data[0] = i == 0 ? kSlow : kFast;
+    }
     return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t, const void* alpha,
                               const void* a, cublasLtMatrixLayout_t a_layout, const void* b,
                               cublasLtMatrixLayout_t b_layout, const void* beta, const void* c,
                               cublasLtMatrixLayout_t, void* d, cublasLtMatrixLayout_t d_layout,
-                              const cublasLtMatmulAlgo_t*, void*, std::size_t,
+                              const cublasLtMatmulAlgo_t* algorithm, void*, std::size_t,
                               cudaStream_t stream) {
     if (c != d) return CUBLAS_STATUS_INVALID_VALUE;
     const auto before = device().counts.calls;
+    stream->spent += algorithm->data[0];
+    device().counts.slow_products += algorithm->data[0] == kSlow;
     enqueue(stream,
             [=, a_is = *a_layout, b_is = *b_layout, d_is = *d_layout,
              by = *static_cast<const float*>(alpha), kept = *static_cast<const float*>(beta)] {

@@ -147,6 +147,13 @@ std::uint64_t exchange(std::uint64_t said, unsigned lane) {
 
 void run_blocks(dim3 blocks, dim3 threads, const std::function<void()>& kernel) {
     ++device().counts.launches;
+    const bool is_launchable = blocks.x > 0 && blocks.y > 0 && blocks.z > 0 && blocks.y <= 65'535 &&
+                               blocks.z <= 65'535 && threads.x * threads.y * threads.z <= 1024;
+    if (!is_launchable) {
+        std::fprintf(stderr, "emulated CUDA: %u x %u x %u blocks of %u threads\n", blocks.x,
+                     blocks.y, blocks.z, threads.x);
+        std::abort();
+    }
     block.size = threads;
     block.count = threads.x * threads.y * threads.z;
     if (block.fibers.size() < block.count) block.fibers.resize(block.count);

@@ -20,9 +20,20 @@ void reset(std::size_t bytes) {
     Device& it = device();
     it.memory_bytes = bytes;
     it.device_count = 1;
-    it.fails_at = 0;
-    it.fails_for_good = false;
+    it.major = 9;
+    it.minor = 0;
     it.last_error = cudaSuccess;
+    stop_failing();
+}
+
+void stop_failing() {
+    device().fails_at = 0;
+    device().fails_for_good = false;
+}
+
+void set_capability(int major, int minor) {
+    device().major = major;
+    device().minor = minor;
 }
 
 void set_device_count(int count) {
@@ -136,6 +147,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
     if (const auto error = device().call(); error != cudaSuccess) return error;
     *properties = {};
     properties->totalGlobalMem = device().memory_bytes;
+    properties->major = device().major;
+    properties->minor = device().minor;
     return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* all_bytes) {
@@ -214,7 +227,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     if (const auto error = device().call(); error != cudaSuccess) return error;
-    *event = {stream, stream->enqueued};
+    *event = {stream, stream->enqueued, stream->spent};
     return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
@@ -222,8 +235,8 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     if (event->stream != nullptr) event->stream->run_until(event->position);
     return cudaSuccess;
 }
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
-    *milliseconds = 1;  // all is as fast as all else
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
+    *milliseconds = static_cast<float>(to->spent - from->spent);
     return device().call();
 }
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {

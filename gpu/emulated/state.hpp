@@ -20,6 +20,7 @@ struct Graph {
 struct Stream {
     std::deque<Work> waiting;
     std::uint64_t enqueued = 0;
+    std::uint64_t spent = 0;  // by what was enqueued, in some unit
     std::uint64_t done = 0;
     std::optional<Graph> capture;
 
@@ -29,12 +30,15 @@ struct Stream {
 struct Event {
     Stream* stream = nullptr;
     std::uint64_t position = 0;
+    std::uint64_t spent = 0;
 };
 
 struct Device {
     Counts counts;
     std::size_t memory_bytes = std::size_t{1} << 32;
     int device_count = 1;
+    int major = 9;
+    int minor = 0;
     std::uint64_t fails_at = 0;  // by the number of the call; 0: never
     cudaError_t failure = cudaSuccess;
     bool fails_for_good = false;

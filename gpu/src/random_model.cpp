@@ -3,6 +3,7 @@
 #include <casc/gpu/random_model.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <fstream>
 #include <utility>
@@ -70,6 +71,7 @@ std::string config_of(const RandomModelShape& model) {
            number("intermediate_size", model.inner_size) +
            number("vocab_size", model.vocabulary_size) +
            number("max_position_embeddings", model.context_tokens) +
+           (model.window_tokens == 0 ? "" : number("sliding_window", model.window_tokens)) +
            R"(, "tie_word_embeddings": )" + (model.ties_embeddings ? "true" : "false") + "}\n";
 }
 
@@ -105,9 +107,12 @@ private:
     std::uint64_t state_;
 };
 
-// Numbers of either sign from 1/128 to 1/32, as f16, as bf16 or as the float that has it for its
-// upper half.
-void fill(std::vector<char>& bytes, ElementType type, Random& random) {
+// Numbers of either sign from 2^-exponent to four times as much, as f16, as bf16 or as the float
+// that has it for its upper half.
+void fill(std::vector<char>& bytes, ElementType type, unsigned exponent, Random& random) {
+    const bool is_f16 = type == ElementType::f16;
+    const unsigned least = is_f16 ? (15 - exponent) << 10 : (127 - exponent) << 7;
+    const unsigned drawn = is_f16 ? 0x87ff : 0x80ff;  // the sign, one of the exponent, the fraction
     const std::size_t element = element_bytes(type);
     std::uint64_t bits = 0;
     for (std::size_t at = 0, left = 0; at < bytes.size(); at += element, --left) {
@@ -115,11 +120,21 @@ void fill(std::vector<char>& bytes, ElementType type, Random& random) {
             bits = random.next();
             left = 4;
         }
-        const auto number = static_cast<std::uint16_t>(
-            type == ElementType::f16 ? 0x2000 | (bits & 0x87ff) : 0x3c00 | (bits & 0x80ff));
+        // Added, since the lowest bit of the exponent may be set already.
+        const auto number = static_cast<std::uint16_t>(least + (bits & drawn & 0x7fff));
+        const auto sign = static_cast<std::uint16_t>(bits & 0x8000);
         bits >>= 16;
-        std::memcpy(&bytes[at + element - sizeof number], &number, sizeof number);
+        const auto both = static_cast<std::uint16_t>(number | sign);
+        std::memcpy(&bytes[at + element - sizeof both], &both, sizeof both);
     }
+}
+
+// So that a sum of as many products is about as large as what went in, and attention prefers some
+// tokens to others: with smaller ones all would have the same share, and nobody would notice whose
+// values they are.
+unsigned exponent_for(const Shape& shape) {
+    if (shape.columns == 0) return 1;  // of norms
+    return static_cast<unsigned>(std::bit_width(shape.columns) / 2);
 }
 
 // A stream does not say why.
@@ -158,7 +173,7 @@ Result<void> write_random_model(const RandomModelShape& shape, std::uint64_t see
         std::size_t left = one.size() * element_bytes(shape.type);
         while (left != 0 && file) {
             piece.assign(std::min(left, kPieceBytes), '\0');
-            fill(piece, shape.type, random);
+            fill(piece, shape.type, exponent_for(one), random);
             file.write(piece.data(), static_cast<std::streamsize>(piece.size()));
             left -= piece.size();
         }

@@ -149,6 +149,62 @@ TEST_CASE("emulated/cuda_backend: weights of 16 bits, and heads that leave lanes
         }
 }
 
+TEST_CASE("emulated/cuda_backend: a window that begins within splits and tiles, or between them") {
+    for (const std::size_t window : {63, 64, 70, 129})
+        for (const ElementType type : {ElementType::bf16, ElementType::f32}) {
+            CAPTURE(window);
+            RandomModelShape shape;
+            shape.kind = "phi3";
+            shape.hidden_size = 64;
+            shape.inner_size = 96;
+            shape.layer_count = 1;
+            shape.head_count = 2;
+            shape.kv_head_count = 1;
+            shape.vocabulary_size = 203;
+            shape.context_tokens = 300;
+            shape.ties_embeddings = false;
+            shape.window_tokens = window;
+            shape.type = type;
+            std::mt19937 random(6);
+            const Tokens text = random_text(280, random);
+            const auto cpu = required(
+                CpuBackend::make(required(make_random_model(shape, 1), "model"), {}), "cpu");
+            const auto cuda = cuda_of(required(make_random_model(shape, 1), "model"));
+            std::size_t at = 0;
+            for (const std::size_t piece : {100, 1, 60, 1, 117, 1}) {
+                const auto part = std::span(text).subspan(at, piece);
+                const Numbers wanted = values_of(*cpu, 0, at, part);
+                const float most = *std::ranges::max_element(wanted);
+                at += piece;
+                CAPTURE(at);
+                CHECK(farthest(values_of(*cuda, 0, at - piece, part), wanted) <
+                      most * (type == ElementType::f32 ? 1e-4f : 0.1f));
+            }
+            // Or the window made no difference.
+            shape.window_tokens = 0;
+            const auto all = required(
+                CpuBackend::make(required(make_random_model(shape, 1), "model"), {}), "cpu");
+            const Numbers without = values_of(*all, 0, 0, text);
+            const Numbers with = values_of(*cpu, 0, 0, text);
+            CHECK(farthest(without, with) > *std::ranges::max_element(with) * 0.1f);
+        }
+}
+
+TEST_CASE("emulated/cuda_backend: of the ways to multiply the fastest is taken") {
+    emulated_cuda::reset();
+    const auto backend = required(
+        CudaBackend::make(weights_of_model("llama"), {.slot_count = 40, .step_tokens_max = 64}),
+        "cuda");
+    const Tokens text = ModelReference("llama").tokens("tokens");
+    for (const std::size_t sequences : {1, 3, 32, 33, 40}) {
+        CAPTURE(sequences);
+        const auto before = emulated_cuda::counts().slow_products;
+        const Tokens next = next_tokens(*backend, std::vector<Tokens>(sequences, Tokens{text[0]}));
+        CHECK(emulated_cuda::counts().slow_products == before);
+        CHECK(std::ranges::count(next, next[0]) == static_cast<std::ptrdiff_t>(sequences));
+    }
+}
+
 TEST_CASE("emulated/cuda_backend: the most likely tokens are the reference's, among others") {
     for (const std::string name : {"llama", "mistral-window", "phi3-longrope"}) {
         CAPTURE(name);
@@ -286,6 +342,20 @@ TEST_CASE("emulated/cuda_backend: everybody gets what he wants of one step") {
     CHECK(farthest(given[5], alone(1, Wanted::embedding)) < 1e-6f);
 }
 
+TEST_CASE("emulated/cuda_backend: one wants a token and another one logits, of a token each") {
+    const auto backend = cuda_of_model("llama", {.slot_count = 2});
+    const Tokens text = ModelReference("llama").tokens("tokens");
+    const Numbers first = values_of(*backend, 0, 0, std::span(text).first(1));
+    const Numbers second = values_of(*backend, 0, 0, std::span(text).subspan(1, 1));
+    const std::vector<SequenceStep> steps = {
+        {.slot = 0, .tokens = std::span(text).first(1), .wanted = Wanted::token},
+        {.slot = 1, .tokens = std::span(text).subspan(1, 1), .wanted = Wanted::logits}};
+    StepOutput output;
+    REQUIRE(backend->step(steps, output));
+    CHECK(output.rows[0].token == sample(first, {}, 0));
+    CHECK(std::ranges::equal(output.rows[1].values, second));
+}
+
 TEST_CASE("emulated/cuda_backend: numbers that are none fail their sequence, and no other") {
     const auto backend = cuda_of_model("llama", {.slot_count = 3});
     const auto poison = static_cast<TokenId>(backend->model().vocabulary_size - 1);
@@ -330,7 +400,8 @@ TEST_CASE("emulated/cuda_backend: whatever call fails, making it fails and leave
         CAPTURE(at);
         emulated_cuda::reset();
         emulated_cuda::fail_after(at, cudaErrorIllegalAddress, at % 2 == 1);
-        const auto backend = CudaBackend::make(weights_of_model("llama"), {.slot_count = 3});
+        const auto backend = CudaBackend::make(
+            weights_of_model("llama"), {.slot_count = 3, .step_tokens_max = 16, .tunes = false});
         emulated_cuda::reset();
         if (backend) break;
         ++failed;
@@ -366,7 +437,7 @@ TEST_CASE("emulated/cuda_backend: whatever call fails, the step fails and the ne
                                  .tokens = std::span(text).first(is_graph ? 1 : text.size()),
                                  .wanted = is_graph ? Wanted::token : Wanted::logits});
             const auto done = fresh->step(steps, output);
-            emulated_cuda::reset();
+            emulated_cuda::stop_failing();
             if (done) break;
             ++failed;
             CHECK(done.error().code == ErrorCode::device_failed);
@@ -421,6 +492,14 @@ TEST_CASE(
     CHECK(code_of("llama", {.device = 1}) == ErrorCode::invalid_config);
     CHECK(code_of("llama", {.slot_count = 0}) == ErrorCode::invalid_config);
     CHECK(code_of("llama", {.context_tokens = 1u << 20}) == ErrorCode::invalid_config);
+    emulated_cuda::set_capability(7, 5);
+    CHECK(code_of("llama", {}) == ErrorCode::not_supported);
+    CHECK_FALSE(CudaBackend::can_compute(weights_of_model("llama"), 0));
+    emulated_cuda::reset();
+    CHECK(CudaBackend::can_compute(weights_of_model("llama"), 0));
+    CHECK_FALSE(CudaBackend::can_compute(weights_of_model("llama"), 1));
+    CHECK_FALSE(CudaBackend::can_compute(weights_of_model("llama"), -1));
+    CHECK_FALSE(CudaBackend::can_compute(weights_of_model("llama-odd"), 0));
     emulated_cuda::set_device_count(0);
     CHECK(code_of("llama", {}) == ErrorCode::device_failed);
     CHECK(CudaBackend::device_count() == 0);

@@ -1,6 +1,7 @@
 #pragma once
 // cuda/api.hpp: CUDA's handles with owners, and its errors as ours.
 
+#include <casc/types/assert.hpp>
 #include <casc/types/result.hpp>
 
 #include <cstddef>
@@ -14,9 +15,11 @@
 
 namespace casc::gpu::cuda {
 
-// Fails with: device_failed; `doing` is what could not be done.
+// Fails with: device_failed; `doing` is what could not be done. An error of the device itself
+// stays, others are over with that: the next look at the launches does not find them.
 [[nodiscard]] inline Result<void> check(cudaError_t error, const char* doing) {
     if (error == cudaSuccess) return {};
+    static_cast<void>(cudaGetLastError());
     return Error(ErrorCode::device_failed, std::string("CUDA cannot ") + doing + ": " +
                                                cudaGetErrorName(error) + ", " +
                                                cudaGetErrorString(error));
@@ -95,6 +98,7 @@ public:
     template <class T>
     [[nodiscard]] T* take(std::size_t count) noexcept {
         static_assert(std::is_trivially_copyable_v<T>);
+        CASC_ASSERT(bytes_of<T>(count) <= left_.size(), count, left_.size());
         auto* const taken = reinterpret_cast<T*>(left_.data());
         left_ = left_.subspan(bytes_of<T>(count));
         return taken;

@@ -59,7 +59,8 @@ __global__ void __launch_bounds__(kThreads)
         const std::uint32_t head = blockIdx.y * group + i;
         for (std::uint32_t d = threadIdx.x; d < size; d += kThreads)
             query[d] = to_float(row[head * size + d]) * scale;
-        __syncthreads();  // also of the tiles
+        wait_for_copies<1>();  // the keys are there
+        __syncthreads();
         float score = 0;
         if (key < count)
             for (std::uint32_t pack = lane; pack < packs; pack += kLanes)
@@ -70,6 +71,7 @@ __global__ void __launch_bounds__(kThreads)
         const float share = is_seen ? __expf(score - most) : 0;
         const float all = reduce_block<kThreads>(lane == 0 ? share : 0, Sum());
         if (lane == 0) shares[key] = share;
+        wait_for_copies<0>();
         __syncthreads();
         // Threads beyond the last pack have nothing to do.
         const std::uint32_t pack = threadIdx.x % (kSizeMax / kPack);
@@ -92,7 +94,7 @@ __global__ void __launch_bounds__(kThreads)
         float* const part =
             parts +
             ((static_cast<std::size_t>(token) * shape.heads + head) * gridDim.x + blockIdx.x) *
-                part_floats<T>(size);
+                part_floats(size);
         for (std::uint32_t d = threadIdx.x; d < size; d += kThreads) {
             float sum = sums[0][d];
 #pragma unroll
@@ -119,7 +121,7 @@ __global__ void __launch_bounds__(kThreads)
     const std::uint32_t first = seen.first / kSplitTokens<T>;
     const std::uint32_t end = splits_of<T>(seen.end);
     const std::uint32_t size = shape.head_size;
-    const std::size_t floats = part_floats<T>(size);
+    const std::size_t floats = part_floats(size);
     const std::size_t item = static_cast<std::size_t>(token) * shape.heads + blockIdx.x;
     const float* const mine = parts + item * splits_max * floats;
     float most = -INFINITY;

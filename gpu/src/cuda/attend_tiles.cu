@@ -57,6 +57,7 @@ __global__ void __launch_bounds__(kThreads)
                                          count, packs);
         value_tile.template load<kThreads>(head_cache(values, shape, first.slot, kv_head) + place,
                                            count, packs);
+        wait_for_copies<1>();  // the keys are there
         __syncthreads();
         float scores[kKeysOfLane];
         float tile_most = -INFINITY;
@@ -84,7 +85,8 @@ __global__ void __launch_bounds__(kThreads)
         }
         all = all * kept + reduce_lanes<kLanes>(tile_all, Sum());
         most = new_most;
-        __syncwarp();  // a query's eight threads are of one warp
+        wait_for_copies<0>();
+        __syncthreads();  // and each query has its shares
         // No others than what the query sees: 0 times what is no number is none either.
         const std::uint32_t seen_end = position + 1 < at ? 0 : position + 1 - at;
         const std::uint32_t last = seen_end < count ? seen_end : count;

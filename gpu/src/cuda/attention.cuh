@@ -25,7 +25,6 @@ inline constexpr std::uint32_t kSplitTokens = sizeof(T) == 2 ? 64 : 32;
 
 // Floats that the blocks of a lone token's head leave behind: for each split the sum over its
 // values, the largest score, and the sum of the shares.
-template <class T>
 [[nodiscard]] CASC_HOST_AND_DEVICE constexpr std::size_t part_floats(std::uint32_t head_size) {
     return head_size + 2;
 }

@@ -24,10 +24,30 @@ Result<void> use_device(int device) {
     return check(cudaSetDevice(device), "use the device");
 }
 
+// What the kernels are compiled for begins with Ampere.
+constexpr int kMajorMin = 8;
+
+bool has_kernels_for(const cudaDeviceProp& device) {
+    return device.major >= kMajorMin;
+}
+
+// As many as a grid has blocks in its second and third direction.
+Result<void> check_grid(const BackendLimits& limits) {
+    constexpr std::uint32_t kMost = 65'535;
+    if (limits.slot_count <= kMost && limits.step_tokens_max <= kMost) return {};
+    return Error(ErrorCode::invalid_config,
+                 "a GPU computes at most " + std::to_string(kMost) + " slots and tokens in a step");
+}
+
 MemoryNeed need_of(const ModelWeights& weights, const BackendLimits& limits, ElementType type) {
     const auto need = cuda::Transformer::need(weights.config(), limits, type);
     return {cuda::device_weight_bytes(weights, limits), need.cache,
             need.work + cuda::Step::device_bytes(limits), limits};
+}
+
+// What else comes to the device: kernels, cuBLASLt's above all, and graphs.
+std::size_t reserve_of(std::size_t all_bytes) {
+    return std::min<std::size_t>(std::size_t{512} << 20, all_bytes / 32);
 }
 
 Result<void> check_memory(const MemoryNeed& need, std::uint64_t most) {
@@ -36,16 +56,19 @@ Result<void> check_memory(const MemoryNeed& need, std::uint64_t most) {
     CASC_TRY_VOID(check(cudaMemGetInfo(&free_bytes, &all_bytes), "see what memory is free"));
     if (most != CudaOptions::kFreeMemory && need.all() > most)
         return need.refused(as_mib(most) + " MiB are allowed");
-    if (need.all() > free_bytes)
+    if (need.all() + reserve_of(all_bytes) > free_bytes)
         return need.refused(as_mib(free_bytes) + " of the device's " + as_mib(all_bytes) +
-                            " MiB are free");
+                            " MiB are free, of which " + as_mib(reserve_of(all_bytes)) +
+                            " are for its kernels");
     return {};
 }
 
 // The numbers of sequences that graphs are made for.
 std::vector<std::uint32_t> buckets_of(std::uint32_t slots) {
+    // Beyond, products are bound by arithmetic, and the first way that is proposed is as good.
+    constexpr std::uint32_t kTunedMax = 256;
     std::vector<std::uint32_t> buckets;
-    for (std::uint32_t count = 1; count <= slots; ++count) {
+    for (std::uint32_t count = 1; count <= std::min(slots, kTunedMax); ++count) {
         const std::uint32_t bucket = cuda::Transformer::bucket_of(count);
         if (buckets.empty() || buckets.back() != bucket) buckets.push_back(bucket);
     }
@@ -61,6 +84,10 @@ public:
           limits_(limits),
           device_(device),
           rope_(Rope::of(weights_.config())) {}
+    // On whatever thread.
+    ~State() { static_cast<void>(cudaSetDevice(device_)); }
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
 
     Result<void> open(const CudaOptions& options) {
         const ModelConfig& model = weights_.config();
@@ -70,6 +97,12 @@ public:
         cudaDeviceProp properties;
         CASC_TRY_VOID(check(cudaGetDeviceProperties(&properties, device_), "describe the device"));
         device_name_ = properties.name;
+        if (!has_kernels_for(properties))
+            return Error(ErrorCode::not_supported, device_name_ + " has compute capability " +
+                                                       std::to_string(properties.major) + "." +
+                                                       std::to_string(properties.minor) +
+                                                       "; 8.0 and newer are supported");
+        CASC_TRY_VOID(check_grid(limits_));
         const MemoryNeed need = need_of(weights_, limits_, type);
         CASC_TRY_VOID(check_memory(need, options.memory_max_bytes));
         auto memory = cuda::make_device_memory(static_cast<std::size_t>(need.all()));
@@ -79,10 +112,10 @@ public:
         CASC_TRY(transformer_, cuda::Transformer::make(model, limits_, type, there_, memory_));
         CASC_TRY(auto step, cuda::Step::make(model, limits_, rope_, *transformer_, memory_));
         step_ = std::make_unique<cuda::Step>(std::move(step));
-        if (!options.tunes) return {};
-        for (const std::uint32_t bucket : buckets_of(limits_.slot_count))
-            CASC_TRY_VOID(transformer_->tune(bucket, step_->stream()));
-        return check(cudaStreamSynchronize(step_->stream()), "try ways to multiply");
+        if (options.tunes)
+            for (const std::uint32_t bucket : buckets_of(limits_.slot_count))
+                CASC_TRY_VOID(transformer_->tune(bucket, step_->stream()));
+        return step_->warm_up();
     }
 
     const ModelWeights weights_;
@@ -106,8 +139,13 @@ int CudaBackend::device_count() noexcept {
     return has_some ? count : 0;
 }
 
-bool CudaBackend::supports(const ModelWeights& weights) noexcept {
-    return cuda::Transformer::check(weights.config()) && cuda::type_of(weights);
+bool CudaBackend::can_compute(const ModelWeights& weights, int device) noexcept {
+    cudaDeviceProp properties;
+    const bool has_device = device >= 0 && device < device_count() &&
+                            cudaGetDeviceProperties(&properties, device) == cudaSuccess;
+    static_cast<void>(cudaGetLastError());
+    return has_device && has_kernels_for(properties) &&
+           cuda::Transformer::check(weights.config()) && cuda::type_of(weights);
 }
 
 Result<std::unique_ptr<CudaBackend>> CudaBackend::make(ModelWeights weights,

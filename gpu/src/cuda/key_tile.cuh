@@ -1,6 +1,7 @@
 #pragma once
 // cuda/key_tile.cuh: keys or values of some tokens in shared memory.
 
+#include "cuda/launch.cuh"
 #include "cuda/numbers.cuh"
 
 #include <cstdint>
@@ -20,7 +21,8 @@ struct KeyTile {
     static constexpr std::uint32_t kPacksMax = kSizeMax / Pack<T>::kCount;
     Pack<T> rows[kTokens * row_stride(kPacksMax)];
 
-    // The first `count` rows from `from`, which lie one behind the other; by all threads.
+    // Begins to copy the first `count` rows from `from`, which lie one behind the other; by all
+    // threads. They are there when each has waited for its copies, and then all for each other.
     template <unsigned kThreads>
     __device__ void load(const T* from, std::uint32_t count, std::uint32_t packs) {
         const auto* const source = reinterpret_cast<const Pack<T>*>(from);
@@ -30,9 +32,8 @@ struct KeyTile {
         const std::uint32_t packs_on = kThreads % packs;
         std::uint32_t row = threadIdx.x / packs;
         std::uint32_t pack = threadIdx.x % packs;
-#pragma unroll 4
         for (std::uint32_t i = threadIdx.x; i < count * packs; i += kThreads) {
-            rows[row * stride + pack] = source[i];
+            copy_16_bytes(&rows[row * stride + pack], &source[i]);
             row += rows_on;
             pack += packs_on;
             if (pack >= packs) {
@@ -40,6 +41,7 @@ struct KeyTile {
                 ++row;
             }
         }
+        end_copy_group();
     }
     [[nodiscard]] __device__ const Pack<T>& at(std::uint32_t row, std::uint32_t pack,
                                                std::uint32_t packs) const {

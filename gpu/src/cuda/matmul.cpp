@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,7 +49,6 @@ using Handled = std::unique_ptr<void, Destroyer<Handle>>;
 struct Way {
     ProductShape shape;
     std::uint32_t tokens = 0;
-    bool is_tuned = false;
     Handled<cublasLtMatmulDesc_t> operation;
     Handled<cublasLtMatrixLayout_t> matrix;
     Handled<cublasLtMatrixLayout_t> in;
@@ -69,9 +69,16 @@ public:
         CASC_TRY_VOID(check(library_, library_.make_preference(&preference), "make a preference"));
         preference_ = {preference, {library_.destroy_preference}};
         const std::size_t bytes = kWorkBytes;
+        CASC_TRY_VOID(
+            check(library_,
+                  library_.set_preference(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                          &bytes, sizeof bytes),
+                  "take a preference"));
+        // Sums that are split over the columns stay of 32 bits until they are added up.
+        const std::uint32_t scheme = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
         return check(library_,
-                     library_.set_preference(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-                                             &bytes, sizeof bytes),
+                     library_.set_preference(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                                             &scheme, sizeof scheme),
                      "take a preference");
     }
 
@@ -189,17 +196,21 @@ Result<Matmul> Matmul::make(ElementType type, void* work) {
 Result<void> Matmul::tune(const ProductShape& shape, std::uint32_t tokens,
                           std::span<const void* const> matrices, const void* in, void* out,
                           cudaStream_t stream) {
+    tokens = rounded(tokens);
+    if (state_->find(shape, tokens) != nullptr) return {};
     CASC_TRY(Way way, state_->describe(shape, tokens));
     CASC_TRY(const auto proposed, state_->propose(way));
-    way.algorithm = proposed.front();
-    way.is_tuned = true;
-    float best = 0;
-    for (std::size_t i = 0; proposed.size() > 1 && i < proposed.size(); ++i) {
-        CASC_TRY(const float took, state_->time(way, proposed[i], matrices, in, out, stream));
-        if (i != 0 && took >= best) continue;
-        best = took;
-        way.algorithm = proposed[i];
+    std::optional<float> best;
+    std::optional<Error> trouble;
+    for (const cublasLtMatmulAlgo_t& algorithm : proposed) {
+        const auto took = state_->time(way, algorithm, matrices, in, out, stream);
+        // That it was proposed is no promise that it runs.
+        if (!took) trouble = took.error();
+        if (!took || (best && *took >= *best)) continue;
+        best = *took;
+        way.algorithm = algorithm;
     }
+    if (!best) return *trouble;
     state_->ways_.push_back(std::move(way));
     return {};
 }

@@ -69,20 +69,29 @@ __device__ Rank last_rank_with(const Row& row, std::uint64_t wanted, Weight weig
             with_digit[digit] = 0;
         __syncthreads();
         const Rank prefix = found;
+        // Most tokens share their first digits: what comes one behind the other with the same one
+        // is added up before, since adding 64 bits in shared memory is an exchange tried again
+        // and again.
+        unsigned digit = 0;
+        unsigned long long gathered = 0;
         for (std::uint32_t i = threadIdx.x; i < row.vocabulary; i += kThreads) {
             const Rank rank = rank_of(row.logits[i], i);
             if (shift < 56 && rank >> (shift + 8) != prefix >> (shift + 8)) continue;
-            const std::uint64_t weighs = weight(row.logits[i], i);
-            if (weighs != 0)
-                atomicAdd(&with_digit[rank >> shift & 0xFF],
-                          static_cast<unsigned long long>(weighs));
+            const auto its = static_cast<unsigned>(rank >> shift & 0xFF);
+            if (its != digit && gathered != 0) {
+                atomicAdd(&with_digit[digit], gathered);
+                gathered = 0;
+            }
+            digit = its;
+            gathered += weight(row.logits[i], i);
         }
+        if (gathered != 0) atomicAdd(&with_digit[digit], gathered);
         __syncthreads();
         if (threadIdx.x == 0) {
-            unsigned digit = kDigits - 1;
-            for (; digit > 0 && with_digit[digit] < left; --digit)
-                left -= with_digit[digit];
-            found = prefix | static_cast<Rank>(digit) << shift;
+            unsigned last = kDigits - 1;
+            for (; last > 0 && with_digit[last] < left; --last)
+                left -= with_digit[last];
+            found = prefix | static_cast<Rank>(last) << shift;
         }
         __syncthreads();
     }

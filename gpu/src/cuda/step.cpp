@@ -10,6 +10,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Of several numbers of sequences and lengths; the oldest goes.
+constexpr std::size_t kGraphsMax = 64;
+
 SlabLayout layout_of(const BackendLimits& limits) {
     return {.rows_max = limits.slot_count,
             // A graph copies as many as it was made for.
@@ -17,11 +20,8 @@ SlabLayout layout_of(const BackendLimits& limits) {
                                                 Transformer::bucket_of(limits.slot_count))};
 }
 
-std::size_t pinned_bytes(const ModelConfig& model, const BackendLimits& limits) {
-    const std::size_t rows = limits.slot_count;
+std::size_t pinned_bytes(const BackendLimits& limits) {
     return PinnedMemory::bytes_of<std::byte>(layout_of(limits).bytes()) +
-           PinnedMemory::bytes_of<float>(rows * head_rows(model)) +
-           PinnedMemory::bytes_of<float>(rows * model.hidden_size) +
            PinnedMemory::bytes_of<SampledToken>(Transformer::bucket_of(limits.slot_count));
 }
 
@@ -48,13 +48,10 @@ Result<Step> Step::make(const ModelConfig& model, const BackendLimits& limits, c
                         Transformer& transformer, DeviceMemory& memory) {
     Step step(model, limits, rope, transformer);
     const SlabLayout layout = layout_of(limits);
-    CASC_TRY(step.pinned_, make_pinned_memory(pinned_bytes(model, limits)));
+    CASC_TRY(step.pinned_, make_pinned_memory(pinned_bytes(limits)));
     step.here_ = {step.pinned_.take<std::byte>(layout.bytes()), layout};
     step.there_ = {memory.take<std::byte>(layout.bytes()), layout};
-    step.returned_.logits = step.pinned_.take<float>(limits.slot_count * head_rows(model));
-    step.returned_.states = step.pinned_.take<float>(limits.slot_count * model.hidden_size);
-    step.returned_.tokens =
-        step.pinned_.take<SampledToken>(Transformer::bucket_of(limits.slot_count));
+    step.sampled_ = step.pinned_.take<SampledToken>(Transformer::bucket_of(limits.slot_count));
     // What a graph was made for and a step has not is copied, too, and nobody looks at it.
     std::fill_n(step.here_.begin, layout.bytes(), std::byte{});
     CASC_TRY(step.stream_, make_stream());
@@ -62,25 +59,57 @@ Result<Step> Step::make(const ModelConfig& model, const BackendLimits& limits, c
     return step;
 }
 
+Step::~Step() {
+    // What is on its way uses all of this.
+    if (stream_.get() != nullptr) static_cast<void>(cudaStreamSynchronize(stream_.get()));
+}
+
+// Launches everything once, for nobody: what the device loads when it first needs it is loaded
+// then, and not in the middle of a graph that is being made.
+Result<void> Step::warm_up() {
+    std::fill_n(here_.begin, here_.layout.bytes(), std::byte{});
+    CASC_TRY_VOID(launch({.tokens = 1,
+                          .lone_tokens = 1,
+                          .splits = 1,
+                          .tiles = 1,
+                          .rows = 1,
+                          .head_rows = 1,
+                          .samples = true}));
+    return wait();
+}
+
 Result<void> Step::run(std::span<const SequenceStep> sequences, StepOutput& output) {
     const auto began = Clock::now();
     waited_ = {};
     book_.check(sequences);
+    ++counts_.steps;
+    auto done = compute(sequences, output);
+    if (!done) {
+        // What was put on the stream before the failure reads the slab, which is filled anew next
+        // time.
+        static_cast<void>(cudaStreamSynchronize(stream_.get()));
+        static_cast<void>(cudaGetLastError());
+        return done;
+    }
+    give_out(sequences, output);
+    counts_.host += Clock::now() - began - waited_;
+    return {};
+}
+
+Result<void> Step::compute(std::span<const SequenceStep> sequences, StepOutput& output) {
     for (const SequenceStep& sequence : sequences)
         CASC_TRY_VOID(prepare(sequence));
     const StepSize size = fill(sequences);
-    ++counts_.steps;
-    if (is_plain(size)) {
+    output.memory.clear();
+    if (is_plain(sequences, size)) {
         CASC_TRY_VOID(launch_graph(bucket_of(size)));
     } else {
         CASC_TRY_VOID(launch(size));
-        CASC_TRY_VOID(
-            copy_back(size, wants(sequences, Wanted::logits), wants(sequences, Wanted::embedding)));
+        note_launches(transformer_.kernel_count(size));
+        CASC_TRY_VOID(copy_tokens(size));
+        CASC_TRY_VOID(copy_values(sequences, size, output));
     }
-    CASC_TRY_VOID(wait());
-    give_out(sequences, size, output);
-    counts_.host += Clock::now() - began - waited_;
-    return {};
+    return wait();
 }
 
 Result<void> Step::prepare(const SequenceStep& sequence) {
@@ -94,7 +123,9 @@ Result<void> Step::prepare(const SequenceStep& sequence) {
         tiles_ = 0;
         fill_tiles(0, tokens_.size());
         *here_.counts() = {.tokens = last - first};
-        CASC_TRY_VOID(launch({.tokens = last - first, .tiles = tiles_}));
+        const StepSize size{.tokens = last - first, .tiles = tiles_};
+        CASC_TRY_VOID(launch(size));
+        note_launches(transformer_.kernel_count(size));
         CASC_TRY_VOID(wait());  // before the slab is filled again
     }
     return {};
@@ -166,9 +197,15 @@ std::uint32_t Step::fill_rows(std::span<const SequenceStep> sequences, bool thro
 
 // ---- the device ---------------------------------------------------------------------------------
 
-bool Step::is_plain(const StepSize& size) const noexcept {
-    return size.tiles == 0 && size.samples && size.head_rows == size.rows &&
-           size.rows == size.tokens;
+bool Step::is_plain(std::span<const SequenceStep> sequences, const StepSize& size) const noexcept {
+    return size.tiles == 0 && std::ranges::all_of(sequences, [](const SequenceStep& is) {
+               return is.wanted == Wanted::token;
+           });
+}
+
+void Step::note_launches(std::uint64_t kernels) noexcept {
+    counts_.launches += kernels;
+    counts_.kernels += kernels;
 }
 
 StepSize Step::bucket_of(const StepSize& size) const noexcept {
@@ -193,21 +230,33 @@ Result<void> Step::launch(const StepSize& size) {
     return transformer_.launch(size, there_, stream_.get());
 }
 
-Result<void> Step::copy_back(const StepSize& size, bool logits, bool states) {
+Result<void> Step::copy_back(void* to, const void* from, std::size_t bytes) {
+    return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_.get()),
+                 "copy the results of a step");
+}
+
+Result<void> Step::copy_tokens(const StepSize& size) {
+    if (!size.samples) return {};
+    return copy_back(sampled_, transformer_.results().tokens,
+                     size.head_rows * sizeof(SampledToken));
+}
+
+// To where they are handed out, which is no pinned memory: few want them, and they may be large.
+// Logits of all rows that go through the head, or nobody's; states behind them, of all or nobody.
+Result<void> Step::copy_values(std::span<const SequenceStep> sequences, const StepSize& size,
+                               StepOutput& output) {
     const StepResults& results = transformer_.results();
-    const auto copy = [&](void* to, const void* from, std::size_t bytes) {
-        return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_.get()),
-                     "copy the results of a step");
-    };
-    if (size.samples)
+    const std::size_t logits =
+        wants(sequences, Wanted::logits) ? size.head_rows * head_rows(model_) : 0;
+    const std::size_t states =
+        wants(sequences, Wanted::embedding) ? size.rows * model_.hidden_size : 0;
+    output.memory.resize(logits + states);
+    states_at_ = logits;
+    if (logits > 0)
+        CASC_TRY_VOID(copy_back(output.memory.data(), results.logits, logits * sizeof(float)));
+    if (states > 0)
         CASC_TRY_VOID(
-            copy(returned_.tokens, results.tokens, size.head_rows * sizeof(SampledToken)));
-    if (logits)
-        CASC_TRY_VOID(copy(returned_.logits, results.logits,
-                           size.head_rows * head_rows(model_) * sizeof(float)));
-    if (states)
-        CASC_TRY_VOID(
-            copy(returned_.states, results.states, size.rows * model_.hidden_size * sizeof(float)));
+            copy_back(output.memory.data() + logits, results.states, states * sizeof(float)));
     return {};
 }
 
@@ -215,6 +264,7 @@ Result<void> Step::launch_graph(const StepSize& bucket) {
     auto found = std::ranges::find(graphs_, bucket, &MadeGraph::size);
     if (found == graphs_.end()) {
         CASC_TRY(ReadyGraph graph, capture(bucket));
+        if (graphs_.size() == kGraphsMax) graphs_.erase(graphs_.begin());
         graphs_.push_back({bucket, std::move(graph)});
         found = std::prev(graphs_.end());
         ++counts_.graphs;
@@ -230,7 +280,7 @@ Result<ReadyGraph> Step::capture(const StepSize& bucket) {
                         "begin a graph"));
     const auto launched = [&]() -> Result<void> {
         CASC_TRY_VOID(launch(bucket));
-        return copy_back(bucket, false, false);
+        return copy_tokens(bucket);
     }();
     // In any case, or the stream takes nothing else.
     Graph graph;
@@ -252,37 +302,38 @@ Result<void> Step::wait() {
 
 // ---- output -------------------------------------------------------------------------------------
 
-void Step::give_out(std::span<const SequenceStep> sequences, const StepSize& size,
-                    StepOutput& output) const {
+void Step::give_out(std::span<const SequenceStep> sequences, StepOutput& output) const {
     const std::size_t head = head_rows(model_);
     const std::size_t hidden = model_.hidden_size;
-    const auto values_of = [&](Wanted wanted, std::uint32_t row) -> std::span<const float> {
-        if (wanted == Wanted::logits) return {returned_.logits + row * head, head};
-        if (wanted == Wanted::embedding) return {returned_.states + row * hidden, hidden};
-        return {};
-    };
     output.rows.assign(sequences.size(), {});
-    output.memory.clear();
-    output.memory.reserve(size.head_rows * head + (size.rows - size.head_rows) * hidden);
     for (std::size_t i = 0; i < sequences.size(); ++i) {
-        const Wanted wanted = sequences[i].wanted;
         StepOutput::Row& row = output.rows[i];
-        if (wanted == Wanted::nothing) continue;
-        if (wanted == Wanted::token) {
-            row.token = returned_.tokens[rows_[i]].token;
-            if (row.token == kNoToken) row.failed = ErrorCode::inference_failed;
-            continue;
+        switch (sequences[i].wanted) {
+            case Wanted::nothing:
+                break;
+            case Wanted::token:
+                row.token = sampled_[rows_[i]].token;
+                if (row.token == kNoToken) row.failed = ErrorCode::inference_failed;
+                break;
+            case Wanted::logits:
+                finish_row(std::span(output.memory).subspan(rows_[i] * head, head), row);
+                break;
+            case Wanted::embedding: {
+                const auto values =
+                    std::span(output.memory).subspan(states_at_ + rows_[i] * hidden, hidden);
+                scale_to_length_1(values);
+                finish_row(values, row);
+                break;
+            }
         }
-        const auto values = values_of(wanted, rows_[i]);
-        const std::size_t at = output.memory.size();
-        output.memory.insert(output.memory.end(), values.begin(), values.end());
-        const std::span<float> mine(output.memory.data() + at, values.size());
-        if (wanted == Wanted::embedding) scale_to_length_1(mine);
-        if (are_finite(mine)) {
-            row.values = mine;
-        } else {
-            row.failed = ErrorCode::inference_failed;
-        }
+    }
+}
+
+void Step::finish_row(std::span<const float> values, StepOutput::Row& row) {
+    if (are_finite(values)) {
+        row.values = values;
+    } else {
+        row.failed = ErrorCode::inference_failed;
     }
 }
 

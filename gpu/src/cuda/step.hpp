@@ -27,6 +27,11 @@ public:
                                            const Rope& rope, Transformer& transformer,
                                            DeviceMemory& memory);
 
+    Step(Step&&) = default;
+    Step& operator=(Step&&) = delete;
+    ~Step();
+
+    [[nodiscard]] Result<void> warm_up();
     // See Backend::step().
     [[nodiscard]] Result<void> run(std::span<const SequenceStep> sequences, StepOutput& output);
     [[nodiscard]] cudaStream_t stream() const noexcept { return stream_.get(); }
@@ -37,13 +42,6 @@ private:
         StepSize size;
         ReadyGraph graph;
     };
-    // What comes back of a step, in pinned memory.
-    struct Returned {
-        float* logits = nullptr;
-        float* states = nullptr;
-        SampledToken* tokens = nullptr;
-    };
-
     Step(const ModelConfig& model, const BackendLimits& limits, const Rope& rope,
          Transformer& transformer);
 
@@ -56,15 +54,21 @@ private:
     std::uint32_t fill_rows(std::span<const SequenceStep> sequences, bool through_head,
                             std::uint32_t row);
     // A step like many others: one token each, of which the next is wanted.
-    [[nodiscard]] bool is_plain(const StepSize& size) const noexcept;
+    [[nodiscard]] bool is_plain(std::span<const SequenceStep> sequences,
+                                const StepSize& size) const noexcept;
     [[nodiscard]] StepSize bucket_of(const StepSize& size) const noexcept;
+    [[nodiscard]] Result<void> compute(std::span<const SequenceStep> sequences, StepOutput& output);
     [[nodiscard]] Result<void> launch(const StepSize& size);
+    void note_launches(std::uint64_t kernels) noexcept;
     [[nodiscard]] Result<void> launch_graph(const StepSize& bucket);
     [[nodiscard]] Result<ReadyGraph> capture(const StepSize& bucket);
-    [[nodiscard]] Result<void> copy_back(const StepSize& size, bool logits, bool states);
+    [[nodiscard]] Result<void> copy_back(void* to, const void* from, std::size_t bytes);
+    [[nodiscard]] Result<void> copy_tokens(const StepSize& size);
+    [[nodiscard]] Result<void> copy_values(std::span<const SequenceStep> sequences,
+                                           const StepSize& size, StepOutput& output);
     [[nodiscard]] Result<void> wait();
-    void give_out(std::span<const SequenceStep> sequences, const StepSize& size,
-                  StepOutput& output) const;
+    void give_out(std::span<const SequenceStep> sequences, StepOutput& output) const;
+    static void finish_row(std::span<const float> values, StepOutput::Row& row);
 
     // Fixed after construction.
     const ModelConfig& model_;
@@ -73,13 +77,14 @@ private:
     PinnedMemory pinned_;
     StepSlab here_;
     StepSlab there_;
-    Returned returned_;
+    SampledToken* sampled_ = nullptr;  // in pinned memory
     // Of the step.
     SlotBook book_;
     std::vector<NewToken> tokens_;
     std::vector<std::uint32_t> last_tokens_;  // of each sequence: the place of its last token
     std::vector<std::uint32_t> rows_;         // of each sequence that wants something: its row
     std::uint32_t tiles_ = 0;
+    std::size_t states_at_ = 0;          // in the output's memory
     std::chrono::nanoseconds waited_{};  // for the device
     CudaCounts counts_;
     // Destroyed first: what is on the stream uses all of the above.

@@ -17,59 +17,97 @@ __global__ void embed_kernel(StepSlab slab, const T* embedding, std::uint32_t hi
         state[i] = to_float(row[i]);
 }
 
-// "Root Mean Square Layer Normalization", arxiv.org/abs/1910.07467.
+// Four numbers, read or written at once.
 template <class T>
-__global__ void normalise_kernel(StepSlab slab, bool of_rows, const float* states,
-                                 const float* norm, std::uint32_t hidden, float epsilon, T* normed,
-                                 float* exact) {
+struct alignas(4 * sizeof(T)) Four {
+    T numbers[4];
+};
+
+// "Root Mean Square Layer Normalization", arxiv.org/abs/1910.07467. States of up to 4096 numbers
+// stay in registers between the sum and what is written.
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    normalise_kernel(StepSlab slab, bool of_rows, const float* __restrict__ states,
+                     const float* __restrict__ norm, std::uint32_t hidden, float epsilon,
+                     T* __restrict__ normed, float* __restrict__ exact) {
+    constexpr std::uint32_t kKept = 4;
     const std::uint32_t item = blockIdx.x;
     if (item >= (of_rows ? slab.counts()->rows : slab.counts()->tokens)) return;
     const std::uint32_t token = of_rows ? slab.rows()[item].token : item;
-    const float* const state = states + static_cast<std::size_t>(token) * hidden;
-    const std::size_t out = static_cast<std::size_t>(item) * hidden;
+    const std::uint32_t fours = hidden / 4;
+    const auto* const state =
+        reinterpret_cast<const Four<float>*>(states + static_cast<std::size_t>(token) * hidden);
+    const auto* const scales = reinterpret_cast<const Four<float>*>(norm);
+    const std::size_t out = static_cast<std::size_t>(item) * fours;
+    Four<float> kept[kKept];
     float squares = 0;
-    for (std::uint32_t i = threadIdx.x; i < hidden; i += kThreads)
-        squares += state[i] * state[i];
+#pragma unroll
+    for (std::uint32_t k = 0; k < kKept; ++k) {
+        const std::uint32_t i = threadIdx.x + k * kThreads;
+        if (i < fours) kept[k] = state[i];
+    }
+#pragma unroll
+    for (std::uint32_t k = 0; k < kKept; ++k)
+        if (threadIdx.x + k * kThreads < fours)
+            for (const float number : kept[k].numbers)
+                squares += number * number;
+    for (std::uint32_t i = threadIdx.x + kKept * kThreads; i < fours; i += kThreads)
+        for (const float number : state[i].numbers)
+            squares += number * number;
     squares = reduce_block<kThreads>(squares, Sum());
     const float scale = rsqrtf(squares / static_cast<float>(hidden) + epsilon);
-    for (std::uint32_t i = threadIdx.x; i < hidden; i += kThreads) {
-        const float number = state[i] * scale * norm[i];
-        normed[out + i] = from_float<T>(number);
-        if (exact != nullptr) exact[out + i] = number;
-    }
+    const auto write = [&](std::uint32_t i, const Four<float>& from) {
+        const Four<float> by = scales[i];
+        Four<T> rounded;
+        Four<float> numbers;
+#pragma unroll
+        for (int k = 0; k < 4; ++k) {
+            numbers.numbers[k] = from.numbers[k] * scale * by.numbers[k];
+            rounded.numbers[k] = from_float<T>(numbers.numbers[k]);
+        }
+        reinterpret_cast<Four<T>*>(normed)[out + i] = rounded;
+        if (exact != nullptr) reinterpret_cast<Four<float>*>(exact)[out + i] = numbers;
+    };
+#pragma unroll
+    for (std::uint32_t k = 0; k < kKept; ++k)
+        if (threadIdx.x + k * kThreads < fours) write(threadIdx.x + k * kThreads, kept[k]);
+    for (std::uint32_t i = threadIdx.x + kKept * kThreads; i < fours; i += kThreads)
+        write(i, state[i]);
 }
 
+// A warp for each head of a token, and some of them a block.
+constexpr unsigned kHeadsOfBlock = 4;
+
 template <class T>
-__global__ void place_kernel(StepSlab slab, HeadShape shape, const float* turns, T* qkv, T* keys,
-                             T* values) {
+__global__ void __launch_bounds__(kHeadsOfBlock* kWarpThreads)
+    place_kernel(StepSlab slab, HeadShape shape, const float* __restrict__ turns, T* qkv, T* keys,
+                 T* values) {
     const std::uint32_t token = blockIdx.x;
-    if (token >= slab.counts()->tokens) return;
+    const std::uint32_t heads = shape.heads + 2 * shape.kv_heads;
+    const std::uint32_t head = blockIdx.y * kHeadsOfBlock + threadIdx.x / kWarpThreads;
+    if (token >= slab.counts()->tokens || head >= heads) return;
     const TokenParameters is = slab.tokens()[token];
     const std::uint32_t pairs = shape.head_size / 2;
-    const std::uint32_t heads = shape.heads + 2 * shape.kv_heads;
-    T* const row = qkv + static_cast<std::size_t>(token) * heads * shape.head_size;
+    T* const at = qkv + (static_cast<std::size_t>(token) * heads + head) * shape.head_size;
+    const std::size_t place = static_cast<std::size_t>(is.position) * shape.head_size;
+    const std::uint32_t lane = threadIdx.x % kWarpThreads;
+    if (head >= shape.heads + shape.kv_heads) {
+        T* const to =
+            head_cache(values, shape, is.slot, head - shape.heads - shape.kv_heads) + place;
+        for (std::uint32_t i = lane; i < shape.head_size; i += kWarpThreads)
+            to[i] = at[i];
+        return;
+    }
     const float* const turn =
         turns + (static_cast<std::size_t>(is.is_beyond) * shape.context_tokens + is.position) *
                     shape.head_size;
-    for (std::uint32_t i = threadIdx.x; i < heads * pairs; i += kThreads) {
-        const std::uint32_t head = i / pairs;
-        const std::uint32_t pair = i % pairs;
-        T* const at = row + head * shape.head_size;
-        if (head >= shape.heads + shape.kv_heads) {
-            T* const to = head_cache(values, shape, is.slot, head - shape.heads - shape.kv_heads) +
-                          static_cast<std::size_t>(is.position) * shape.head_size;
-            to[pair] = at[pair];
-            to[pair + pairs] = at[pair + pairs];
-            continue;
-        }
+    T* const to =
+        head < shape.heads ? at : head_cache(keys, shape, is.slot, head - shape.heads) + place;
+    for (std::uint32_t pair = lane; pair < pairs; pair += kWarpThreads) {
         const float cosine = turn[2 * pair];
         const float sine = turn[2 * pair + 1];
         const float first = to_float(at[pair]);
         const float second = to_float(at[pair + pairs]);
-        T* const to = head < shape.heads
-                          ? at
-                          : head_cache(keys, shape, is.slot, head - shape.heads) +
-                                static_cast<std::size_t>(is.position) * shape.head_size;
         to[pair] = from_float<T>(first * cosine - second * sine);
         to[pair + pairs] = from_float<T>(second * cosine + first * sine);
     }
@@ -105,8 +143,11 @@ void normalise(cudaStream_t stream, std::uint32_t count, const StepSlab& slab, b
 template <class T>
 void place(cudaStream_t stream, std::uint32_t tokens, const StepSlab& slab, const HeadShape& shape,
            const float* turns, T* qkv, T* keys, T* values) {
-    launch(place_kernel<T>, {dim3(tokens), kThreads}, stream, slab, shape, turns, qkv, keys,
-           values);
+    const std::uint32_t heads = shape.heads + 2 * shape.kv_heads;
+    launch(
+        place_kernel<T>,
+        {dim3(tokens, (heads + kHeadsOfBlock - 1) / kHeadsOfBlock), kHeadsOfBlock * kWarpThreads},
+        stream, slab, shape, turns, qkv, keys, values);
 }
 
 template <class T>

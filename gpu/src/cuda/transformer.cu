@@ -23,9 +23,14 @@ std::uint32_t result_rows(const BackendLimits& limits) {
     return Matmul::rounded(Transformer::bucket_of(limits.slot_count));
 }
 
-std::uint32_t rounded_splits(ElementType type, std::uint32_t tokens) {
-    return std::bit_ceil(type == ElementType::f32 ? splits_of<float>(tokens)
-                                                  : splits_of<Bf16>(tokens));
+// As many as a graph is made for: to eighths, since blocks that find nothing to do are not free.
+std::uint32_t rounded_splits(std::uint32_t splits) {
+    const std::uint32_t step = std::max(1u, std::bit_floor(splits) / 8);
+    return (splits + step - 1) / step * step;
+}
+std::uint32_t splits_max(ElementType type, std::uint32_t tokens) {
+    return rounded_splits(type == ElementType::f32 ? splits_of<float>(tokens)
+                                                   : splits_of<Bf16>(tokens));
 }
 
 // Numbers of each of the parts that a step works with.
@@ -42,7 +47,7 @@ WorkSizes work_sizes(const ModelConfig& model, const BackendLimits& limits, Elem
             .attended = tokens * model.query_size(),
             .gate_and_up = tokens * 2 * model.inner_size,
             .gated = tokens * model.inner_size,
-            .parts = rows * model.head_count * rounded_splits(type, limits.context_tokens) *
+            .parts = rows * model.head_count * splits_max(type, limits.context_tokens) *
                      (model.head_size + 2),
             .final_normed = rows * model.hidden_size,
             .logits = rows * head_rows(model),
@@ -142,7 +147,7 @@ public:
                (size.head_rows > 0 ? 1u : 0u) + (size.samples ? 1u : 0u);
     }
     std::uint32_t splits_for(std::uint32_t tokens) const noexcept override {
-        return std::bit_ceil(splits_of<T>(tokens));
+        return rounded_splits(splits_of<T>(tokens));
     }
 
 private:
@@ -213,7 +218,7 @@ Result<std::unique_ptr<Transformer>> make_typed(const ModelConfig& model,
 
 std::uint32_t Transformer::bucket_of(std::uint32_t sequences) noexcept {
     if (sequences <= 8) return std::bit_ceil(sequences);
-    return (sequences + 7) / 8 * 8;
+    return sequences <= 32 ? (sequences + 7) / 8 * 8 : Matmul::rounded(sequences);
 }
 
 Transformer::Need Transformer::need(const ModelConfig& model, const BackendLimits& limits,

@@ -14,7 +14,7 @@ int CudaBackend::device_count() noexcept {
     return 0;
 }
 
-bool CudaBackend::supports(const ModelWeights&) noexcept {
+bool CudaBackend::can_compute(const ModelWeights&, int) noexcept {
     return false;
 }
 

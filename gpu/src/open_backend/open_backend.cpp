@@ -39,9 +39,8 @@ std::optional<BackendChoice> backend_choice_of(std::string_view name) noexcept {
 Result<std::unique_ptr<Backend>> open_backend(BackendChoice choice, ModelWeights weights,
                                               const BackendOptions& options) {
     if (choice == BackendChoice::automatic)
-        choice = CudaBackend::device_count() > options.device && CudaBackend::supports(weights)
-                     ? BackendChoice::cuda
-                     : BackendChoice::cpu;
+        choice = CudaBackend::can_compute(weights, options.device) ? BackendChoice::cuda
+                                                                   : BackendChoice::cpu;
     if (choice == BackendChoice::cuda) return open_cuda(std::move(weights), options);
     return open_cpu(std::move(weights), options);
 }

@@ -11,8 +11,8 @@
 // be the fastest for another number of them.
 //
 // A step of one token each, of which the next one is wanted, is one launch of a graph that was made
-// for its number of sequences (rounded up to 1, 2, 4, 8, 16, 24, 32, ...) and the length of the
-// longest (to a power of two); the first of its kind makes it. Only the tokens come back.
+// for its number of sequences (rounded up to 1, 2, 4, 8, 16, 24, 32, 64, ...) and the length of the
+// longest (to eighths); the first of its kind makes it. Only the tokens come back.
 //
 // Longrope is as in cpu_backend.hpp.
 
@@ -63,11 +63,11 @@ struct CudaBandwidth {
 // Lifetime: copies the weights to the device, and keeps those of the file mapped.
 class CudaBackend final : public Backend {
 public:
-    // Of devices that can be used: 0 without a driver, and where casc was built without CUDA.
+    // 0 without a driver, and where casc was built without CUDA.
     [[nodiscard]] static int device_count() noexcept;
 
-    // Whether the kernels have what the model asks for.
-    [[nodiscard]] static bool supports(const ModelWeights& weights) noexcept;
+    // Whether there is such a device, the kernels run on it and have what the model asks for.
+    [[nodiscard]] static bool can_compute(const ModelWeights& weights, int device) noexcept;
 
     // Fails with: not_supported (built without CUDA; a head size, number of heads or type of
     // weights that the kernels do not have), invalid_config (no such device, no slots, no tokens, a

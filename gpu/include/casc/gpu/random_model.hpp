@@ -27,6 +27,7 @@ struct RandomModelShape {
     std::size_t vocabulary_size = 32'000;
     std::size_t context_tokens = 640;
     bool ties_embeddings = true;
+    std::size_t window_tokens = 0;         // of phi3: how far back is looked; 0: to the beginning
     ElementType type = ElementType::bf16;  // or f16, f32
     // The embedding of the vocabulary's last token is no number; not of one that is tied.
     bool poisons_last_token = false;
