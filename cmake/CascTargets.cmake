@@ -15,10 +15,6 @@ function(casc_warnings target)
     # Instrumented code hides from GCC that an engaged optional or variant was written before it is read, and which
     # allocation function Asio's memory came from.
     target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized -Wno-mismatched-new-delete)
-    if(CASC_SANITIZE MATCHES thread)
-      # Asio's handlers end in fences, which GCC's thread sanitizer does not see. Nothing of ours relies on them.
-      target_compile_options(${target} PRIVATE -Wno-tsan)
-    endif()
   endif()
 endfunction()
 
@@ -58,27 +54,24 @@ endfunction()
 # a library has, too, the linker keeps one, mostly this one: casc-broker itself and the suites marked HEADERS have all.)
 function(casc_quick target)
   if(CMAKE_BUILD_TYPE STREQUAL "Release")
-    # These wait for a broker or do things once; others do what they test themselves, many times.
-    if(target MATCHES "_(integration|golden)_")
+    # These wait for others or do things once; those of gpu and storage do what they test themselves, many times.
+    if(target MATCHES "_(integration|golden|unit_client|unit_broker|unit_schemas|unit_bench)_")
       target_compile_options(${target} PRIVATE -O0)
     else()
       target_compile_options(${target} PRIVATE -O1)
     endif()
-  elseif(CASC_SANITIZE MATCHES undefined)
+  elseif(CASC_SANITIZE)
     target_compile_options(${target} PRIVATE -O0)
-    if(NOT "HEADERS" IN_LIST ARGN)
+    if(CASC_SANITIZE MATCHES undefined AND NOT "HEADERS" IN_LIST ARGN)
       target_compile_options(${target} PRIVATE -fno-sanitize=null,alignment,vptr)
     endif()
-  elseif(CASC_SANITIZE AND NOT target MATCHES "_unit_")
-    # The unit tests would run for longer by what their compilation gains.
-    target_compile_options(${target} PRIVATE -O0)
   endif()
 endfunction()
 
-# casc_waits(target): for a library that mostly waits for others. Under the address and undefined-behaviour sanitizers it is
-# not optimised: Clang then compiles it in two fifths of the time, and the tests take no longer.
+# casc_waits(target): for a library that mostly waits for others. Under a sanitizer it is not optimised: Clang then compiles
+# it in half of the time and less, and the tests take no longer.
 function(casc_waits target)
-  if(CASC_SANITIZE MATCHES undefined)
+  if(CASC_SANITIZE)
     target_compile_options(${target} PRIVATE -O0)
   endif()
 endfunction()

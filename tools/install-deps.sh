@@ -4,7 +4,7 @@
 #   tools/install-deps.sh [--check] [--clang] [--peers]
 #
 #   --check   installs nothing; prints what is missing and exits 1, or exits 0 when everything is there
-#   --clang   also the clang tools, which ./dev asan (and so ./dev test), fuzz, fmt and tidy need
+#   --clang   also the clang tools, which ./dev asan and tsan (and so ./dev test), fuzz, fmt and tidy need
 #   --peers   also the brokers that only `casc-bench compare` and `suite` run: Redis, NATS and RabbitMQ (with Erlang, 100 MB). It
 #             starts them itself, so their system services are neither started now nor at the next boot
 #

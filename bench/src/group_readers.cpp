@@ -37,7 +37,8 @@ GroupReaders::GroupReaders(const Target& target, const std::vector<std::string>&
         options.group = "scale-" + std::to_string(number);
         auto consumer = need(client->make_consumer(options), "a consumer");
         need(consumer.subscribe(topics), "joining " + options.group);
-        members_.push_back(std::make_unique<Member>(std::move(client), std::move(consumer)));
+        members_.push_back(std::unique_ptr<Member>(
+            new Member{std::move(client), std::move(consumer), std::thread(), 0}));
     }
     for (auto& member : members_)
         member->thread = std::thread([this, &member = *member] { follow(member); });

@@ -1,6 +1,7 @@
 // Request and reply through the client library.
 
 #include "broker_verbs.hpp"
+#include "sanitizers.hpp"
 
 #include <casc/client/resilient_requester.hpp>
 
@@ -267,7 +268,7 @@ TEST_CASE_FIXTURE(ClientFixture,
     wait_for([&] { return answers == 20; });
 }
 
-#ifndef __SANITIZE_THREAD__  // which knows no threads in the child of a process with threads
+#if !CASC_THREAD_SANITIZER  // which knows no threads in the child of a process with threads
 TEST_CASE_FIXTURE(ClientFixture,
                   "client/request: a responder whose process is killed fails its requests at once, "
                   "and another one takes over") {

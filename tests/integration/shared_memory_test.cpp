@@ -2,6 +2,7 @@
 // side writes there is its own connection's trouble.
 
 #include "ring_peer.hpp"
+#include "sanitizers.hpp"
 #include "tapper.hpp"
 
 #include <algorithm>
@@ -347,7 +348,7 @@ TEST_CASE_FIXTURE(RingFixture, "shared memory: a frame longer than allowed ends 
     CHECK(serves());
 }
 
-#ifndef __SANITIZE_THREAD__  // the race is what it is about
+#if !CASC_THREAD_SANITIZER  // the race is what it is about
 TEST_CASE_FIXTURE(RingFixture, "shared memory: bytes that do not stay as they are do no harm") {
     std::atomic<bool> stop{false};
     for (int round = 0; round < 5; ++round) {

@@ -1,6 +1,8 @@
 #pragma once
 // How much of a thing a test does.
 
+#include "sanitizers.hpp"
+
 #include <cstddef>
 
 namespace casc::test {
@@ -10,7 +12,7 @@ namespace casc::test {
 // other builds do all of them.
 template <class Amount>
 constexpr Amount quarter_under_tsan(Amount all) {
-#ifdef __SANITIZE_THREAD__
+#if CASC_THREAD_SANITIZER
     return (all + 3) / 4;
 #else
     return all;

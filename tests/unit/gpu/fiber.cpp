@@ -1,12 +1,14 @@
 #include "fiber.hpp"
 
+#include "sanitizers.hpp"
+
 #include <casc/types/assert.hpp>
 
 #include <cstdint>
 
-#if defined(__SANITIZE_THREAD__)
+#if CASC_THREAD_SANITIZER
 #include <sanitizer/tsan_interface.h>
-#elif defined(__SANITIZE_ADDRESS__)
+#elif CASC_ADDRESS_SANITIZER
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -21,14 +23,14 @@ Fiber::Fiber() : stack_(std::make_unique<char[]>(kStackBytes)) {
     const auto self = reinterpret_cast<std::uintptr_t>(this);
     ::makecontext(&context_, reinterpret_cast<void (*)()>(&Fiber::enter), 2,
                   static_cast<unsigned>(self >> 32), static_cast<unsigned>(self));
-#if defined(__SANITIZE_THREAD__)
+#if CASC_THREAD_SANITIZER
     tsan_fiber_ = __tsan_create_fiber(0);
 #endif
 }
 
 Fiber::~Fiber() {
     CASC_ASSERT(finished());
-#if defined(__SANITIZE_THREAD__)
+#if CASC_THREAD_SANITIZER
     __tsan_destroy_fiber(tsan_fiber_);
 #endif
 }
@@ -49,7 +51,7 @@ void Fiber::pause() {
 
 void Fiber::enter(unsigned high, unsigned low) {
     const auto self = static_cast<std::uintptr_t>(high) << 32 | low;
-#if defined(__SANITIZE_ADDRESS__)
+#if CASC_ADDRESS_SANITIZER
     auto* fiber = reinterpret_cast<Fiber*>(self);
     __sanitizer_finish_switch_fiber(nullptr, &fiber->owner_stack_, &fiber->owner_stack_bytes_);
 #endif
@@ -65,28 +67,28 @@ void Fiber::run_bodies() {
 }
 
 void Fiber::switch_in() {
-#if defined(__SANITIZE_THREAD__)
+#if CASC_THREAD_SANITIZER
     tsan_owner_ = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(tsan_fiber_, 0);
-#elif defined(__SANITIZE_ADDRESS__)
+#elif CASC_ADDRESS_SANITIZER
     void* fake_stack = nullptr;
     __sanitizer_start_switch_fiber(&fake_stack, stack_.get(), kStackBytes);
 #endif
     ::swapcontext(&owner_context_, &context_);
-#if defined(__SANITIZE_ADDRESS__)
+#if CASC_ADDRESS_SANITIZER
     __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
 #endif
 }
 
 void Fiber::switch_out() {
-#if defined(__SANITIZE_THREAD__)
+#if CASC_THREAD_SANITIZER
     __tsan_switch_to_fiber(tsan_owner_, 0);
-#elif defined(__SANITIZE_ADDRESS__)
+#elif CASC_ADDRESS_SANITIZER
     void* fake_stack = nullptr;
     __sanitizer_start_switch_fiber(&fake_stack, owner_stack_, owner_stack_bytes_);
 #endif
     ::swapcontext(&context_, &owner_context_);
-#if defined(__SANITIZE_ADDRESS__)
+#if CASC_ADDRESS_SANITIZER
     __sanitizer_finish_switch_fiber(fake_stack, &owner_stack_, &owner_stack_bytes_);
 #endif
 }

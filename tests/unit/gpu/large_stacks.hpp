@@ -2,6 +2,8 @@
 // Threads of which some can be started and more cannot: for the stacks of two there is room, for no
 // third one.
 
+#include "sanitizers.hpp"
+
 #include <doctest/doctest.h>
 
 #include <cstddef>
@@ -13,17 +15,7 @@
 namespace casc::gpu {
 
 // A sanitizer needs addresses of its own, without a limit.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kIsSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr bool kIsSanitized = true;
-#else
-inline constexpr bool kIsSanitized = false;
-#endif
-#else
-inline constexpr bool kIsSanitized = false;
-#endif
+inline constexpr bool kIsSanitized = CASC_THREAD_SANITIZER || CASC_ADDRESS_SANITIZER;
 
 // Stacks of 256 MiB while it is there, and addresses for two and a half more than the process has.
 class LargeStacks {

@@ -61,15 +61,16 @@ public:
     using Position = typename Sync::template Atomic<std::uint64_t>;
 
     RingCore(std::size_t capacity_wanted, std::shared_ptr<Waker> reader)
-        : slots_(std::bit_ceil(std::max<std::size_t>(capacity_wanted, 1))),
+        : slots_(capacity_for(capacity_wanted)),
           reader_(std::move(reader)),
-          producer{{slots_.first(), std::bit_ceil(std::max<std::size_t>(capacity_wanted, 1)) - 1},
+          producer{{slots_.first(), capacity_for(capacity_wanted) - 1},
                    reader_.get(),
                    0,
                    0,
                    false,
-                   StreamChoice{sizeof(T) * producer.window.capacity()}},
-          consumer{{slots_.first(), producer.window.mask}, 0, 0, false, false, false, 0} {}
+                   StreamChoice{sizeof(T) * capacity_for(capacity_wanted)}},
+          consumer{{slots_.first(), capacity_for(capacity_wanted) - 1}, 0, 0, false, false, false,
+                   0} {}
 
     ~RingCore() {
         const std::uint64_t end = position_of(published_tail.load(std::memory_order_acquire));
@@ -82,6 +83,10 @@ public:
     RingCore& operator=(const RingCore&) = delete;
 
 private:
+    static std::size_t capacity_for(std::size_t wanted) {
+        return std::bit_ceil(std::max<std::size_t>(wanted, 1));
+    }
+
     // Fixed after construction; each side keeps its own copy of what it needs on its own line.
     Slots<T> slots_;
     std::shared_ptr<Waker> reader_;
