@@ -5,6 +5,7 @@
 // Three parties want a processor here (the producer, the stage and the reader, here one thread with
 // the producer); on two, what the scheduler does is part of the latency.
 
+#include <casc/gpu/host_backend.hpp>
 #include <casc/gpu/sampling.hpp>
 #include <casc/gpu/stage.hpp>
 #include <casc/types/clock.hpp>
@@ -24,7 +25,7 @@ namespace casc::gpu {
 namespace {
 
 // Ends every answer with its first token.
-class IdleBackend final : public Backend {
+class IdleBackend final : public HostBackend {
 public:
     explicit IdleBackend(std::uint32_t slots)
         : limits_{.slot_count = slots, .context_tokens = 64, .step_tokens_max = 8192} {
@@ -35,13 +36,14 @@ public:
     [[nodiscard]] std::string_view name() const noexcept override { return "idle"; }
     [[nodiscard]] const ModelConfig& model() const noexcept override { return config_; }
     [[nodiscard]] const BackendLimits& limits() const noexcept override { return limits_; }
-    [[nodiscard]] Result<void> step(std::span<const SequenceStep> sequences,
-                                    StepOutput& output) override {
+
+private:
+    [[nodiscard]] Result<void> compute(std::span<const SequenceStep> sequences,
+                                       StepOutput& output) override {
         output.rows.assign(sequences.size(), {.token = 0, .values = {}, .failed = {}});
         return {};
     }
 
-private:
     ModelConfig config_;
     const BackendLimits limits_;
 };
@@ -84,7 +86,10 @@ void BM_EngineRequests(benchmark::State& state) {
             engine->submit(small_request(++id), MonoNanos(now));
         // At a made-up time, which is late enough for any wait.
         while (engine->waiting() != 0)
-            if (engine->begin_step(MonoNanos(now += 200'000'000))) engine->end_step(MonoNanos(now));
+            if (engine->begin_step(MonoNanos(now += 200'000'000))) {
+                engine->await_step(MonoNanos(now));
+                engine->end_step(MonoNanos(now));
+            }
         engine->take_outputs(outputs);
         benchmark::DoNotOptimize(outputs.size());
     }

@@ -202,7 +202,7 @@ const std::map<std::string_view, Adder>& adders() {
         {"--backend",
          [](auto& app, auto& o, const auto& n) {
              app.add_option(n, o.backend, "what computes the model")
-                 ->check(CLI::IsMember({"cpu", "cuda"}))
+                 ->check(CLI::IsMember({"cpu", "cuda", "cuda-fp8"}))
                  ->capture_default_str();
          }},
         {"--seed",

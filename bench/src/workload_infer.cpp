@@ -69,23 +69,20 @@ struct ServedModel {
 class WeightMemory {
 public:
     WeightMemory(const ServedModel& model, std::size_t weight_bytes) : model_(model) {
-        if (model.backend == gpu::BackendChoice::cuda) return;
+        if (gpu::is_on_gpu(model.backend)) return;
         // More than caches hold, and not more than a small machine has.
         bytes_.assign(
             std::clamp<std::size_t>(weight_bytes, std::size_t{256} << 20, std::size_t{1} << 30),
             std::byte{1});
     }
     [[nodiscard]] std::string name() const {
-        if (model_.backend == gpu::BackendChoice::cuda)
+        if (gpu::is_on_gpu(model_.backend))
             return "reading all weights once a step, as fast as the device copies";
         return "reading all weights once a step, " + std::to_string(model_.threads) + " threads";
     }
     [[nodiscard]] double bytes_per_second() const {
-        if (model_.backend != gpu::BackendChoice::cuda)
-            return gpu::read_bandwidth(bytes_, model_.threads);
-        const auto backend = model_.open(1);
-        auto& cuda = dynamic_cast<gpu::CudaBackend&>(*backend);
-        return need(cuda.measure_bandwidth(), "the device's speed").device;
+        if (!gpu::is_on_gpu(model_.backend)) return gpu::read_bandwidth(bytes_, model_.threads);
+        return need(gpu::CudaBackend::measure_bandwidth(0), "the device's speed").device;
     }
 
 private:
@@ -280,8 +277,8 @@ void run_infer(const Options& options, Report& report) {
     const ScratchFolder scratch(options.data_folder);
     const ServedModel model{.folder = model_folder(options, scratch),
                             .backend = gpu::backend_choice_of(options.backend).value()};
-    const std::size_t weight_bytes =
-        need(gpu::ModelWeights::open(model.folder), "the model").bytes();
+    const std::size_t weight_bytes = gpu::step_weight_bytes(
+        model.backend, need(gpu::ModelWeights::open(model.folder), "the model"));
     ReadLimit limits{.weight_bytes = static_cast<double>(weight_bytes)};
     auto backend = model.open(1);
     const InferPlan plan = plan_of(options, *backend);

@@ -1,7 +1,7 @@
 // casc-gpu-bench: how fast the backends of this machine decode, and how far that is from reading
 // what a step must read once. Needs no packages; `casc-bench infer` measures a whole stage.
 //
-//   casc-gpu-bench [small|phi3-mini] [context tokens] [cpu|cuda]
+//   casc-gpu-bench [small|phi3-mini] [context tokens] [cpu|cuda|cuda-fp8]
 
 #include "../check/backends.hpp"
 
@@ -66,7 +66,7 @@ struct Limit {
 Limit limit_of(Backend& backend) {
     std::array<char, 120> name;
     if (auto* const cuda = dynamic_cast<CudaBackend*>(&backend)) {
-        const CudaBandwidth is = need(cuda->measure_bandwidth());
+        const CudaBandwidth is = need(CudaBackend::measure_bandwidth(0));
         std::snprintf(name.data(), name.size(), "%s copies %.0f GB/s, host to device %.1f GB/s",
                       std::string(cuda->device_name()).c_str(), is.device / 1e9,
                       is.host_to_device / 1e9);
@@ -90,9 +90,7 @@ struct StepBytes {
         const auto width = static_cast<double>(kind.choice == BackendChoice::cpu
                                                    ? sizeof(float)
                                                    : element_bytes(weights.embedding().type));
-        const double embedding =
-            model.ties_embeddings ? 0 : static_cast<double>(weights.embedding().bytes());
-        return {static_cast<double>(weights.bytes()) - embedding,
+        return {static_cast<double>(step_weight_bytes(kind.choice, weights)),
                 2 * width * static_cast<double>(model.layer_count * model.kv_size()) * context};
     }
     [[nodiscard]] double all(std::uint32_t batch) const { return weights + batch * context; }
@@ -118,6 +116,10 @@ std::string launches_between(const CudaCounts& before, const CudaCounts& after) 
 
 void measure(const BackendKind& kind, const RandomModelShape& shape, std::uint32_t context) {
     ModelWeights weights = need(make_random_model(shape, 1));
+    if (!can_open(kind, weights)) {
+        std::printf("skipped %s: this GPU does not have it\n", kind.name.c_str());
+        return;
+    }
     const StepBytes bytes = StepBytes::of(weights, kind, context);
     const auto backend = open(kind, std::move(weights),
                               {.slot_count = kBatches.back(), .context_tokens = context + 1});
@@ -148,10 +150,11 @@ int run(int argc, char** argv) {
     RandomModelShape shape = RandomModelShape::small();
     if (name == "phi3-mini") shape = RandomModelShape::phi3_mini();
     if ((name != "small" && name != "phi3-mini") || context == 0 ||
-        context >= shape.context_tokens || (only != "" && only != "cpu" && only != "cuda")) {
+        context >= shape.context_tokens ||
+        (only != "" && (only != "cpu" && only != "cuda" && only != "cuda-fp8"))) {
         std::fprintf(stderr,
                      "usage: casc-gpu-bench [small|phi3-mini] [context tokens, less than %zu] "
-                     "[cpu|cuda]\n",
+                     "[cpu|cuda|cuda-fp8]\n",
                      shape.context_tokens);
         return 2;
     }

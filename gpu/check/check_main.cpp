@@ -1,7 +1,8 @@
 // casc-gpu-check: whether the backends of this machine compute what they should. Each is held
 // against the CPU backend without any instructions of a particular processor, on models of random
 // numbers, and against itself: alone and in a batch of 32, a prompt whole and in pieces, a slot new
-// and used before, a context to its end, drawn tokens against logits, numbers that are none.
+// and used before, a context to its end, a window, longrope on both sides of its length, embeddings
+// and labels, drawn tokens against logits, numbers that are none.
 //
 //   casc-gpu-check            every backend that this machine has; exit code 1: something is wrong
 //   casc-gpu-check logits BACKEND FOLDER TOKEN...    the logits behind these tokens, one a line
@@ -55,13 +56,27 @@ RandomModelShape long_shape(ElementType type) {
     return shape;
 }
 
+RandomModelShape windowed(ElementType type) {
+    RandomModelShape shape = shape_of("phi3", 4, 2, 64, type, false);
+    shape.window_tokens = 24;
+    return shape;
+}
+
+RandomModelShape longrope(ElementType type) {
+    RandomModelShape shape = shape_of("phi3", 4, 2, 64, type, false);
+    shape.original_context_tokens = 40;
+    return shape;
+}
+
 std::vector<NamedShape> shapes() {
     return {
         {"llama, grouped heads, tied, bf16", shape_of("llama", 8, 2, 32, ElementType::bf16, true)},
         {"llama, full heads, untied, f32", shape_of("llama", 4, 4, 64, ElementType::f32, false)},
         {"llama, heads of 40, bf16", shape_of("llama", 3, 1, 40, ElementType::bf16, true)},
         {"llama, heads of 128, f16", shape_of("llama", 4, 2, 128, ElementType::f16, false)},
-        {"phi3, fused matrices, bf16", shape_of("phi3", 4, 4, 96, ElementType::bf16, false)}};
+        {"phi3, fused matrices, bf16", shape_of("phi3", 4, 4, 96, ElementType::bf16, false)},
+        {"phi3, a window of 24, bf16", windowed(ElementType::bf16)},
+        {"phi3, longrope beyond 40, f32", longrope(ElementType::f32)}};
 }
 
 std::vector<TokenId> prompt_of(std::size_t length, TokenId first) {
@@ -77,9 +92,9 @@ std::vector<TokenId> prompt_of(std::size_t length, TokenId first) {
     std::exit(1);
 }
 
-// Logits after a prompt, which comes in pieces of so many tokens.
-std::vector<float> logits_after(Backend& backend, std::span<const TokenId> prompt, SlotId slot,
-                                std::size_t piece) {
+// What is wanted after a prompt, which comes in pieces of so many tokens.
+std::vector<float> values_after(Backend& backend, std::span<const TokenId> prompt, SlotId slot,
+                                std::size_t piece, Wanted wanted) {
     StepOutput output;
     for (std::size_t at = 0; at < prompt.size(); at += piece) {
         const auto part = prompt.subspan(at, std::min(piece, prompt.size() - at));
@@ -87,12 +102,16 @@ std::vector<float> logits_after(Backend& backend, std::span<const TokenId> promp
         const SequenceStep step{.slot = slot,
                                 .position = static_cast<std::uint32_t>(at),
                                 .tokens = part,
-                                .wanted = is_last ? Wanted::logits : Wanted::nothing};
+                                .wanted = is_last ? wanted : Wanted::nothing};
         if (const auto done = backend.step({&step, 1}, output); !done) give_up(done.error());
     }
     if (output.rows.at(0).failed) stop_wrong();
     const auto values = output.rows.at(0).values;
     return {values.begin(), values.end()};
+}
+std::vector<float> logits_after(Backend& backend, std::span<const TokenId> prompt, SlotId slot,
+                                std::size_t piece) {
+    return values_after(backend, prompt, slot, piece, Wanted::logits);
 }
 
 // The largest difference, as a share of the largest logit; infinite where one is none.
@@ -165,9 +184,15 @@ struct Case {
     }
 };
 
+// Of prompts that are held against the reference.
+std::vector<std::size_t> lengths_for(const BackendKind& kind) {
+    if (kind.has_8_bits()) return {1};
+    return {1, 7, 64, 100};
+}
+
 void check_logits(const Case& is) {
     float worst = 0;
-    for (const std::size_t length : {1, 7, 64, 100}) {
+    for (const std::size_t length : lengths_for(is.kind)) {
         const auto prompt = prompt_of(length, static_cast<TokenId>(length));
         worst = std::max(worst, difference(logits_after(is.reference, prompt, 0, length),
                                            logits_after(is.backend, prompt, 0, length)));
@@ -256,6 +281,27 @@ void check_poison(const Case& is) {
                    "nor do they stay in the slot");
 }
 
+// What a layer leaves behind is the embedding of the model that ends with it: it has the same
+// numbers up to there.
+void check_layers(Checker& checker, const BackendKind& kind, const NamedShape& named) {
+    for (std::size_t layers = 1; layers <= named.shape.layer_count; ++layers) {
+        RandomModelShape shape = named.shape;
+        shape.layer_count = layers;
+        const auto reference = open_reference(need(make_random_model(shape, 1)), {});
+        const auto backend = open(kind, need(make_random_model(shape, 1)), {});
+        float worst = 0;
+        for (const std::size_t length : lengths_for(kind)) {
+            const auto prompt = prompt_of(length, static_cast<TokenId>(length));
+            worst = std::max(
+                worst, difference(values_after(*reference, prompt, 0, length, Wanted::embedding),
+                                  values_after(*backend, prompt, 0, length, Wanted::embedding)));
+        }
+        Case{checker, kind.name + ", " + named.name, kind, kind.tolerance(shape.type), *reference,
+             *backend}
+            .check_apart(worst, "embeddings behind layer " + std::to_string(layers));
+    }
+}
+
 void check_shape(Checker& checker, const BackendKind& kind, const NamedShape& named) {
     const BackendOptions options{.slot_count = kSlots};
     const auto reference = open_reference(need(make_random_model(named.shape, 1)), options);
@@ -267,6 +313,19 @@ void check_shape(Checker& checker, const BackendKind& kind, const NamedShape& na
     check_pieces(is);
     check_batch(is);
     check_drawing(is);
+}
+
+void check_classifier(Checker& checker, const BackendKind& kind, ElementType type) {
+    RandomModelShape shape = shape_of("llama", 4, 2, 64, type, true);
+    shape.label_count = 5;
+    const auto reference = open_reference(need(make_random_model(shape, 1)), {});
+    const auto backend = open(kind, need(make_random_model(shape, 1)), {});
+    const Case is{checker,    kind.name + ", a classifier, " + std::string(to_string(type)),
+                  kind,       kind.tolerance(type),
+                  *reference, *backend};
+    check_logits(is);
+    is.check(logits_after(is.backend, prompt_of(9, 1), 0, 9).size() == shape.label_count,
+             "a number for each label");
 }
 
 // Apart: what is computed above would come upon the poisoned token.
@@ -281,6 +340,7 @@ void check_poisoned(Checker& checker, const BackendKind& kind, ElementType type)
 }
 
 void check_context(Checker& checker, const BackendKind& kind, ElementType type) {
+    if (kind.has_8_bits()) return;
     const RandomModelShape shape = long_shape(type);
     const auto reference = open_reference(need(make_random_model(shape, 1)), {});
     const auto backend = open(kind, need(make_random_model(shape, 1)), {});
@@ -313,7 +373,8 @@ int print_logits(std::string_view backend, const char* folder, std::span<char* c
     for (const char* word : words)
         tokens.push_back(static_cast<TokenId>(std::strtoul(word, nullptr, 10)));
     if (!choice || tokens.empty()) {
-        std::fprintf(stderr, "usage: casc-gpu-check logits cpu|cuda <model folder> <token>...\n");
+        std::fprintf(stderr,
+                     "usage: casc-gpu-check logits cpu|cuda|cuda-fp8 <model folder> <token>...\n");
         return 2;
     }
     const auto opened = need(open_backend(*choice, need(ModelWeights::open(folder)), {}));
@@ -325,9 +386,19 @@ int print_logits(std::string_view backend, const char* folder, std::span<char* c
 int run() {
     Checker checker;
     for (const BackendKind& kind : backend_kinds()) {
-        for (const NamedShape& named : shapes())
+        const auto can = [&](const RandomModelShape& shape, const std::string& name) {
+            if (can_open(kind, need(make_random_model(shape, 1)))) return true;
+            std::printf("skipped %s, %s\n", kind.name.c_str(), name.c_str());
+            return false;
+        };
+        for (const NamedShape& named : shapes()) {
+            if (!can(named.shape, named.name)) continue;
+            check_layers(checker, kind, named);
             check_shape(checker, kind, named);
+        }
         for (const ElementType type : {ElementType::bf16, ElementType::f32}) {
+            if (!can(long_shape(type), std::string(to_string(type)))) continue;
+            check_classifier(checker, kind, type);
             check_poisoned(checker, kind, type);
             check_context(checker, kind, type);
         }

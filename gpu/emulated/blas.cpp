@@ -19,6 +19,8 @@ float number_at(const void* matrix, const BlasLayout& layout, std::uint64_t row,
             return cuda::to_float(static_cast<const cuda::F16*>(matrix)[i]);
         case CUDA_R_16BF:
             return cuda::to_float(static_cast<const cuda::Bf16*>(matrix)[i]);
+        case CUDA_R_8F_E4M3:
+            return to_float(static_cast<const casc::gpu::E4m3*>(matrix)[i]);
         case CUDA_R_32F:
             break;
     }
@@ -37,6 +39,8 @@ void put_at(void* matrix, const BlasLayout& layout, std::uint64_t row, std::uint
             return;
         case CUDA_R_32F:
             static_cast<float*>(matrix)[i] = number;
+            return;
+        case CUDA_R_8F_E4M3:  // refused when it was asked for a way
             return;
     }
 }
@@ -134,6 +138,10 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
     if (const auto status = call(); status != CUBLAS_STATUS_SUCCESS) return status;
     if (operation->first != CUBLAS_OP_T || a->rows != b->rows || d->rows != a->columns ||
         d->columns != b->columns || c->rows != d->rows || a->type != b->type)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    // Of 8 bits it multiplies what is whole pieces of 16, and gives more bits back.
+    if (d->type == CUDA_R_8F_E4M3) return CUBLAS_STATUS_INVALID_VALUE;
+    if (a->type == CUDA_R_8F_E4M3 && (a->rows % 16 != 0 || a->columns % 16 != 0))
         return CUBLAS_STATUS_INVALID_VALUE;
     *count = most < 2 ? most : 2;
     for (int i = 0; i < *count; ++i) {

@@ -121,7 +121,7 @@ std::string_view CpuBackend::kernels() const noexcept {
     return state_->kernels_.name;
 }
 
-Result<void> CpuBackend::step(std::span<const SequenceStep> sequences, StepOutput& output) {
+Result<void> CpuBackend::compute(std::span<const SequenceStep> sequences, StepOutput& output) {
     state_->step_.run(sequences, output);
     return {};
 }

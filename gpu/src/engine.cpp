@@ -187,6 +187,9 @@ void Engine::finish(Place place, FinishReason reason, Error error, MonoNanos now
 void Engine::finish(Place place, Answer&& answer, MonoNanos now) {
     Sequence& sequence = *places_[place];
     if (sequence.text) {
+        sequence.read_new_tokens();
+        // It was complete with its last step, which nobody had read yet.
+        if (sequence.text->stopped()) answer = {.reason = FinishReason::stop_string};
         sequence.text->finish();
         // The last of its characters may have made one complete.
         if (answer.error.code == ErrorCode::ok && sequence.text->stopped())

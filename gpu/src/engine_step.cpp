@@ -29,8 +29,9 @@ bool Engine::begin_step(MonoNanos now) {
     if (running_.empty()) return false;
     prepare_step();
     step_began_ = now;
-    step_result_ = backend_->step(steps_, step_output_);
+    step_result_ = backend_->launch(steps_, step_output_);
     step_is_under_way_ = true;
+    read_new_tokens(now);
     return true;
 }
 
@@ -82,10 +83,31 @@ void Engine::prepare_step() {
         steps_.push_back(part.sequence->next_step(part.token_count));
 }
 
+// Who is found to have ended is in the step that is under way, too.
+void Engine::read_new_tokens(MonoNanos now) {
+    for (std::size_t i = running_.size(); i-- > 0;) {
+        Sequence& sequence = *running_[i];
+        if (!sequence.text) continue;
+        sequence.read_new_tokens();
+        if (sequence.text->stopped()) {
+            finish(sequence.place, FinishReason::stop_string, ErrorCode::ok, now);
+        } else if (sequence.request.streams) {
+            hand_out_text(sequence);
+        }
+    }
+}
+
 // ---- after it -----------------------------------------------------------------------------------
 
+void Engine::await_step(MonoNanos now) {
+    CASC_ASSERT(step_is_under_way_ && !step_is_over_, metrics_->steps.value());
+    if (!backend_->computes_by_itself()) step_began_ = now;
+    if (step_result_) step_result_ = backend_->finish();
+    step_is_over_ = true;
+}
+
 void Engine::end_step(MonoNanos now) {
-    CASC_ASSERT(step_is_under_way_, metrics_->steps.value());
+    CASC_ASSERT(step_is_over_, metrics_->steps.value());
     const std::chrono::nanoseconds took((now - step_began_).value());
     count_step(took);
     if (!step_result_) {
@@ -99,6 +121,7 @@ void Engine::end_step(MonoNanos now) {
             if (parts_[i].sequence != nullptr) take_row(parts_[i], step_output_.rows[i], now);
     }
     step_is_under_way_ = false;
+    step_is_over_ = false;
     note_cache();
     note_load();
 }
@@ -178,14 +201,10 @@ void Engine::take_token(Place place, TokenId token, MonoNanos now) {
     sequence.began_again = false;
     if (ends_answer(token)) return finish(place, FinishReason::stop, ErrorCode::ok, now);
     sequence.tokens.push_back(token);
-    sequence.text->push(token);
-    if (sequence.text->stopped())
-        return finish(place, FinishReason::stop_string, ErrorCode::ok, now);
     if (sequence.answer_count == sequence.request.max_tokens)
         return finish(place, FinishReason::length, ErrorCode::ok, now);
     if (sequence.tokens.size() >= context_tokens_)
         return finish(place, FinishReason::context, ErrorCode::ok, now);
-    if (sequence.request.streams) hand_out_text(sequence);
 }
 
 void Engine::take_embedding(Place place, std::span<const float> values, MonoNanos now) {

@@ -52,19 +52,37 @@ std::vector<Shape> shapes_of(const RandomModelShape& model) {
         {"model.norm.weight", model.hidden_size}};
     for (std::size_t i = 0; i < model.layer_count; ++i)
         add_layer(model, i, shapes);
-    if (!model.ties_embeddings)
+    if (model.label_count != 0) {
+        shapes.push_back({"score.weight", model.label_count, model.hidden_size});
+    } else if (!model.ties_embeddings) {
         shapes.push_back({"lm_head.weight", model.vocabulary_size, model.hidden_size});
+    }
     return shapes;
+}
+
+// Of which the short factors turn as far as without, and the long ones less and less.
+std::string longrope_of(const RandomModelShape& model) {
+    std::string short_factors;
+    std::string long_factors;
+    for (std::size_t i = 0; i < model.hidden_size / model.head_count / 2; ++i) {
+        const char* const comma = i == 0 ? "" : ", ";
+        short_factors += comma + std::string("1");
+        long_factors += comma + std::to_string(1 + i);
+    }
+    return ", \"original_max_position_embeddings\": " +
+           std::to_string(model.original_context_tokens) +
+           R"(, "rope_scaling": {"type": "longrope", "short_factor": [)" + short_factors +
+           R"(], "long_factor": [)" + long_factors + "]}";
 }
 
 std::string config_of(const RandomModelShape& model) {
     const auto number = [](const char* key, std::size_t value) {
         return ", \"" + std::string(key) + "\": " + std::to_string(value);
     };
-    const bool is_phi = model.kind == "phi3";
-    return R"({"model_type": ")" + model.kind + R"(", "architectures": [")" +
-           (is_phi ? "Phi3ForCausalLM" : "LlamaForCausalLM") + "\"]" +
-           number("hidden_size", model.hidden_size) +
+    const std::string family = model.kind == "phi3" ? "Phi3For" : "LlamaFor";
+    const char* const purpose = model.label_count == 0 ? "CausalLM" : "SequenceClassification";
+    return R"({"model_type": ")" + model.kind + R"(", "architectures": [")" + family + purpose +
+           "\"]" + number("hidden_size", model.hidden_size) +
            number("num_hidden_layers", model.layer_count) +
            number("num_attention_heads", model.head_count) +
            number("num_key_value_heads", model.kv_head_count) +
@@ -72,6 +90,8 @@ std::string config_of(const RandomModelShape& model) {
            number("vocab_size", model.vocabulary_size) +
            number("max_position_embeddings", model.context_tokens) +
            (model.window_tokens == 0 ? "" : number("sliding_window", model.window_tokens)) +
+           (model.label_count == 0 ? "" : number("num_labels", model.label_count)) +
+           (model.original_context_tokens == 0 ? "" : longrope_of(model)) +
            R"(, "tie_word_embeddings": )" + (model.ties_embeddings ? "true" : "false") + "}\n";
 }
 

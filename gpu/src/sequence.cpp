@@ -32,6 +32,11 @@ SequenceStep Sequence::next_step(std::uint32_t count) const {
     return step;
 }
 
+void Sequence::read_new_tokens() {
+    while (prompt_count + read_count < tokens.size() && !text->stopped())
+        text->push(tokens[prompt_count + read_count++]);
+}
+
 AnswerTimes Sequence::times(MonoNanos now) const noexcept {
     AnswerTimes times{.total = time_between(arrived, now)};
     if (slot) times.queued = time_between(arrived, admitted);

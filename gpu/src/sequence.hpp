@@ -24,6 +24,7 @@ struct Sequence {
     std::vector<TokenId> tokens;     // the prompt's, then the answer's that the model is to see
     std::uint32_t answer_count = 0;  // with the one that ended it
     std::optional<AnswerText> text;  // of one that generates
+    std::uint32_t read_count = 0;    // so many of the answer's tokens are in the text
 
     // Since it has a slot.
     std::optional<SlotId> slot;
@@ -43,6 +44,8 @@ struct Sequence {
     }
     // The next `count` of its tokens, as the backend wants them. Valid until a token is added.
     [[nodiscard]] SequenceStep next_step(std::uint32_t count) const;
+    // Makes text of the answer's tokens that are not yet.
+    void read_new_tokens();
     [[nodiscard]] AnswerTimes times(MonoNanos now) const noexcept;
 };
 

@@ -154,6 +154,9 @@ void Stage::take(StageCommand&& command, MonoNanos now) {
 
 bool Stage::compute() {
     if (!engine_->begin_step(mono_now())) return engine_->has_outputs();
+    // The text of the step before, while a device computes.
+    static_cast<void>(hand_out());
+    engine_->await_step(mono_now());
     engine_->end_step(mono_now());
     if (engine_->failed()) has_failed_.store(true, std::memory_order_release);
     return true;

@@ -149,8 +149,8 @@ private:
             return Error(ErrorCode::invalid_config, std::string(file_) + ": " + std::move(what));
         };
         if (!gpu::backend_choice_of(settings.backend))
-            return refuse("there is no backend '" + settings.backend +
-                          "'; there are auto, cpu and cuda");
+            return refuse("there is no backend '" + settings.backend + "'; there are " +
+                          std::string(gpu::backend_choices()));
         if (settings.topic.empty() != settings.results.empty())
             return refuse("'topic' and 'results' go together: answers to events are events");
         if (!settings.topic.empty() && settings.topic == settings.results)

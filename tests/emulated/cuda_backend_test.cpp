@@ -1,24 +1,15 @@
 // The CUDA backend on an emulated device: what it computes, against what numpy has computed and
-// against the CPU backend, and what it does when CUDA fails. That the kernels do the same on a GPU
-// is for casc-gpu-check.
+// against the CPU backend. That the kernels do the same on a GPU is for casc-gpu-check.
 
-#include "emulated_cuda.hpp"
-#include "model_fixture.hpp"
+#include "cuda_fixture.hpp"
 
-#include <casc/gpu/cuda_backend.hpp>
 #include <casc/gpu/random_model.hpp>
 #include <casc/gpu/sampling.hpp>
-
-#include <cmath>
-#include <random>
 
 using namespace casc;
 using namespace casc::gpu;
 
 namespace {
-
-using Numbers = std::vector<float>;
-using Tokens = std::vector<TokenId>;
 
 struct NamedModel {
     std::string name;
@@ -29,67 +20,6 @@ const std::vector<NamedModel> kModels = {{"llama", 1e-4f},         {"llama-group
                                          {"llama-linear", 0.1f},   {"llama-llama3", 1e-4f},
                                          {"mistral-window", 0.1f}, {"phi3", 0.02f},
                                          {"phi3-longrope", 1e-4f}};
-
-std::unique_ptr<CudaBackend> cuda_of(ModelWeights weights, CudaOptions options = {}) {
-    emulated_cuda::reset();
-    options.tunes = false;
-    options.step_tokens_max = std::min(options.step_tokens_max, 200u);
-    return required(CudaBackend::make(std::move(weights), options), "cuda");
-}
-std::unique_ptr<CudaBackend> cuda_of_model(const std::string& name,
-                                           const CudaOptions& options = {}) {
-    return cuda_of(weights_of_model(name), options);
-}
-
-float farthest(const Numbers& a, const Numbers& b) {
-    REQUIRE(a.size() == b.size());
-    float most = 0;
-    for (std::size_t i = 0; i < a.size(); ++i)
-        most = std::abs(a[i] - b[i]) <= most ? most : std::abs(a[i] - b[i]);
-    return most;
-}
-
-Numbers values_of(Backend& backend, SlotId slot, std::size_t position,
-                  std::span<const TokenId> tokens, Wanted wanted = Wanted::logits) {
-    StepOutput output;
-    const SequenceStep step{.slot = slot,
-                            .position = static_cast<std::uint32_t>(position),
-                            .tokens = tokens,
-                            .wanted = wanted};
-    REQUIRE(backend.step({&step, 1}, output));
-    const auto values = output.rows.at(0).values;
-    return {values.begin(), values.end()};
-}
-
-// Of several texts at once, of which each has one more token: the next of each.
-Tokens next_tokens(Backend& backend, const std::vector<Tokens>& texts) {
-    std::vector<SequenceStep> steps;
-    for (SlotId slot = 0; slot < texts.size(); ++slot)
-        steps.push_back({.slot = slot,
-                         .position = static_cast<std::uint32_t>(texts[slot].size() - 1),
-                         .tokens = std::span(texts[slot]).last(1),
-                         .wanted = Wanted::token});
-    StepOutput output;
-    REQUIRE(backend.step(steps, output));
-    Tokens tokens;
-    for (const StepOutput::Row& row : output.rows)
-        tokens.push_back(row.token);
-    return tokens;
-}
-
-void put_prompts(Backend& backend, const std::vector<Tokens>& texts) {
-    for (SlotId slot = 0; slot < texts.size(); ++slot)
-        if (texts[slot].size() > 1)
-            values_of(backend, slot, 0, std::span(texts[slot]).first(texts[slot].size() - 1),
-                      Wanted::nothing);
-}
-
-Tokens random_text(std::size_t count, std::mt19937& random) {
-    Tokens text(count);
-    for (TokenId& token : text)
-        token = static_cast<TokenId>(random() % 100);
-    return text;
-}
 
 }  // namespace
 
@@ -249,6 +179,51 @@ TEST_CASE("emulated/cuda_backend: one graph for each number of sequences and len
     CHECK(graphs_after(3, 40, 2) == 4);
 }
 
+TEST_CASE("emulated/cuda_backend: of graphs 64 are kept, and the oldest is made anew") {
+    RandomModelShape shape;
+    shape.hidden_size = 16;
+    shape.inner_size = 16;
+    shape.layer_count = 1;
+    shape.head_count = 2;
+    shape.kv_head_count = 1;
+    shape.vocabulary_size = 101;
+    shape.context_tokens = 300;
+    shape.type = ElementType::f32;
+    const auto backend =
+        cuda_of(required(make_random_model(shape, 1), "model"), {.slot_count = 33});
+    std::mt19937 random(4);
+    const Tokens text = random_text(300, random);
+    const auto fill = [&] {
+        values_of(*backend, 0, 0, std::span(text).first(150), Wanted::nothing);
+        values_of(*backend, 0, 150, std::span(text).last(150), Wanted::nothing);
+    };
+    fill();
+    // So many sequences, of which the first has so many tokens.
+    const auto graphs_after = [&](std::size_t sequences, std::size_t length) {
+        std::vector<SequenceStep> steps;
+        for (SlotId slot = 0; slot < sequences; ++slot) {
+            const std::size_t position = slot == 0 ? length - 1 : 0;
+            steps.push_back({.slot = slot,
+                             .position = static_cast<std::uint32_t>(position),
+                             .tokens = std::span(text).subspan(position, 1),
+                             .wanted = Wanted::token});
+        }
+        StepOutput output;
+        REQUIRE(backend->step(steps, output));
+        return backend->counts().graphs;
+    };
+    std::uint64_t graphs = 0;
+    // From the longest on: what is behind a position is forgotten.
+    for (std::size_t splits = 9; splits > 0; --splits)
+        for (const std::size_t sequences : {1, 2, 4, 8, 16, 24, 32, 33})
+            graphs = graphs_after(sequences, 32 * splits - 3);
+    CHECK(graphs == 72);
+    CHECK(graphs_after(33, 29) == 72);
+    CHECK(graphs_after(1, 29) == 72);  // has been among the last 64
+    fill();
+    CHECK(graphs_after(1, 285) == 73);  // has not
+}
+
 TEST_CASE("emulated/cuda_backend: a graph for more than there are computes the same") {
     const auto backend = cuda_of_model("llama", {.slot_count = 16});
     std::mt19937 random(2);
@@ -389,121 +364,4 @@ TEST_CASE("emulated/cuda_backend: a classifier gives a number for each of its cl
     for (std::size_t i = 0; i < text.size(); i += 3)
         CHECK(farthest(values_of(*backend, 2, 0, std::span(text).first(i + 1)),
                        reference.rows("logits")[i]) < 0.04f);
-}
-
-// ---- when CUDA fails ----------------------------------------------------------------------------
-
-TEST_CASE("emulated/cuda_backend: whatever call fails, making it fails and leaves nothing behind") {
-    emulated_cuda::reset();
-    const auto before = emulated_cuda::counts();
-    std::uint64_t failed = 0;
-    for (std::uint64_t at = 0;; ++at) {
-        CAPTURE(at);
-        emulated_cuda::reset();
-        emulated_cuda::fail_after(at, cudaErrorIllegalAddress, at % 2 == 1);
-        const auto backend = CudaBackend::make(
-            weights_of_model("llama"), {.slot_count = 3, .step_tokens_max = 16, .tunes = false});
-        emulated_cuda::reset();
-        if (backend) break;
-        ++failed;
-        const ErrorCode code = backend.error().code;
-        CHECK((code == ErrorCode::device_failed || code == ErrorCode::model_too_large));
-        CHECK(emulated_cuda::counts().allocations == before.allocations);
-        CHECK(emulated_cuda::counts().handles == before.handles);
-    }
-    CHECK(failed > 50);
-    CHECK(emulated_cuda::counts().allocations == before.allocations);
-    CHECK(emulated_cuda::counts().handles == before.handles);
-}
-
-TEST_CASE("emulated/cuda_backend: whatever call fails, the step fails and the next one does not") {
-    const Tokens text = ModelReference("llama").tokens("tokens");
-    const auto backend = cuda_of_model("llama", {.slot_count = 3});
-    const Numbers wanted = values_of(*backend, 0, 0, text);
-    const std::vector<Tokens> texts(3, Tokens{text.begin(), text.begin() + 5});
-    put_prompts(*backend, texts);
-    const Tokens next = next_tokens(*cuda_of_model("llama", {.slot_count = 3}),
-                                    std::vector<Tokens>(3, Tokens{text[0]}));
-    // A prompt, and a step of a graph that is yet to be made.
-    for (const bool is_graph : {false, true}) {
-        const auto fresh = cuda_of_model("llama", {.slot_count = 3});
-        std::uint64_t failed = 0;
-        for (std::uint64_t at = 0;; ++at) {
-            CAPTURE(at);
-            emulated_cuda::fail_after(at, cudaErrorIllegalAddress, false);
-            StepOutput output;
-            std::vector<SequenceStep> steps;
-            for (SlotId slot = 0; slot < 3; ++slot)
-                steps.push_back({.slot = slot,
-                                 .tokens = std::span(text).first(is_graph ? 1 : text.size()),
-                                 .wanted = is_graph ? Wanted::token : Wanted::logits});
-            const auto done = fresh->step(steps, output);
-            emulated_cuda::stop_failing();
-            if (done) break;
-            ++failed;
-            CHECK(done.error().code == ErrorCode::device_failed);
-            if (at % 7 == 0) CHECK(farthest(values_of(*fresh, 0, 0, text), wanted) < 1e-6f);
-        }
-        CHECK(failed > 20);
-        if (is_graph) CHECK(next_tokens(*fresh, std::vector<Tokens>(3, Tokens{text[0]})) == next);
-    }
-}
-
-TEST_CASE("emulated/cuda_backend: a device that is lost fails every step, and is destroyed") {
-    const Tokens text = ModelReference("llama").tokens("tokens");
-    auto backend = cuda_of_model("llama");
-    emulated_cuda::fail_after(0, cudaErrorIllegalAddress, true);
-    for (int i = 0; i < 3; ++i) {
-        StepOutput output;
-        const SequenceStep step{.tokens = text, .wanted = Wanted::logits};
-        const auto done = backend->step({&step, 1}, output);
-        REQUIRE_FALSE(done);
-        CHECK(done.error().code == ErrorCode::device_failed);
-        CHECK(error_info(done.error().code).retryable);
-        CHECK(done.error().detail.find("illegal memory access") != std::string::npos);
-    }
-    backend.reset();
-    emulated_cuda::reset();
-}
-
-TEST_CASE(
-    "emulated/cuda_backend: a model that does not fit is refused, and another one is loaded") {
-    emulated_cuda::reset(64u << 20);
-    const auto large = CudaBackend::make(weights_of_model("llama"), {.slot_count = 1000});
-    REQUIRE_FALSE(large);
-    CHECK(large.error().code == ErrorCode::model_too_large);
-    CHECK(large.error().detail.find("of the device's 64 MiB are free") != std::string::npos);
-    const auto small = CudaBackend::make(weights_of_model("llama"), {});
-    REQUIRE_MESSAGE(small.has_value(), (small ? std::string() : small.error().message()));
-    const auto allowed =
-        CudaBackend::make(weights_of_model("llama"), {.memory_max_bytes = 1u << 20});
-    REQUIRE_FALSE(allowed);
-    CHECK(allowed.error().detail.ends_with("; 1 MiB are allowed"));
-    emulated_cuda::reset();
-}
-
-TEST_CASE(
-    "emulated/cuda_backend: what the kernels do not have is refused and not computed wrongly") {
-    emulated_cuda::reset();
-    const auto code_of = [](const std::string& name, const CudaOptions& options) {
-        const auto backend = CudaBackend::make(weights_of_model(name), options);
-        return backend ? ErrorCode::ok : backend.error().code;
-    };
-    CHECK(code_of("llama-odd", {}) == ErrorCode::not_supported);  // heads of 10
-    CHECK(code_of("llama", {.device = 1}) == ErrorCode::invalid_config);
-    CHECK(code_of("llama", {.slot_count = 0}) == ErrorCode::invalid_config);
-    CHECK(code_of("llama", {.context_tokens = 1u << 20}) == ErrorCode::invalid_config);
-    emulated_cuda::set_capability(7, 5);
-    CHECK(code_of("llama", {}) == ErrorCode::not_supported);
-    CHECK_FALSE(CudaBackend::can_compute(weights_of_model("llama"), 0));
-    emulated_cuda::reset();
-    CHECK(CudaBackend::can_compute(weights_of_model("llama"), 0));
-    CHECK_FALSE(CudaBackend::can_compute(weights_of_model("llama"), 1));
-    CHECK_FALSE(CudaBackend::can_compute(weights_of_model("llama"), -1));
-    CHECK_FALSE(CudaBackend::can_compute(weights_of_model("llama-odd"), 0));
-    emulated_cuda::set_device_count(0);
-    CHECK(code_of("llama", {}) == ErrorCode::device_failed);
-    CHECK(CudaBackend::device_count() == 0);
-    emulated_cuda::reset();
-    CHECK(CudaBackend::device_count() == 1);
 }

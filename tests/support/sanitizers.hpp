@@ -1,6 +1,6 @@
 #pragma once
-// Which sanitizer a test is compiled for: CASC_THREAD_SANITIZER and CASC_ADDRESS_SANITIZER are 1 or 0.
-// GCC says so by a macro of its own, Clang by __has_feature.
+// Which sanitizer a test is compiled for: CASC_THREAD_SANITIZER and CASC_ADDRESS_SANITIZER are 1 or
+// 0. GCC says so by a macro of its own, Clang by __has_feature.
 
 #if defined(__SANITIZE_THREAD__)
 #define CASC_THREAD_SANITIZER 1

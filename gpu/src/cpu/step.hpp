@@ -23,7 +23,7 @@ public:
     Step(const ModelConfig& model, const BackendLimits& limits, Transformer& transformer,
          WorkerPool& pool, FloatMemory& memory);
 
-    // See Backend::step().
+    // See Backend::launch() and finish().
     void run(std::span<const SequenceStep> sequences, StepOutput& output);
 
 private:

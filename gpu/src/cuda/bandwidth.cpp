@@ -37,7 +37,9 @@ Result<double> best_copy(const Timers& timers, void* to, const void* from, std::
 
 }  // namespace
 
-Result<CudaBandwidth> measure_bandwidth(cudaStream_t stream) {
+Result<CudaBandwidth> measure_bandwidth() {
+    CASC_TRY(const Stream own, make_stream());
+    cudaStream_t const stream = own.get();
     std::size_t free_bytes = 0;
     std::size_t all_bytes = 0;
     CASC_TRY_VOID(check(cudaMemGetInfo(&free_bytes, &all_bytes), "see what memory is free"));

@@ -4,11 +4,10 @@
 #include <casc/gpu/cuda_backend.hpp>
 #include <casc/types/result.hpp>
 
-#include <cuda_runtime.h>
-
 namespace casc::gpu::cuda {
 
-// Nobody else uses the device meanwhile. Fails with: model_too_large, device_failed.
-[[nodiscard]] Result<CudaBandwidth> measure_bandwidth(cudaStream_t stream);
+// Of the device that the thread uses; nobody else uses it meanwhile. Fails with: model_too_large,
+// device_failed.
+[[nodiscard]] Result<CudaBandwidth> measure_bandwidth();
 
 }  // namespace casc::gpu::cuda

@@ -31,6 +31,22 @@ bool has_kernels_for(const cudaDeviceProp& device) {
     return device.major >= kMajorMin;
 }
 
+// Ada, Hopper and newer multiply numbers of 8 bits.
+bool multiplies_8_bits(const cudaDeviceProp& device) {
+    return device.major > 8 || (device.major == 8 && device.minor >= 9);
+}
+
+Result<void> check_device(const cudaDeviceProp& device, const cuda::NumberTypes& types) {
+    const std::string is = std::string(device.name) + " has compute capability " +
+                           std::to_string(device.major) + "." + std::to_string(device.minor);
+    if (!has_kernels_for(device))
+        return Error(ErrorCode::not_supported, is + "; 8.0 and newer are supported");
+    if (types.has_8_bits() && !multiplies_8_bits(device))
+        return Error(ErrorCode::not_supported,
+                     is + "; weights of 8 bits are supported by 8.9 and newer");
+    return {};
+}
+
 // As many as a grid has blocks in its second and third direction.
 Result<void> check_grid(const BackendLimits& limits) {
     constexpr std::uint32_t kMost = 65'535;
@@ -39,9 +55,10 @@ Result<void> check_grid(const BackendLimits& limits) {
                  "a GPU computes at most " + std::to_string(kMost) + " slots and tokens in a step");
 }
 
-MemoryNeed need_of(const ModelWeights& weights, const BackendLimits& limits, ElementType type) {
-    const auto need = cuda::Transformer::need(weights.config(), limits, type);
-    return {cuda::device_weight_bytes(weights, limits), need.cache,
+MemoryNeed need_of(const ModelWeights& weights, const BackendLimits& limits,
+                   const cuda::NumberTypes& types) {
+    const auto need = cuda::Transformer::need(weights.config(), limits, types);
+    return {cuda::device_weight_bytes(weights, limits, types), need.cache,
             need.work + cuda::Step::device_bytes(limits), limits};
 }
 
@@ -91,25 +108,22 @@ public:
 
     Result<void> open(const CudaOptions& options) {
         const ModelConfig& model = weights_.config();
-        CASC_TRY_VOID(cuda::Transformer::check(model));
-        CASC_TRY(const ElementType type, cuda::type_of(weights_));
+        CASC_TRY(const cuda::NumberTypes types,
+                 cuda::types_of(weights_, options.has_8_bit_weights));
+        CASC_TRY_VOID(cuda::Transformer::check(model, types));
         CASC_TRY_VOID(use_device(device_));
         cudaDeviceProp properties;
         CASC_TRY_VOID(check(cudaGetDeviceProperties(&properties, device_), "describe the device"));
         device_name_ = properties.name;
-        if (!has_kernels_for(properties))
-            return Error(ErrorCode::not_supported, device_name_ + " has compute capability " +
-                                                       std::to_string(properties.major) + "." +
-                                                       std::to_string(properties.minor) +
-                                                       "; 8.0 and newer are supported");
+        CASC_TRY_VOID(check_device(properties, types));
         CASC_TRY_VOID(check_grid(limits_));
-        const MemoryNeed need = need_of(weights_, limits_, type);
+        const MemoryNeed need = need_of(weights_, limits_, types);
         CASC_TRY_VOID(check_memory(need, options.memory_max_bytes));
         auto memory = cuda::make_device_memory(static_cast<std::size_t>(need.all()));
         if (!memory) return need.refused(memory.error().message());
         memory_ = std::move(*memory);
-        CASC_TRY(there_, cuda::upload(weights_, rope_, limits_, memory_));
-        CASC_TRY(transformer_, cuda::Transformer::make(model, limits_, type, there_, memory_));
+        CASC_TRY(there_, cuda::upload(weights_, rope_, limits_, types, memory_));
+        CASC_TRY(transformer_, cuda::Transformer::make(model, limits_, types, there_, memory_));
         CASC_TRY(auto step, cuda::Step::make(model, limits_, rope_, *transformer_, memory_));
         step_ = std::make_unique<cuda::Step>(std::move(step));
         if (options.tunes)
@@ -139,13 +153,15 @@ int CudaBackend::device_count() noexcept {
     return has_some ? count : 0;
 }
 
-bool CudaBackend::can_compute(const ModelWeights& weights, int device) noexcept {
+bool CudaBackend::can_compute(const ModelWeights& weights, int device,
+                              bool with_8_bit_weights) noexcept {
     cudaDeviceProp properties;
     const bool has_device = device >= 0 && device < device_count() &&
                             cudaGetDeviceProperties(&properties, device) == cudaSuccess;
     static_cast<void>(cudaGetLastError());
-    return has_device && has_kernels_for(properties) &&
-           cuda::Transformer::check(weights.config()) && cuda::type_of(weights);
+    const auto types = cuda::types_of(weights, with_8_bit_weights);
+    return has_device && types && check_device(properties, *types) &&
+           cuda::Transformer::check(weights.config(), *types);
 }
 
 Result<std::unique_ptr<CudaBackend>> CudaBackend::make(ModelWeights weights,
@@ -172,15 +188,18 @@ CudaCounts CudaBackend::counts() const noexcept {
     return state_->step_->counts();
 }
 
-Result<CudaBandwidth> CudaBackend::measure_bandwidth() {
-    CASC_TRY_VOID(check(cudaSetDevice(state_->device_), "use the device"));
-    return cuda::measure_bandwidth(state_->step_->stream());
+Result<CudaBandwidth> CudaBackend::measure_bandwidth(int device) {
+    CASC_TRY_VOID(use_device(device));
+    return cuda::measure_bandwidth();
 }
 
-Result<void> CudaBackend::step(std::span<const SequenceStep> sequences, StepOutput& output) {
+Result<void> CudaBackend::launch(std::span<const SequenceStep> sequences, StepOutput& output) {
     // Of the thread, which may be another one than that which made the backend.
     CASC_TRY_VOID(check(cudaSetDevice(state_->device_), "use the device"));
-    return state_->step_->run(sequences, output);
+    return state_->step_->launch(sequences, output);
+}
+Result<void> CudaBackend::finish() {
+    return state_->step_->finish();
 }
 
 }  // namespace casc::gpu

@@ -1,6 +1,7 @@
 #include "cuda/device_weights.hpp"
 
 #include "cpu/kernels.hpp"
+#include "to_8_bits.hpp"
 
 #include <algorithm>
 #include <array>
@@ -29,11 +30,18 @@ public:
         return uploader;
     }
     [[nodiscard]] Result<void> copy(const void* from, std::size_t bytes, void* to) {
+        return put(bytes, to, [&](std::size_t at, std::span<std::byte> piece) {
+            std::memcpy(piece.data(), static_cast<const std::byte*>(from) + at, piece.size());
+        });
+    }
+    // What fill(at, piece) puts into each piece.
+    template <class Fill>
+    [[nodiscard]] Result<void> put(std::size_t bytes, void* to, Fill&& fill) {
         for (std::size_t at = 0; at < bytes; at += kPieceBytes) {
             const std::size_t count = std::min(kPieceBytes, bytes - at);
             Piece& piece = pieces_[turn_++ % pieces_.size()];
             CASC_TRY_VOID(check(cudaEventSynchronize(piece.is_free.get()), "wait for a copy"));
-            std::memcpy(piece.bytes, static_cast<const std::byte*>(from) + at, count);
+            fill(at, std::span(piece.bytes, count));
             CASC_TRY_VOID(check(cudaMemcpyAsync(static_cast<std::byte*>(to) + at, piece.bytes,
                                                 count, cudaMemcpyHostToDevice, stream_.get()),
                                 "copy weights"));
@@ -60,14 +68,20 @@ private:
 struct Upload {
     Uploader& uploader;
     DeviceMemory& memory;
+    const bool has_8_bits;
 
-    Upload(Uploader& by, DeviceMemory& to) : uploader(by), memory(to) {}
+    Upload(Uploader& by, DeviceMemory& to, bool layers_have_8_bits)
+        : uploader(by), memory(to), has_8_bits(layers_have_8_bits) {}
     // Also when it has failed in the middle: what is on its way reads the pinned memory.
     ~Upload() { static_cast<void>(uploader.finish()); }
     Upload(const Upload&) = delete;
     Upload& operator=(const Upload&) = delete;
 
-    Result<const void*> matrices(std::initializer_list<const WeightMatrix*> parts) const {
+    // One matrix of several, of the type that the layers have.
+    Result<DeviceMatrix> matrices(std::initializer_list<const WeightMatrix*> parts) const {
+        return has_8_bits ? in_8_bits(parts) : as_they_are(parts);
+    }
+    Result<DeviceMatrix> as_they_are(std::initializer_list<const WeightMatrix*> parts) const {
         std::size_t bytes = 0;
         for (const WeightMatrix* part : parts)
             bytes += part->bytes();
@@ -77,7 +91,27 @@ struct Upload {
             CASC_TRY_VOID(uploader.copy(part->data, part->bytes(), to + at));
             at += part->bytes();
         }
-        return static_cast<const void*>(to);
+        return DeviceMatrix{to};
+    }
+    Result<DeviceMatrix> in_8_bits(std::initializer_list<const WeightMatrix*> parts) const {
+        std::size_t count = 0;
+        Bf16Range range;
+        for (const WeightMatrix* part : parts) {
+            count += part->bytes() / sizeof(std::uint16_t);
+            range.include({part->data, part->bytes()});
+        }
+        auto* const to = memory.take<std::byte>(count);
+        const To8Bits to_8_bits(range.scale());
+        std::size_t at = 0;
+        for (const WeightMatrix* part : parts) {
+            const std::size_t numbers = part->bytes() / sizeof(std::uint16_t);
+            CASC_TRY_VOID(
+                uploader.put(numbers, to + at, [&](std::size_t first, std::span<std::byte> piece) {
+                    to_8_bits.convert(part->data + first * sizeof(std::uint16_t), piece);
+                }));
+            at += numbers;
+        }
+        return DeviceMatrix{to, range.scale()};
     }
     Result<const float*> floats(const std::vector<float>& numbers) const {
         auto* const to = memory.take<float>(numbers.size());
@@ -104,7 +138,7 @@ std::vector<float> turns_of(const ModelConfig& model, const Rope& rope, std::siz
 
 }  // namespace
 
-Result<ElementType> type_of(const ModelWeights& weights) {
+Result<NumberTypes> types_of(const ModelWeights& weights, bool to_8_bits) {
     const ElementType type = weights.embedding().type;
     const auto same = [&](const WeightMatrix& matrix) { return matrix.type == type; };
     const bool all_same =
@@ -112,27 +146,38 @@ Result<ElementType> type_of(const ModelWeights& weights) {
             return same(is.q) && same(is.k) && same(is.v) && same(is.o) && same(is.gate) &&
                    same(is.up) && same(is.down);
         });
-    if (all_same) return type;
+    if (all_same && !to_8_bits) return NumberTypes{type, type};
+    if (all_same && type == ElementType::bf16) return NumberTypes{type, ElementType::f8_e4m3};
+    if (all_same)
+        return Error(ErrorCode::not_supported, "weights of " + std::string(to_string(type)) +
+                                                   " are not made 8 bits; those of BF16 are");
     return Error(ErrorCode::not_supported,
                  "the model's matrices have numbers of several types; on a GPU all must have one");
 }
 
-std::size_t device_weight_bytes(const ModelWeights& weights, const BackendLimits& limits) {
+std::size_t device_weight_bytes(const ModelWeights& weights, const BackendLimits& limits,
+                                const NumberTypes& types) {
     const ModelConfig& model = weights.config();
     // Each part is rounded up.
     const std::size_t parts = 7 * weights.layers().size() + 4;
     const std::size_t norms = (2 * weights.layers().size() + 1) * model.hidden_size * sizeof(float);
     const std::size_t turns =
         tables_of(model) * limits.context_tokens * model.head_size * sizeof(float);
-    return weights.bytes() + norms + turns + parts * DeviceMemory::kAlignment;
+    const bool is_tied = weights.head().data == weights.embedding().data;
+    const std::size_t ends = weights.embedding().bytes() + (is_tied ? 0 : weights.head().bytes());
+    const std::size_t layers = weights.bytes() - std::min(weights.bytes(), ends);
+    return ends + (types.has_8_bits() ? layers / 2 : layers) + norms + turns +
+           parts * DeviceMemory::kAlignment;
 }
 
 Result<DeviceWeights> upload(const ModelWeights& weights, const Rope& rope,
-                             const BackendLimits& limits, DeviceMemory& memory) {
+                             const BackendLimits& limits, const NumberTypes& types,
+                             DeviceMemory& memory) {
     CASC_TRY(Uploader uploader, Uploader::make());
-    const Upload upload{uploader, memory};
+    const Upload upload{uploader, memory, types.has_8_bits()};
     DeviceWeights there;
-    CASC_TRY(there.embedding, upload.matrices({&weights.embedding()}));
+    CASC_TRY(const DeviceMatrix embedding, upload.as_they_are({&weights.embedding()}));
+    there.embedding = embedding.data;
     for (const LayerWeights& from : weights.layers()) {
         DeviceLayer& layer = there.layers.emplace_back();
         CASC_TRY(layer.input_norm, upload.norm(from.input_norm));
@@ -143,9 +188,9 @@ Result<DeviceWeights> upload(const ModelWeights& weights, const Rope& rope,
         CASC_TRY(layer.down, upload.matrices({&from.down}));
     }
     CASC_TRY(there.final_norm, upload.norm(weights.final_norm()));
-    there.head = there.embedding;
+    there.head = embedding;
     if (weights.head().data != weights.embedding().data) {
-        CASC_TRY(there.head, upload.matrices({&weights.head()}));
+        CASC_TRY(there.head, upload.as_they_are({&weights.head()}));
     }
     CASC_TRY(there.turns, upload.floats(turns_of(weights.config(), rope, limits.context_tokens)));
     CASC_TRY_VOID(uploader.finish());

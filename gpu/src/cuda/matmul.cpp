@@ -27,6 +27,8 @@ cudaDataType type_of(ElementType type) {
             return CUDA_R_16BF;
         case ElementType::f16:
             return CUDA_R_16F;
+        case ElementType::f8_e4m3:
+            return CUDA_R_8F_E4M3;
         default:
             return CUDA_R_32F;
     }
@@ -58,8 +60,8 @@ struct Way {
 
 class Matmul::State {
 public:
-    State(const CublasLt& library, ElementType type, void* work)
-        : library_(library), type_(type_of(type)), work_(work) {}
+    State(const CublasLt& library, ElementType in, ElementType out, void* work)
+        : library_(library), in_(type_of(in)), out_(type_of(out)), work_(work) {}
 
     Result<void> open() {
         cublasLtHandle_t handle = nullptr;
@@ -102,9 +104,9 @@ public:
                             library_.set_operation(operation, CUBLASLT_MATMUL_DESC_TRANSA,
                                                    &transposed, sizeof transposed),
                             "describe a product"));
-        CASC_TRY(way.matrix, layout(type_, shape.columns, shape.rows));
-        CASC_TRY(way.in, layout(type_, shape.columns, tokens));
-        CASC_TRY(way.out, layout(shape.out_is_float ? CUDA_R_32F : type_, shape.rows, tokens));
+        CASC_TRY(way.matrix, layout(in_, shape.columns, shape.rows));
+        CASC_TRY(way.in, layout(in_, shape.columns, tokens));
+        CASC_TRY(way.out, layout(shape.out_is_float ? CUDA_R_32F : out_, shape.rows, tokens));
         return way;
     }
 
@@ -128,21 +130,21 @@ public:
         return usable;
     }
 
-    Result<void> run(const Way& way, const cublasLtMatmulAlgo_t& algorithm, const void* matrix,
-                     const void* in, void* out, cudaStream_t stream) const {
-        const float one = 1;
+    Result<void> run(const Way& way, const cublasLtMatmulAlgo_t& algorithm,
+                     const DeviceMatrix& matrix, const void* in, void* out,
+                     cudaStream_t stream) const {
         const float kept = way.shape.adds ? 1 : 0;
         return check(
             library_,
-            library_.multiply(handle_.get(), way.operation.get(), &one, matrix, way.matrix.get(),
-                              in, way.in.get(), &kept, out, way.out.get(), out, way.out.get(),
-                              &algorithm, work_, kWorkBytes, stream),
+            library_.multiply(handle_.get(), way.operation.get(), &matrix.scale, matrix.data,
+                              way.matrix.get(), in, way.in.get(), &kept, out, way.out.get(), out,
+                              way.out.get(), &algorithm, work_, kWorkBytes, stream),
             "multiply");
     }
 
     // Seconds for each of the matrices once.
     Result<float> time(const Way& way, const cublasLtMatmulAlgo_t& algorithm,
-                       std::span<const void* const> matrices, const void* in, void* out,
+                       std::span<const DeviceMatrix> matrices, const void* in, void* out,
                        cudaStream_t stream) const {
         CASC_TRY(const Event began, make_timer());
         CASC_TRY(const Event ended, make_timer());
@@ -162,7 +164,8 @@ public:
     }
 
     const CublasLt& library_;
-    const cudaDataType type_;
+    const cudaDataType in_;
+    const cudaDataType out_;
     void* const work_;
     Handled<cublasLtHandle_t> handle_;
     Handled<cublasLtMatmulPreference_t> preference_;
@@ -186,15 +189,15 @@ Matmul::Matmul(Matmul&&) noexcept = default;
 Matmul& Matmul::operator=(Matmul&&) noexcept = default;
 Matmul::~Matmul() = default;
 
-Result<Matmul> Matmul::make(ElementType type, void* work) {
+Result<Matmul> Matmul::make(ElementType in, ElementType out, void* work) {
     CASC_TRY(const CublasLt* const library, load_cublas_lt());
-    auto state = std::make_unique<State>(*library, type, work);
+    auto state = std::make_unique<State>(*library, in, out, work);
     CASC_TRY_VOID(state->open());
     return Matmul(std::move(state));
 }
 
 Result<void> Matmul::tune(const ProductShape& shape, std::uint32_t tokens,
-                          std::span<const void* const> matrices, const void* in, void* out,
+                          std::span<const DeviceMatrix> matrices, const void* in, void* out,
                           cudaStream_t stream) {
     tokens = rounded(tokens);
     if (state_->find(shape, tokens) != nullptr) return {};
@@ -215,8 +218,9 @@ Result<void> Matmul::tune(const ProductShape& shape, std::uint32_t tokens,
     return {};
 }
 
-Result<void> Matmul::multiply(const ProductShape& shape, std::uint32_t tokens, const void* matrix,
-                              const void* in, void* out, cudaStream_t stream) {
+Result<void> Matmul::multiply(const ProductShape& shape, std::uint32_t tokens,
+                              const DeviceMatrix& matrix, const void* in, void* out,
+                              cudaStream_t stream) {
     const Way* way = state_->find(shape, rounded(tokens));
     if (way == nullptr) {
         CASC_TRY(Way made, state_->describe(shape, rounded(tokens)));

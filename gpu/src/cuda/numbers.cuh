@@ -3,6 +3,7 @@
 // as in the file, and computed with as floats.
 
 #include "cuda/launch.cuh"
+#include "eight_bits.hpp"
 
 #include <cstdint>
 #include <cuda_runtime.h>
@@ -43,6 +44,10 @@ __device__ inline Bf16 from_float<Bf16>(float number) {
 template <>
 __device__ inline F16 from_float<F16>(float number) {
     return {float_to_half_bits(number)};
+}
+template <>
+__device__ inline E4m3 from_float<E4m3>(float number) {
+    return e4m3_of(number);
 }
 
 // As many numbers as 16 bytes have: what one thread reads or writes at once.

@@ -25,9 +25,8 @@ std::size_t pinned_bytes(const BackendLimits& limits) {
            PinnedMemory::bytes_of<SampledToken>(Transformer::bucket_of(limits.slot_count));
 }
 
-bool wants(std::span<const SequenceStep> sequences, Wanted wanted) {
-    return std::ranges::any_of(sequences,
-                               [&](const SequenceStep& is) { return is.wanted == wanted; });
+bool has(std::span<const Wanted> all, Wanted wanted) {
+    return std::ranges::find(all, wanted) != all.end();
 }
 
 }  // namespace
@@ -42,6 +41,7 @@ Step::Step(const ModelConfig& model, const BackendLimits& limits, const Rope& ro
     tokens_.reserve(limits.step_tokens_max);
     last_tokens_.reserve(limits.slot_count);
     rows_.reserve(limits.slot_count);
+    wanted_.reserve(limits.slot_count);
 }
 
 Result<Step> Step::make(const ModelConfig& model, const BackendLimits& limits, const Rope& rope,
@@ -68,48 +68,66 @@ Step::~Step() {
 // then, and not in the middle of a graph that is being made.
 Result<void> Step::warm_up() {
     std::fill_n(here_.begin, here_.layout.bytes(), std::byte{});
-    CASC_TRY_VOID(launch({.tokens = 1,
-                          .lone_tokens = 1,
-                          .splits = 1,
-                          .tiles = 1,
-                          .rows = 1,
-                          .head_rows = 1,
-                          .samples = true}));
+    CASC_TRY_VOID(launch_size({.tokens = 1,
+                               .lone_tokens = 1,
+                               .splits = 1,
+                               .tiles = 1,
+                               .rows = 1,
+                               .head_rows = 1,
+                               .samples = true}));
+    CASC_TRY_VOID(note_end());
     return wait();
 }
 
-Result<void> Step::run(std::span<const SequenceStep> sequences, StepOutput& output) {
+Result<void> Step::launch(std::span<const SequenceStep> sequences, StepOutput& output) {
     const auto began = Clock::now();
     waited_ = {};
     book_.check(sequences);
     ++counts_.steps;
-    auto done = compute(sequences, output);
-    if (!done) {
-        // What was put on the stream before the failure reads the slab, which is filled anew next
-        // time.
-        static_cast<void>(cudaStreamSynchronize(stream_.get()));
-        static_cast<void>(cudaGetLastError());
-        return done;
-    }
-    give_out(sequences, output);
+    auto begun = begin(sequences, output);
+    if (!begun) recover();
     counts_.host += Clock::now() - began - waited_;
-    return {};
+    return begun;
 }
 
-Result<void> Step::compute(std::span<const SequenceStep> sequences, StepOutput& output) {
+Result<void> Step::finish() {
+    const auto began = Clock::now();
+    waited_ = {};
+    auto done = wait();
+    if (done) done = fetch_values();
+    if (done) {
+        give_out(*output_);
+    } else {
+        recover();
+    }
+    counts_.host += Clock::now() - began - waited_;
+    return done;
+}
+
+// What was put on the stream before the failure reads the slab, which is filled anew next time.
+void Step::recover() noexcept {
+    static_cast<void>(cudaStreamSynchronize(stream_.get()));
+    static_cast<void>(cudaGetLastError());
+}
+
+Result<void> Step::begin(std::span<const SequenceStep> sequences, StepOutput& output) {
     for (const SequenceStep& sequence : sequences)
         CASC_TRY_VOID(prepare(sequence));
+    wanted_.clear();
+    for (const SequenceStep& sequence : sequences)
+        wanted_.push_back(sequence.wanted);
     const StepSize size = fill(sequences);
+    output_ = &output;
     output.memory.clear();
-    if (is_plain(sequences, size)) {
+    if (is_plain(size)) {
         CASC_TRY_VOID(launch_graph(bucket_of(size)));
     } else {
-        CASC_TRY_VOID(launch(size));
+        CASC_TRY_VOID(launch_size(size));
         note_launches(transformer_.kernel_count(size));
         CASC_TRY_VOID(copy_tokens(size));
-        CASC_TRY_VOID(copy_values(sequences, size, output));
     }
-    return wait();
+    size_ = size;
+    return note_end();
 }
 
 Result<void> Step::prepare(const SequenceStep& sequence) {
@@ -124,8 +142,9 @@ Result<void> Step::prepare(const SequenceStep& sequence) {
         fill_tiles(0, tokens_.size());
         *here_.counts() = {.tokens = last - first};
         const StepSize size{.tokens = last - first, .tiles = tiles_};
-        CASC_TRY_VOID(launch(size));
+        CASC_TRY_VOID(launch_size(size));
         note_launches(transformer_.kernel_count(size));
+        CASC_TRY_VOID(note_end());
         CASC_TRY_VOID(wait());  // before the slab is filled again
     }
     return {};
@@ -162,7 +181,7 @@ StepSize Step::fill(std::span<const SequenceStep> sequences) {
     rows_.assign(sequences.size(), 0);
     size.head_rows = fill_rows(sequences, true, 0);
     size.rows = fill_rows(sequences, false, size.head_rows);
-    size.samples = wants(sequences, Wanted::token);
+    size.samples = has(wanted_, Wanted::token);
     *here_.counts() = {.tokens = size.tokens, .lone_tokens = size.lone_tokens, .rows = size.rows};
     return size;
 }
@@ -197,10 +216,9 @@ std::uint32_t Step::fill_rows(std::span<const SequenceStep> sequences, bool thro
 
 // ---- the device ---------------------------------------------------------------------------------
 
-bool Step::is_plain(std::span<const SequenceStep> sequences, const StepSize& size) const noexcept {
-    return size.tiles == 0 && std::ranges::all_of(sequences, [](const SequenceStep& is) {
-               return is.wanted == Wanted::token;
-           });
+bool Step::is_plain(const StepSize& size) const noexcept {
+    const auto wants_token = [](Wanted wanted) { return wanted == Wanted::token; };
+    return size.tiles == 0 && std::ranges::all_of(wanted_, wants_token);
 }
 
 void Step::note_launches(std::uint64_t kernels) noexcept {
@@ -218,7 +236,7 @@ StepSize Step::bucket_of(const StepSize& size) const noexcept {
             .samples = true};
 }
 
-Result<void> Step::launch(const StepSize& size) {
+Result<void> Step::launch_size(const StepSize& size) {
     const auto copy = [&](std::size_t from, std::size_t bytes) {
         return check(cudaMemcpyAsync(there_.begin + from, here_.begin + from, bytes,
                                      cudaMemcpyHostToDevice, stream_.get()),
@@ -241,23 +259,24 @@ Result<void> Step::copy_tokens(const StepSize& size) {
                      size.head_rows * sizeof(SampledToken));
 }
 
-// To where they are handed out, which is no pinned memory: few want them, and they may be large.
-// Logits of all rows that go through the head, or nobody's; states behind them, of all or nobody.
-Result<void> Step::copy_values(std::span<const SequenceStep> sequences, const StepSize& size,
-                               StepOutput& output) {
+// To where they are handed out, which is no pinned memory: few want them, and they may be large. So
+// when they are there, since such a copy is waited for where it is asked for. Logits of all rows
+// that go through the head, or nobody's; states behind them, of all or nobody.
+Result<void> Step::fetch_values() {
     const StepResults& results = transformer_.results();
     const std::size_t logits =
-        wants(sequences, Wanted::logits) ? size.head_rows * head_rows(model_) : 0;
+        has(wanted_, Wanted::logits) ? size_.head_rows * head_rows(model_) : 0;
     const std::size_t states =
-        wants(sequences, Wanted::embedding) ? size.rows * model_.hidden_size : 0;
-    output.memory.resize(logits + states);
+        has(wanted_, Wanted::embedding) ? size_.rows * model_.hidden_size : 0;
+    std::vector<float>& memory = output_->memory;
+    memory.resize(logits + states);
     states_at_ = logits;
-    if (logits > 0)
-        CASC_TRY_VOID(copy_back(output.memory.data(), results.logits, logits * sizeof(float)));
+    if (logits > 0) CASC_TRY_VOID(copy_back(memory.data(), results.logits, logits * sizeof(float)));
     if (states > 0)
-        CASC_TRY_VOID(
-            copy_back(output.memory.data() + logits, results.states, states * sizeof(float)));
-    return {};
+        CASC_TRY_VOID(copy_back(memory.data() + logits, results.states, states * sizeof(float)));
+    if (memory.empty()) return {};
+    CASC_TRY_VOID(note_end());
+    return wait();
 }
 
 Result<void> Step::launch_graph(const StepSize& bucket) {
@@ -279,7 +298,7 @@ Result<ReadyGraph> Step::capture(const StepSize& bucket) {
     CASC_TRY_VOID(check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal),
                         "begin a graph"));
     const auto launched = [&]() -> Result<void> {
-        CASC_TRY_VOID(launch(bucket));
+        CASC_TRY_VOID(launch_size(bucket));
         return copy_tokens(bucket);
     }();
     // In any case, or the stream takes nothing else.
@@ -292,8 +311,11 @@ Result<ReadyGraph> Step::capture(const StepSize& bucket) {
     return ready;
 }
 
+Result<void> Step::note_end() {
+    return check(cudaEventRecord(done_.get(), stream_.get()), "note the end of a step");
+}
+
 Result<void> Step::wait() {
-    CASC_TRY_VOID(check(cudaEventRecord(done_.get(), stream_.get()), "note the end of a step"));
     const auto began = Clock::now();
     const auto done = check(cudaEventSynchronize(done_.get()), "compute a step");
     waited_ += Clock::now() - began;
@@ -302,13 +324,13 @@ Result<void> Step::wait() {
 
 // ---- output -------------------------------------------------------------------------------------
 
-void Step::give_out(std::span<const SequenceStep> sequences, StepOutput& output) const {
+void Step::give_out(StepOutput& output) const {
     const std::size_t head = head_rows(model_);
     const std::size_t hidden = model_.hidden_size;
-    output.rows.assign(sequences.size(), {});
-    for (std::size_t i = 0; i < sequences.size(); ++i) {
+    output.rows.assign(wanted_.size(), {});
+    for (std::size_t i = 0; i < wanted_.size(); ++i) {
         StepOutput::Row& row = output.rows[i];
-        switch (sequences[i].wanted) {
+        switch (wanted_[i]) {
             case Wanted::nothing:
                 break;
             case Wanted::token:

@@ -32,8 +32,9 @@ public:
     ~Step();
 
     [[nodiscard]] Result<void> warm_up();
-    // See Backend::step().
-    [[nodiscard]] Result<void> run(std::span<const SequenceStep> sequences, StepOutput& output);
+    // See Backend.
+    [[nodiscard]] Result<void> launch(std::span<const SequenceStep> sequences, StepOutput& output);
+    [[nodiscard]] Result<void> finish();
     [[nodiscard]] cudaStream_t stream() const noexcept { return stream_.get(); }
     [[nodiscard]] const CudaCounts& counts() const noexcept { return counts_; }
 
@@ -54,20 +55,20 @@ private:
     std::uint32_t fill_rows(std::span<const SequenceStep> sequences, bool through_head,
                             std::uint32_t row);
     // A step like many others: one token each, of which the next is wanted.
-    [[nodiscard]] bool is_plain(std::span<const SequenceStep> sequences,
-                                const StepSize& size) const noexcept;
+    [[nodiscard]] bool is_plain(const StepSize& size) const noexcept;
     [[nodiscard]] StepSize bucket_of(const StepSize& size) const noexcept;
-    [[nodiscard]] Result<void> compute(std::span<const SequenceStep> sequences, StepOutput& output);
-    [[nodiscard]] Result<void> launch(const StepSize& size);
+    [[nodiscard]] Result<void> begin(std::span<const SequenceStep> sequences, StepOutput& output);
+    [[nodiscard]] Result<void> launch_size(const StepSize& size);
     void note_launches(std::uint64_t kernels) noexcept;
     [[nodiscard]] Result<void> launch_graph(const StepSize& bucket);
     [[nodiscard]] Result<ReadyGraph> capture(const StepSize& bucket);
     [[nodiscard]] Result<void> copy_back(void* to, const void* from, std::size_t bytes);
     [[nodiscard]] Result<void> copy_tokens(const StepSize& size);
-    [[nodiscard]] Result<void> copy_values(std::span<const SequenceStep> sequences,
-                                           const StepSize& size, StepOutput& output);
+    [[nodiscard]] Result<void> fetch_values();
+    [[nodiscard]] Result<void> note_end();
     [[nodiscard]] Result<void> wait();
-    void give_out(std::span<const SequenceStep> sequences, StepOutput& output) const;
+    void recover() noexcept;
+    void give_out(StepOutput& output) const;
     static void finish_row(std::span<const float> values, StepOutput::Row& row);
 
     // Fixed after construction.
@@ -78,8 +79,11 @@ private:
     StepSlab here_;
     StepSlab there_;
     SampledToken* sampled_ = nullptr;  // in pinned memory
-    // Of the step.
     SlotBook book_;
+    // Of the step.
+    std::vector<Wanted> wanted_;  // by each sequence
+    StepSize size_;
+    StepOutput* output_ = nullptr;
     std::vector<NewToken> tokens_;
     std::vector<std::uint32_t> last_tokens_;  // of each sequence: the place of its last token
     std::vector<std::uint32_t> rows_;         // of each sequence that wants something: its row

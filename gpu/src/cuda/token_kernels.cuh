@@ -34,27 +34,42 @@ template <class T>
 void embed(cudaStream_t stream, std::uint32_t tokens, const StepSlab& slab, const T* embedding,
            std::uint32_t hidden, float* states);
 
-// normed [tokens, hidden] = the states behind RMSNorm. With `rows`, of the slab's rows and not of
-// its tokens, and also as they were computed, to `exact`.
+// What products of 8 bits are computed from: numbers of a token are as many times what is stored as
+// its scale says, so that the largest of them is the largest that 8 bits have. Null: once.
+using TokenScales = float*;
+
+// normed [tokens, hidden] = the states behind RMSNorm. With `of_rows`, of the slab's rows and not
+// of its tokens, and also as they were computed, to `exact`.
 struct NormOutput {
-    void* normed = nullptr;  // T
-    float* exact = nullptr;  // may be null
+    void* normed = nullptr;        // T
+    TokenScales scales = nullptr;  // of E4m3 alone
+    float* exact = nullptr;        // may be null
+};
+// A product that belongs to the states and is yet to be added to them.
+struct Addend {
+    const float* numbers = nullptr;  // [tokens, hidden]; null: there is none
+    const float* scales = nullptr;
 };
 template <class T>
 void normalise(cudaStream_t stream, std::uint32_t count, const StepSlab& slab, bool of_rows,
-               const float* states, const float* norm, std::uint32_t hidden, float epsilon,
-               const NormOutput& output);
+               float* states, const Addend& addend, const float* norm, std::uint32_t hidden,
+               float epsilon, const NormOutput& output);
+
+// out [tokens, columns] = the numbers, in 8 bits.
+template <class T>
+void to_8_bits(cudaStream_t stream, std::uint32_t tokens, const T* numbers, std::uint32_t columns,
+               E4m3* out, TokenScales scales);
 
 // Turns queries and keys of qkv [tokens, query_size + 2 * kv_size] by the position, the queries in
 // their place and the keys into the cache, and puts the values there. turns: for each of two tables
 // (the second of longrope alone) [context_tokens, head_size].
 template <class T>
 void place(cudaStream_t stream, std::uint32_t tokens, const StepSlab& slab, const HeadShape& shape,
-           const float* turns, T* qkv, T* keys, T* values);
+           const float* turns, const float* scales, T* qkv, T* keys, T* values);
 
 // gated [tokens, inner] = silu(the first half) * the second half of [tokens, 2 * inner].
 template <class T>
-void gate(cudaStream_t stream, std::uint32_t tokens, const T* gate_and_up, std::uint32_t inner,
-          T* gated);
+void gate(cudaStream_t stream, std::uint32_t tokens, const T* gate_and_up, const float* scales,
+          std::uint32_t inner, T* gated);
 
 }  // namespace casc::gpu::cuda

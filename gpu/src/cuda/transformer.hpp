@@ -49,15 +49,15 @@ public:
         unsigned __int128 work = 0;
     };
     [[nodiscard]] static Need need(const ModelConfig& model, const BackendLimits& limits,
-                                   ElementType type);
+                                   const NumberTypes& types);
     // How many sequences a graph is made for when there are so many.
     [[nodiscard]] static std::uint32_t bucket_of(std::uint32_t sequences) noexcept;
 
     // Fails with: not_supported, device_failed.
-    [[nodiscard]] static Result<void> check(const ModelConfig& model);
+    [[nodiscard]] static Result<void> check(const ModelConfig& model, const NumberTypes& types);
     [[nodiscard]] static Result<std::unique_ptr<Transformer>> make(const ModelConfig& model,
                                                                    const BackendLimits& limits,
-                                                                   ElementType type,
+                                                                   const NumberTypes& types,
                                                                    const DeviceWeights& weights,
                                                                    DeviceMemory& memory);
 

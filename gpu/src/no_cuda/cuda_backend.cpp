@@ -14,13 +14,24 @@ int CudaBackend::device_count() noexcept {
     return 0;
 }
 
-bool CudaBackend::can_compute(const ModelWeights&, int) noexcept {
+bool CudaBackend::can_compute(const ModelWeights&, int, bool) noexcept {
     return false;
 }
 
+namespace {
+
+Error built_without() {
+    return {ErrorCode::not_supported,
+            "this casc was built without CUDA; build it where nvcc is, or use the cpu"};
+}
+
+}  // namespace
+
 Result<std::unique_ptr<CudaBackend>> CudaBackend::make(ModelWeights, const CudaOptions&) {
-    return Error(ErrorCode::not_supported,
-                 "this casc was built without CUDA; build it where nvcc is, or use the cpu");
+    return built_without();
+}
+Result<CudaBandwidth> CudaBackend::measure_bandwidth(int) {
+    return built_without();
 }
 
 // There is none that could be asked.
@@ -36,10 +47,10 @@ std::string_view CudaBackend::device_name() const noexcept {
 CudaCounts CudaBackend::counts() const noexcept {
     std::abort();
 }
-Result<CudaBandwidth> CudaBackend::measure_bandwidth() {
+Result<void> CudaBackend::launch(std::span<const SequenceStep>, StepOutput&) {
     std::abort();
 }
-Result<void> CudaBackend::step(std::span<const SequenceStep>, StepOutput&) {
+Result<void> CudaBackend::finish() {
     std::abort();
 }
 

@@ -27,9 +27,6 @@ std::vector<std::string> generating_models() {
 // unit in the last place of the largest is 4e-6.
 constexpr float kLogitTolerance = 1e-4f;
 
-using Numbers = std::vector<float>;
-using Tokens = std::vector<TokenId>;
-
 // Those that differ, and those that are no numbers.
 std::size_t count_off(const Numbers& a, const Numbers& b) {
     REQUIRE(a.size() == b.size());
@@ -44,27 +41,13 @@ Tokens part_of(const Tokens& tokens, std::size_t first, std::size_t count) {
             tokens.begin() + static_cast<std::ptrdiff_t>(first + count)};
 }
 
-// A step of one sequence. Nothing: it failed.
-Numbers values_of(Backend& backend, SlotId slot, std::size_t position, const Tokens& tokens,
-                  Wanted wanted = Wanted::logits) {
-    StepOutput output;
-    const SequenceStep step{.slot = slot,
-                            .position = static_cast<std::uint32_t>(position),
-                            .tokens = tokens,
-                            .wanted = wanted};
-    REQUIRE(backend.step({&step, 1}, output));
-    REQUIRE(output.rows.size() == 1);
-    const auto values = output.rows[0].values;
-    return {values.begin(), values.end()};
-}
-
 // The logits behind the first and each further token of a text that begins with `prompt_count`.
 std::vector<Numbers> logits_alone(Backend& backend, const Tokens& text, std::size_t prompt_count,
                                   SlotId slot = 0) {
     std::vector<Numbers> logits;
     logits.push_back(values_of(backend, slot, 0, part_of(text, 0, prompt_count)));
     for (std::size_t at = prompt_count; at < text.size(); ++at)
-        logits.push_back(values_of(backend, slot, at, {text[at]}));
+        logits.push_back(values_of(backend, slot, at, std::span(text).subspan(at, 1)));
     return logits;
 }
 
@@ -109,13 +92,6 @@ void ride(Backend& backend, std::vector<Rider>& riders) {
             left -= aboard[i]->done == aboard[i]->text.size();
         }
     }
-}
-
-Tokens random_text(std::size_t count, std::mt19937& random) {
-    Tokens text(count);
-    for (TokenId& token : text)
-        token = static_cast<TokenId>(random() % 100);
-    return text;
 }
 
 }  // namespace
@@ -249,7 +225,7 @@ TEST_CASE("gpu/cpu_backend: longrope goes beyond its context in small steps, too
     // What is computed again takes several steps' worth of tokens.
     const auto backend = backend_of_model("phi3-longrope", {.step_tokens_max = 3});
     for (std::size_t i = 0; i < text.size(); ++i)
-        CHECK(count_off(values_of(*backend, 0, i, {text[i]}), logits[i]) == 0);
+        CHECK(count_off(values_of(*backend, 0, i, std::span(text).subspan(i, 1)), logits[i]) == 0);
 }
 
 TEST_CASE("gpu/cpu_backend: a classifier gives a number for each of its classes") {

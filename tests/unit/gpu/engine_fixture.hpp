@@ -107,6 +107,7 @@ struct EngineFixture {
     bool step(Nanos took = kStep) {
         const bool stepped = engine->begin_step(now);
         if (stepped) {
+            engine->await_step(now);
             now = now + took;
             engine->end_step(now);
         }

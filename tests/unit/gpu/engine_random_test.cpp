@@ -109,6 +109,7 @@ private:
         submit();
         cancel_one();
         cancel_one();
+        fixture_.engine->await_step(fixture_.now);
         fixture_.now = fixture_.now + 5ms;
         fixture_.engine->end_step(fixture_.now);
         fixture_.collect();

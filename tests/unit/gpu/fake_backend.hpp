@@ -3,7 +3,7 @@
 // before it. Whoever mixes up slots or positions gets another text; what breaks the contract of
 // backend.hpp is written down in `wrong`.
 
-#include <casc/gpu/backend.hpp>
+#include <casc/gpu/host_backend.hpp>
 #include <casc/gpu/tokenizer.hpp>
 #include <casc/types/utf8.hpp>
 
@@ -65,7 +65,7 @@ struct FakeModel {
     }
 };
 
-class FakeBackend final : public gpu::Backend {
+class FakeBackend final : public gpu::HostBackend {
 public:
     struct Part {
         gpu::SlotId slot;
@@ -91,8 +91,17 @@ public:
     [[nodiscard]] const gpu::ModelConfig& model() const noexcept override { return config_; }
     [[nodiscard]] const gpu::BackendLimits& limits() const noexcept override { return limits_; }
 
-    [[nodiscard]] Result<void> step(std::span<const gpu::SequenceStep> sequences,
-                                    gpu::StepOutput& output) override {
+    FakeModel answers;
+    std::function<bool(std::uint64_t)> fails;  // whether the step of that number does
+    std::uint64_t steps = 0;
+    std::vector<Part> last_step;
+    std::vector<std::string> wrong;
+
+private:
+    static constexpr std::size_t kEmbeddingSize = 4;
+
+    [[nodiscard]] Result<void> compute(std::span<const gpu::SequenceStep> sequences,
+                                       gpu::StepOutput& output) override {
         ++steps;
         check_step(sequences);
         last_step.clear();
@@ -110,15 +119,6 @@ public:
             output.rows.push_back(row_of(sequence, output));
         return {};
     }
-
-    FakeModel answers;
-    std::function<bool(std::uint64_t)> fails;  // whether the step of that number does
-    std::uint64_t steps = 0;
-    std::vector<Part> last_step;
-    std::vector<std::string> wrong;
-
-private:
-    static constexpr std::size_t kEmbeddingSize = 4;
 
     [[nodiscard]] std::size_t values_per_row() const {
         return std::max(kEmbeddingSize, config_.labels.size());

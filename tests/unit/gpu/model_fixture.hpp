@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,31 @@ inline ModelWeights weights_of_model(const std::string& name) {
 inline std::unique_ptr<CpuBackend> backend_of_model(const std::string& name,
                                                     const CpuOptions& options = {}) {
     return required(CpuBackend::make(weights_of_model(name), options), name);
+}
+
+using Numbers = std::vector<float>;
+using Tokens = std::vector<TokenId>;
+
+// A step of one sequence. Nothing: it failed.
+inline Numbers values_of(Backend& backend, SlotId slot, std::size_t position,
+                         std::span<const TokenId> tokens, Wanted wanted = Wanted::logits) {
+    StepOutput output;
+    const SequenceStep step{.slot = slot,
+                            .position = static_cast<std::uint32_t>(position),
+                            .tokens = tokens,
+                            .wanted = wanted};
+    REQUIRE(backend.step({&step, 1}, output));
+    REQUIRE(output.rows.size() == 1);
+    const auto values = output.rows[0].values;
+    return {values.begin(), values.end()};
+}
+
+// Of tokens that all models have, and none is poisoned.
+inline Tokens random_text(std::size_t count, std::mt19937& random) {
+    Tokens text(count);
+    for (TokenId& token : text)
+        token = static_cast<TokenId>(random() % 100);
+    return text;
 }
 
 // reference.safetensors

@@ -66,7 +66,7 @@ TEST_CASE("inference/settings: what is wrong is named with its line") {
     CHECK(complains("max_batch = 0", "'max_batch' must be a whole number"));
     CHECK(complains("topic = \"a\"", "go together"));
     CHECK(complains("backend = \"abacus\"",
-                    "there is no backend 'abacus'; there are auto, cpu and cuda"));
+                    "there is no backend 'abacus'; there are auto, cpu, cuda and cuda-fp8"));
     CHECK(complains("device = -1", "device"));
     CHECK(complains("fallback = \"infer.small\"", "[[fallback]]"));
     CHECK(complains("fallback = [1]", "[[fallback]]"));

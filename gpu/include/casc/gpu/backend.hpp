@@ -66,12 +66,24 @@ public:
     [[nodiscard]] virtual std::string_view name() const noexcept = 0;  // "cpu"
     [[nodiscard]] virtual const ModelConfig& model() const noexcept = 0;
     [[nodiscard]] virtual const BackendLimits& limits() const noexcept = 0;
-    // Computes the step; within the limits, or it is our bug. When it returns it has read the
-    // tokens: they may go before the next step. What a slot has at and after the position is
-    // forgotten, so that a slot is used again by beginning at 0. After a failure nothing is known
-    // of the slots of this step. Fails with: device_failed.
-    [[nodiscard]] virtual Result<void> step(std::span<const SequenceStep> sequences,
-                                            StepOutput& output) = 0;
+    // Begins a step; within the limits, or it is our bug. A device computes it from then on, while
+    // the caller does something else. When launch() returns it has read the sequences and their
+    // tokens: they may go. The output may not, before finish(). What a slot has at and after the
+    // position is forgotten, so that a slot is used again by beginning at 0. After a failure
+    // nothing is known of the slots of this step, and there is nothing to finish. Fails with:
+    // device_failed.
+    [[nodiscard]] virtual Result<void> launch(std::span<const SequenceStep> sequences,
+                                              StepOutput& output) = 0;
+    // Waits for the step that was launched, once for each, and fills its output. After a failure
+    // nothing is known of the slots of this step. Fails with: device_failed.
+    [[nodiscard]] virtual Result<void> finish() = 0;
+    // Whether a step is computed while nobody waits for it; otherwise finish() computes it.
+    [[nodiscard]] virtual bool computes_by_itself() const noexcept = 0;
+    // Both, for who has nothing else to do.
+    [[nodiscard]] Result<void> step(std::span<const SequenceStep> sequences, StepOutput& output) {
+        CASC_TRY_VOID(launch(sequences, output));
+        return finish();
+    }
 
 protected:
     Backend() = default;

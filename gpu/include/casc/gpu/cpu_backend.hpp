@@ -21,7 +21,7 @@
 // comes together adds up: n sequences that cross in one step are computed again one behind the
 // other, and everybody in the step waits for all of them.
 
-#include <casc/gpu/backend.hpp>
+#include <casc/gpu/host_backend.hpp>
 #include <casc/gpu/model_weights.hpp>
 
 #include <cstddef>
@@ -53,7 +53,7 @@ struct CpuOptions {
 // sorts with: each of the threads allocates that when it first draws a token, and keeps it, a few
 // numbers for each token of the vocabulary. A StepOutput keeps its own memory, [slots, vocabulary]
 // numbers at most.
-class CpuBackend final : public Backend {
+class CpuBackend final : public HostBackend {
 public:
     // Fails with: invalid_config (no slots, no tokens, absurdly many threads, a context that is
     // longer than the model's), model_too_large (with what is needed and what for), device_failed
@@ -67,11 +67,12 @@ public:
     [[nodiscard]] const BackendLimits& limits() const noexcept override;
     // avx512, avx2 or portable
     [[nodiscard]] std::string_view kernels() const noexcept;
-    // Of a classifier nobody wants a token. Never fails, but for single sequences (Row::failed).
-    [[nodiscard]] Result<void> step(std::span<const SequenceStep> sequences,
-                                    StepOutput& output) override;
 
 private:
+    // Of a classifier nobody wants a token. Never fails, but for single sequences (Row::failed).
+    [[nodiscard]] Result<void> compute(std::span<const SequenceStep> sequences,
+                                       StepOutput& output) override;
+
     class State;
     explicit CpuBackend(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;

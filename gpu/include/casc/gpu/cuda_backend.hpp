@@ -4,11 +4,11 @@
 //   if (CudaBackend::device_count() > 0)
 //       CASC_TRY(const auto backend, CudaBackend::make(std::move(weights), {.slot_count = 32}));
 //
-// Weights stay of 16 or 32 bits as in the file, all matrices of one type; what is multiplied with
-// them and the keys and values are of that type, too, sums and the states between the layers of 32
-// bits. So numbers differ from the CPU backend's by the rounding of the type. What a sequence's
-// numbers are depends a little on how many others share its steps: another way of multiplying may
-// be the fastest for another number of them.
+// Weights stay of 16 or 32 bits as in the file unless 8 are asked for, all matrices of one type;
+// what is multiplied with them and the keys and values are of that type, too, sums and the states
+// between the layers of 32 bits. So numbers differ from the CPU backend's by the rounding of the
+// type. What a sequence's numbers are depends a little on how many others share its steps: another
+// way of multiplying may be the fastest for another number of them.
 //
 // A step of one token each, of which the next one is wanted, is one launch of a graph that was made
 // for its number of sequences (rounded up to 1, 2, 4, 8, 16, 24, 32, 64, ...) and the length of the
@@ -38,6 +38,11 @@ struct CudaOptions {
     // Of the device, for the weights, the keys and values, and what a step works with. kFreeMemory:
     // what it has free when the backend is made.
     std::uint64_t memory_max_bytes = kFreeMemory;
+    // The layers' matrices of 8 bits (E4M3, one scale for each matrix), which are made of bf16 when
+    // the model is loaded; what they are multiplied with is, too, with a scale for each token. Half
+    // of the weights that a step reads, and some 4 % off in every product. Of Ada, Hopper and
+    // newer.
+    bool has_8_bit_weights = false;
     // Tries what cuBLASLt proposes for each number of sequences and takes what is fastest; a second
     // or so.
     bool tunes = true;
@@ -50,7 +55,7 @@ struct CudaCounts {
     std::uint64_t kernels = 0;         // that ran, those of graphs, too
     std::uint64_t graph_launches = 0;  // of the steps
     std::uint64_t graphs = 0;          // that were made
-    std::chrono::nanoseconds host{};   // of step(), but for waiting for the device
+    std::chrono::nanoseconds host{};   // of the steps, but for waiting for the device
 };
 
 // Bytes per second.
@@ -59,7 +64,7 @@ struct CudaBandwidth {
     double host_to_device = 0;  // from pinned memory
 };
 
-// Thread: one at a time; it has none of its own. step() sleeps while the device computes.
+// Thread: one at a time; it has none of its own. finish() sleeps while the device computes.
 // Lifetime: copies the weights to the device, and keeps those of the file mapped.
 class CudaBackend final : public Backend {
 public:
@@ -67,7 +72,13 @@ public:
     [[nodiscard]] static int device_count() noexcept;
 
     // Whether there is such a device, the kernels run on it and have what the model asks for.
-    [[nodiscard]] static bool can_compute(const ModelWeights& weights, int device) noexcept;
+    [[nodiscard]] static bool can_compute(const ModelWeights& weights, int device,
+                                          bool with_8_bit_weights = false) noexcept;
+
+    // What a step's share of the device is measured by: the best of some copies of what is free, a
+    // GiB at most. Fails with: not_supported (built without CUDA), invalid_config (no such device),
+    // model_too_large (there is no room for it), device_failed.
+    [[nodiscard]] static Result<CudaBandwidth> measure_bandwidth(int device);
 
     // Fails with: not_supported (built without CUDA; a head size, number of heads or type of
     // weights that the kernels do not have), invalid_config (no such device, no slots, no tokens, a
@@ -83,12 +94,12 @@ public:
     // "NVIDIA H200"
     [[nodiscard]] std::string_view device_name() const noexcept;
     [[nodiscard]] CudaCounts counts() const noexcept;
-    // What a step's share of the device is measured by: the best of some copies of what is free, a
-    // GiB at most. Fails with: model_too_large (there is no room for it), device_failed.
-    [[nodiscard]] Result<CudaBandwidth> measure_bandwidth();
     // Of a classifier nobody wants a token.
-    [[nodiscard]] Result<void> step(std::span<const SequenceStep> sequences,
-                                    StepOutput& output) override;
+    [[nodiscard]] Result<void> launch(std::span<const SequenceStep> sequences,
+                                      StepOutput& output) override;
+    // By the thread that launched.
+    [[nodiscard]] Result<void> finish() override;
+    [[nodiscard]] bool computes_by_itself() const noexcept override { return true; }
 
 private:
     class State;

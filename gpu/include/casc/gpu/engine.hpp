@@ -3,14 +3,21 @@
 //
 //   engine->submit(std::move(request), now);
 //   const bool steps = engine->begin_step(mono_now());
-//   if (steps) engine->end_step(mono_now());
 //   engine->take_outputs(outputs);      // pieces of text, answers; some come without a step
-//   if (!steps) wait until engine->look_again(), or for another request
+//   if (steps) {
+//       engine->await_step(mono_now());
+//       engine->end_step(mono_now());
+//   } else {
+//       wait until engine->look_again(), or for another request
+//   }
 //
 // Requests join and leave between steps. A step computes the next token of every answer that grows
 // and parts of the prompts of those that have come (step_composer.hpp). While nothing runs, the
 // batcher says how long company is worth waiting for; while something runs, who waits joins as soon
 // as there is a slot: it then costs nobody a step.
+//
+// What a step has come to is made text while the device computes the next one. So a request that
+// ends with a stop string is in one step more than it needs, which nobody looks at.
 //
 // An answer does not depend on its company: a backend computes every sequence for itself, and what
 // is drawn depends on the seed and the place in the text alone. So a request has the same text
@@ -65,16 +72,21 @@ public:
     // unknown_lane, model_overloaded (with retry_after_ms), timeout (its deadline has passed),
     // device_failed.
     void submit(GenerateRequest&& request, MonoNanos now);
-    // It is answered with `cancelled` and what there is of its text. False: it is not under way.
+    // It is answered with `cancelled` and what there is of its text, unless that is complete.
+    // False: it is not under way.
     bool cancel(RequestId id, MonoNanos now);
     // Answers everything that is under way with an error, and what there is of the texts.
     void end_all(const Error& why, MonoNanos now);
     // From now on every request that is submitted is refused so; those under way go on.
     void turn_away(const Error& why) { turns_away_ = why; }
 
-    // Answers who is late, gives slots to who waits and computes a step. True: end_step() must be
-    // called before the next one. False: there is nothing to compute, until look_again().
+    // Answers who is late, gives slots to who waits, launches a step, and makes text of what the
+    // one before has come to. True: await_step() and end_step() must be called before the next one.
+    // False: there is nothing to compute, until look_again().
     [[nodiscard]] bool begin_step(MonoNanos now);
+    // Sleeps until the device has computed the step; or computes it, where there is none: it then
+    // begins now.
+    void await_step(MonoNanos now);
     // Deals with what the step has come to.
     void end_step(MonoNanos now);
     // After begin_step() was false.
@@ -120,6 +132,7 @@ private:
     void end_late(MonoNanos now);
     void let_in(MonoNanos now);
     void prepare_step();
+    void read_new_tokens(MonoNanos now);
     [[nodiscard]] bool had_no_prompts() const noexcept;
     void count_step(std::chrono::nanoseconds took);
     void take_failed_step(MonoNanos now);
@@ -152,6 +165,7 @@ private:
     Result<void> step_result_;
     MonoNanos step_began_;
     bool step_is_under_way_ = false;
+    bool step_is_over_ = false;  // and end_step() has not been called
     MonoNanos look_again_ = kNoDeadline;
     unsigned failures_in_a_row_ = 0;
     std::optional<Error> turns_away_;

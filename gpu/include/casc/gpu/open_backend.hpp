@@ -15,11 +15,17 @@
 namespace casc::gpu {
 
 enum class BackendChoice : std::uint8_t {
-    automatic,  // "auto": a GPU where there is one that can compute the model
+    automatic,  // "auto": a GPU where there is one that can compute the model, with its own weights
     cpu,
-    cuda
+    cuda,
+    cuda_fp8  // "cuda-fp8": with weights of 8 bits
 };
 [[nodiscard]] std::optional<BackendChoice> backend_choice_of(std::string_view name) noexcept;
+// For who names one that there is not: "auto, cpu, cuda and cuda-fp8".
+[[nodiscard]] std::string_view backend_choices() noexcept;
+[[nodiscard]] constexpr bool is_on_gpu(BackendChoice choice) noexcept {
+    return choice == BackendChoice::cuda || choice == BackendChoice::cuda_fp8;
+}
 
 // See CpuOptions and CudaOptions.
 struct BackendOptions {
@@ -34,5 +40,8 @@ struct BackendOptions {
 [[nodiscard]] Result<std::unique_ptr<Backend>> open_backend(BackendChoice choice,
                                                             ModelWeights weights,
                                                             const BackendOptions& options);
+
+// Of the weights, what a step reads once: all of them, but of the embedding a row for each token.
+[[nodiscard]] std::size_t step_weight_bytes(BackendChoice choice, const ModelWeights& weights);
 
 }  // namespace casc::gpu

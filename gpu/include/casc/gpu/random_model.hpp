@@ -27,7 +27,10 @@ struct RandomModelShape {
     std::size_t vocabulary_size = 32'000;
     std::size_t context_tokens = 640;
     bool ties_embeddings = true;
-    std::size_t window_tokens = 0;         // of phi3: how far back is looked; 0: to the beginning
+    std::size_t window_tokens = 0;  // of phi3: how far back is looked; 0: to the beginning
+    // Of phi3: longrope, whose factors are others beyond so many tokens; 0: none.
+    std::size_t original_context_tokens = 0;
+    std::size_t label_count = 0;           // of a classifier, two at least; 0: it generates
     ElementType type = ElementType::bf16;  // or f16, f32
     // The embedding of the vocabulary's last token is no number; not of one that is tied.
     bool poisons_last_token = false;

@@ -32,7 +32,7 @@ struct ModelSettings {
     std::string subject;                        // empty: "infer.<name>"
     std::chrono::milliseconds timeout{30'000};  // timeout_ms, of requests that do not say
     gpu::BatchPolicy batches;          // max_batch, max_wait_ms, queue_capacity, step_objective_ms
-    std::string backend = "auto";      // auto (a GPU where there is one that can), cpu, cuda
+    std::string backend = "auto";      // see gpu::BackendChoice
     std::uint32_t context_tokens = 0;  // of a request and its answer; 0: what the model can
     std::uint32_t prompt_tokens_per_step = 512;
     std::uint32_t threads = 0;  // of the cpu backend; 0: as many as it may have processors

@@ -63,14 +63,11 @@ public:
     RingCore(std::size_t capacity_wanted, std::shared_ptr<Waker> reader)
         : slots_(capacity_for(capacity_wanted)),
           reader_(std::move(reader)),
-          producer{{slots_.first(), capacity_for(capacity_wanted) - 1},
-                   reader_.get(),
-                   0,
-                   0,
-                   false,
-                   StreamChoice{sizeof(T) * capacity_for(capacity_wanted)}},
-          consumer{{slots_.first(), capacity_for(capacity_wanted) - 1}, 0, 0, false, false, false,
-                   0} {}
+          producer{
+              {slots_.first(), capacity_for(capacity_wanted) - 1},    reader_.get(), 0, 0, false,
+              StreamChoice{sizeof(T) * capacity_for(capacity_wanted)}},
+          consumer{
+              {slots_.first(), capacity_for(capacity_wanted) - 1}, 0, 0, false, false, false, 0} {}
 
     ~RingCore() {
         const std::uint64_t end = position_of(published_tail.load(std::memory_order_acquire));
