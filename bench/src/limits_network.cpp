@@ -1,6 +1,7 @@
 #include "limits_network.hpp"
 
 #include "host.hpp"
+#include "pacing.hpp"
 
 #include <arpa/inet.h>
 #include <array>
@@ -137,6 +138,45 @@ Histogram tcp_round_trips_ns(std::chrono::nanoseconds duration, Ends ends) {
     ping.join();
     pair.close_near();
     echo.join();
+    return times;
+}
+
+Histogram tcp_relay_ns(std::chrono::nanoseconds gap, std::size_t message_bytes,
+                       std::chrono::nanoseconds duration) {
+    LoopbackPair to_relay;
+    LoopbackPair from_relay;
+    std::thread relay([&] {
+        std::vector<std::byte> message(message_bytes);
+        while (receive_all(to_relay.far_end(), message.data(), message.size()) &&
+               send_all(from_relay.near_end(), message.data(), message.size())) {
+        }
+        from_relay.close_near();
+    });
+    Histogram times;
+    std::thread receiver([&] {
+        std::vector<std::byte> message(message_bytes);
+        while (receive_all(from_relay.far_end(), message.data(), message.size())) {
+            Clock::rep due = 0;
+            std::memcpy(&due, message.data(), sizeof due);
+            times.record(static_cast<std::uint64_t>(Clock::now().time_since_epoch().count() - due));
+        }
+    });
+    // A thread of its own, as its timers are precise from then on.
+    std::thread sender([&] {
+        Pacing pacing;
+        std::vector<std::byte> message(message_bytes);
+        auto due = Clock::now() + std::chrono::milliseconds(10);
+        for (const auto end = due + duration; due < end; due += gap) {
+            pacing.wait_until(due);
+            const Clock::rep is_due = due.time_since_epoch().count();
+            std::memcpy(message.data(), &is_due, sizeof is_due);
+            if (!send_all(to_relay.near_end(), message.data(), message.size())) break;
+        }
+        to_relay.close_near();
+    });
+    sender.join();
+    relay.join();
+    receiver.join();
     return times;
 }
 

@@ -37,6 +37,7 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
 constexpr std::chrono::seconds kEventPatience{30};
+constexpr std::chrono::seconds kRelayFor{2};
 
 struct Plan {
     std::string topic;
@@ -155,12 +156,25 @@ Outcome measure(const Target& target, Plan plan, const Topics& topics, EventBudg
     return outcome;
 }
 
-json::object describe(const Outcome& outcome, double round_trip_us) {
+// What an event's way is held against.
+struct Floor {
+    double round_trip_us = 0;
+    Histogram relay_ns;
+};
+
+json::object describe(const Outcome& outcome, const Floor& floor) {
+    const double round_trip_us = floor.round_trip_us;
+    const auto over_relay = [&](double percent) {
+        return static_cast<double>(outcome.latency_ns.percentile(percent)) /
+               static_cast<double>(std::max<std::uint64_t>(1, floor.relay_ns.percentile(percent)));
+    };
     json::object object = describe(outcome.latency_ns);
     object["p50_over_ping_pong"] =
         static_cast<double>(outcome.latency_ns.percentile(50)) / 1000 / round_trip_us;
     object["p99_over_ping_pong"] =
         static_cast<double>(outcome.latency_ns.percentile(99)) / 1000 / round_trip_us;
+    object["p50_over_bare_relay"] = over_relay(50);
+    object["p99_over_bare_relay"] = over_relay(99);
     object["received"] = outcome.received;
     object["misplaced"] = outcome.misplaced;
     object["stolen_by_host_s"] = outcome.stolen_seconds;
@@ -222,6 +236,12 @@ void run_e2e(const Options& options, Report& report) {
         report.details["ping_pong_on_two_processors_us"] =
             describe(tcp_round_trips_ns(milliseconds(500), Ends::on_two_processors));
     }
+    // Before and after: the machine may have changed.
+    const auto bare_relay = [&] {
+        return tcp_relay_ns(std::chrono::duration_cast<nanoseconds>(plan.gap), plan.payload_bytes,
+                            kRelayFor);
+    };
+    Floor floor{.round_trip_us = 0, .relay_ns = bare_relay()};
     const auto client = target.connect();
     const Topics at_once(*client, {.prefix = "e2e-memory", .durability = Durability::memory});
     const Topics when_durable(*client,
@@ -241,10 +261,11 @@ void run_e2e(const Options& options, Report& report) {
                           memory.cpu_seconds.broker + durable.cpu_seconds.broker};
     report.budget = memory_budget.so_far();
     report.details["durable_budget_per_event"] = durable_budget.so_far()->to_json();
-    round_trips.merge(tcp_round_trips_ns(
-        std::chrono::seconds(1)));  // before and after: the machine may have changed
+    floor.relay_ns.merge(bare_relay());
+    round_trips.merge(tcp_round_trips_ns(std::chrono::seconds(1)));
 
     const double round_trip_us = static_cast<double>(round_trips.percentile(50)) / 1000;
+    floor.round_trip_us = round_trip_us;
     report.limit.name = "TCP ping-pong of 128 bytes, median";
     report.limit.latency_us = round_trip_us;
     report.latency_ns = memory.latency_ns;
@@ -253,8 +274,9 @@ void run_e2e(const Options& options, Report& report) {
     const auto median_us = static_cast<double>(memory.latency_ns.percentile(50)) / 1000;
     report.share_of_limit = median_us > 0 ? round_trip_us / median_us : 0;
     report.details["ping_pong_us"] = describe(round_trips);
-    report.details["memory_us"] = describe(memory, round_trip_us);
-    report.details["durable_us"] = describe(durable, round_trip_us);
+    report.details["bare_relay_us"] = describe(floor.relay_ns);
+    report.details["memory_us"] = describe(memory, floor);
+    report.details["durable_us"] = describe(durable, floor);
     if (target.is_own())
         report.details["device_durable_write_us"] = describe(durable_write_ns(target));
     count_errors(memory, plan, report);
