@@ -151,7 +151,7 @@ int run(int argc, char** argv) {
     if (name == "phi3-mini") shape = RandomModelShape::phi3_mini();
     if ((name != "small" && name != "phi3-mini") || context == 0 ||
         context >= shape.context_tokens ||
-        (only != "" && (only != "cpu" && only != "cuda" && only != "cuda-fp8"))) {
+        (only != "" && only != "cpu" && only != "cuda" && only != "cuda-fp8")) {
         std::fprintf(stderr,
                      "usage: casc-gpu-bench [small|phi3-mini] [context tokens, less than %zu] "
                      "[cpu|cuda|cuda-fp8]\n",

@@ -60,7 +60,7 @@ inline std::vector<BackendKind> backend_kinds() {
 
 // Models whose weights are not bf16 are not made 8 bits, and older devices do not multiply them.
 inline bool can_open(const BackendKind& kind, const ModelWeights& weights) {
-    return kind.choice != BackendChoice::cuda_fp8 || CudaBackend::can_compute(weights, 0, true);
+    return !kind.has_8_bits() || CudaBackend::can_compute(weights, 0, true);
 }
 
 inline std::unique_ptr<Backend> open(const BackendKind& kind, ModelWeights weights,

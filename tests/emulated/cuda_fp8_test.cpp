@@ -30,6 +30,16 @@ std::unique_ptr<CudaBackend> fp8_of(const RandomModelShape& shape, std::uint32_t
                    {.slot_count = slots, .has_8_bit_weights = true});
 }
 
+struct Both {
+    std::unique_ptr<CudaBackend> exact;  // of 16 bits
+    std::unique_ptr<CudaBackend> fp8;
+};
+Both both_of(std::size_t layers) {
+    RandomModelShape shape = shape_of(ElementType::bf16);
+    shape.layer_count = layers;
+    return {cuda_of(required(make_random_model(shape, 1), "model")), fp8_of(shape)};
+}
+
 float length_of(const Numbers& numbers) {
     float squares = 0;
     for (const float number : numbers)
@@ -53,10 +63,7 @@ TEST_CASE("emulated/cuda_fp8: a token that sees itself alone is very near") {
     std::mt19937 random(6);
     for (const std::size_t layers : {1, 2, 3}) {
         CAPTURE(layers);
-        RandomModelShape shape = shape_of(ElementType::bf16);
-        shape.layer_count = layers;
-        const auto exact = cuda_of(required(make_random_model(shape, 1), "model"));
-        const auto fp8 = fp8_of(shape);
+        const auto [exact, fp8] = both_of(layers);
         for (int i = 0; i < 10; ++i) {
             const Tokens token = random_text(1, random);
             const Numbers is = values_of(*fp8, 0, 0, token);
@@ -72,10 +79,7 @@ TEST_CASE("emulated/cuda_fp8: layer by layer it is near to what is computed with
     const Tokens text = random_text(150, random);
     for (const std::size_t layers : {1, 2, 3}) {
         CAPTURE(layers);
-        RandomModelShape shape = shape_of(ElementType::bf16);
-        shape.layer_count = layers;
-        const auto exact = cuda_of(required(make_random_model(shape, 1), "model"));
-        const auto fp8 = fp8_of(shape);
+        const auto [exact, fp8] = both_of(layers);
         // Prompts in pieces, and lone tokens.
         std::size_t at = 0;
         for (const std::size_t piece : {17, 1, 60, 1, 71}) {
