@@ -23,6 +23,7 @@ struct Fiber {
     bool has_ended = false;
     std::uint64_t exchanges = 0;
     std::uint64_t said[2] = {};  // one exchange may still be read while the next is said
+    void* brought = nullptr;
 };
 
 // Where some threads wait for each other: those who have ended are not waited for.
@@ -143,6 +144,23 @@ std::uint64_t exchange(std::uint64_t said, unsigned lane) {
         std::abort();
     }
     return block.fibers[first + lane].said[which];
+}
+
+void do_as_warp(void* brought, WarpWork* work) {
+    const unsigned first = block.running / kWarp * kWarp;
+    Barrier& warp = block.warp_of_running();
+    block.fibers[block.running].brought = brought;
+    if (warp.arrived + 1 == warp.members) {
+        if (warp.members != kWarp) {
+            std::fprintf(stderr, "emulated CUDA: %u threads do what 32 do\n", warp.members);
+            std::abort();
+        }
+        void* all[kWarp];
+        for (unsigned lane = 0; lane < kWarp; ++lane)
+            all[lane] = block.fibers[first + lane].brought;
+        work(all);
+    }
+    block.wait(warp);
 }
 
 void run_blocks(dim3 blocks, dim3 threads, const std::function<void()>& kernel) {

@@ -50,6 +50,10 @@ void wait_for_block();
 void wait_for_warp();
 // What the lane has said to its warp, once all have.
 std::uint64_t exchange(std::uint64_t said, unsigned lane);
+// What a warp does as one: the last of its 32 threads to come does it for all, with what each has
+// brought, and none goes on before.
+using WarpWork = void(void* const (&brought)[32]);
+void do_as_warp(void* brought, WarpWork* work);
 
 // Ready to run: the kernel with its arguments, for every thread of every block.
 void run_blocks(dim3 blocks, dim3 threads, const std::function<void()>& kernel);
@@ -64,6 +68,8 @@ void run_blocks(dim3 blocks, dim3 threads, const std::function<void()>& kernel);
 inline void __syncthreads() {
     emulated_cuda::wait_for_block();
 }
+// What other blocks are to see is there as soon as it is written.
+inline void __threadfence() {}
 inline void __syncwarp(unsigned = ~0u) {
     emulated_cuda::wait_for_warp();
 }
@@ -123,8 +129,15 @@ inline float __expf(float number) {
 
 namespace casc::gpu::cuda {
 
+// instructions.cuh says what they are.
 float half_bits_to_float(unsigned short bits);
 unsigned short float_to_half_bits(float number);
+unsigned short float_to_bf16_bits(float number);
+std::uint32_t two_f16_bits(float lower, float upper);
+std::uint32_t two_bf16_bits(float lower, float upper);
+inline float power_of_2(float exponent) {
+    return std::exp2(exponent);
+}
 
 inline void copy_16_bytes(void* to, const void* from) {
     std::memcpy(to, from, 16);
@@ -132,6 +145,13 @@ inline void copy_16_bytes(void* to, const void* from) {
 inline void end_copy_group() {}
 template <int kPending>
 void wait_for_copies() {}
+
+void load_pieces(std::uint32_t (&pieces)[4], const void* row);
+void load_turned_pieces(std::uint32_t (&pieces)[4], const void* row);
+void multiply_bf16_pieces(float (&sum)[4], const std::uint32_t (&a)[4], std::uint32_t b_upper,
+                          std::uint32_t b_lower);
+void multiply_f16_pieces(float (&sum)[4], const std::uint32_t (&a)[4], std::uint32_t b_upper,
+                         std::uint32_t b_lower);
 
 }  // namespace casc::gpu::cuda
 

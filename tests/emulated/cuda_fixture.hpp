@@ -28,8 +28,11 @@ inline std::unique_ptr<CudaBackend> cuda_of_model(const std::string& name,
 inline float farthest(const Numbers& a, const Numbers& b) {
     REQUIRE(a.size() == b.size());
     float most = 0;
-    for (std::size_t i = 0; i < a.size(); ++i)
-        most = std::abs(a[i] - b[i]) <= most ? most : std::abs(a[i] - b[i]);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        const float off = std::abs(a[i] - b[i]);
+        if (std::isnan(off)) return off;  // and is below nothing
+        most = std::max(most, off);
+    }
     return most;
 }
 

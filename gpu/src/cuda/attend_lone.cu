@@ -1,143 +1,198 @@
 #include "cuda/attention.cuh"
+#include "cuda/join_splits.cuh"
 #include "cuda/key_tile.cuh"
+#include "cuda/launch.cuh"
 #include "cuda/reduce.cuh"
+#include "cuda/tensor_cores.cuh"
 
 namespace casc::gpu::cuda {
 namespace {
 
 constexpr unsigned kThreads = 128;
+constexpr std::uint32_t kWarps = kThreads / kWarpThreads;
+constexpr std::uint32_t kHeadsAtOnce = kPieceRows;  // of queries that share keys
+constexpr std::uint32_t kKeys = 64;
+constexpr std::uint32_t kKeysOfWarp = kKeys / kWarps;
+// As many as the shared memory of a multiprocessor of an H100 has room for.
+template <std::uint32_t kSizeMax>
+constexpr unsigned kBlocksAtOnce = kSizeMax <= 96 ? 8 : 6;
+static_assert(kKeys == kSplitTokens<Bf16> && kKeysOfWarp == kPieceInner);
 
-struct Seen {
-    std::uint32_t first = 0;
-    std::uint32_t end = 0;
-};
-__device__ Seen seen_by(std::uint32_t position, const HeadShape& shape) {
-    const std::uint32_t end = position + 1;
-    const bool is_cut = shape.window_tokens != 0 && end > shape.window_tokens;
-    return {is_cut ? end - shape.window_tokens : 0, end};
+// Of the queries of a block: columns `at` to `at` + 16. Rows that there are not are 0.
+template <class T>
+__device__ void load_queries(std::uint32_t (&pieces)[4], const T* queries, std::uint32_t heads,
+                             std::uint32_t size, std::uint32_t at) {
+    const std::uint32_t lane = threadIdx.x % kWarpThreads;
+#pragma unroll
+    for (std::uint32_t i = 0; i < 4; ++i) {
+        const std::uint32_t row = lane / 4 + i % 2 * 8;
+        const std::uint32_t column = at + i / 2 * 8 + lane % 4 * 2;
+        const bool is_there = row < heads && column < size;
+        pieces[i] =
+            is_there ? *reinterpret_cast<const std::uint32_t*>(queries + row * size + column) : 0;
+    }
 }
 
-// One block for each (split, head of keys, token). Splits begin at the sequence's beginning and
-// not where the window does.
+// One block for each (split, heads that share keys, token): all of those heads' queries are the
+// rows of one matrix, 16 at a time. Splits begin at the sequence's beginning and not where the
+// window does.
 template <class T, std::uint32_t kSizeMax>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksAtOnce<kSizeMax>)
     attend_split_kernel(StepSlab slab, HeadShape shape, const T* qkv, const T* keys,
-                        const T* values, float* parts) {
-    constexpr std::uint32_t kTokens = kSplitTokens<T>;
-    constexpr std::uint32_t kLanes = kThreads / kTokens;  // that share the work of one key
+                        const T* values, LoneWork work, T* attended) {
     constexpr std::uint32_t kPack = Pack<T>::kCount;
-    constexpr std::uint32_t kRows = kThreads / (kSizeMax / kPack);  // of values at once
+    constexpr std::uint32_t kInnerPieces = (kSizeMax + kPieceInner - 1) / kPieceInner;
     const std::uint32_t token = blockIdx.z;
     if (token >= slab.counts()->lone_tokens) return;
     const TokenParameters is = slab.tokens()[token];
-    const Seen seen = seen_by(is.position, shape);
-    const std::uint32_t begin = blockIdx.x * kTokens;
-    if (begin >= seen.end || begin + kTokens <= seen.first) return;
-    const std::uint32_t count = seen.end - begin < kTokens ? seen.end - begin : kTokens;
-    const std::uint32_t hidden_before = seen.first > begin ? seen.first - begin : 0;
+    const Seen seen = Seen::by(is.position, shape);
+    const std::uint32_t begin = blockIdx.x * kKeys;
+    if (begin >= seen.end || begin + kKeys <= seen.first) return;
+    const std::uint32_t end = seen.end - begin < kKeys ? seen.end - begin : kKeys;
+    const std::uint32_t first = seen.first > begin ? seen.first - begin : 0;
 
-    __shared__ KeyTile<T, kTokens, kSizeMax> key_tile;
-    __shared__ KeyTile<T, kTokens, kSizeMax> value_tile;
-    __shared__ __align__(16) float query[kSizeMax];
-    __shared__ float shares[kTokens];
-    __shared__ float sums[kRows][kSizeMax];
+    __shared__ KeyTile<T, kKeys, kSizeMax> key_tile;
+    __shared__ KeyTile<T, kKeys, kSizeMax> value_tile;
+    __shared__ float warp_most[kWarps][kHeadsAtOnce];
+    __shared__ float warp_all[kWarps][kHeadsAtOnce];
     const std::uint32_t size = shape.head_size;
     const std::uint32_t packs = size / kPack;
-    const std::size_t place = static_cast<std::size_t>(begin) * size;
-    key_tile.template load<kThreads>(head_cache(keys, shape, is.slot, blockIdx.y) + place, count,
-                                     packs);
-    value_tile.template load<kThreads>(head_cache(values, shape, is.slot, blockIdx.y) + place,
-                                       count, packs);
-
+    const std::uint32_t stride = row_stride(packs) * kPack;
     const std::uint32_t group = shape.heads / shape.kv_heads;
-    const T* const row =
+    const std::uint32_t passes = (group + kHeadsAtOnce - 1) / kHeadsAtOnce;
+    const std::uint32_t kv_head = blockIdx.y / passes;
+    const std::uint32_t skipped = blockIdx.y % passes * kHeadsAtOnce;
+    const std::uint32_t heads = group - skipped < kHeadsAtOnce ? group - skipped : kHeadsAtOnce;
+    const std::uint32_t head = kv_head * group + skipped;
+    const std::size_t place = static_cast<std::size_t>(begin) * size;
+    key_tile.template clear_ends<kThreads>(packs);
+    key_tile.template load<kThreads>(head_cache(keys, shape, is.slot, kv_head) + place, packs,
+                                     first, end, packs);
+    value_tile.template load<kThreads>(head_cache(values, shape, is.slot, kv_head) + place, packs,
+                                       first, end, packs);
+    // 0 times what is no number is none either.
+    value_tile.template clear<kThreads>(0, first, packs);
+    value_tile.template clear<kThreads>(end, kKeys, packs);
+    const T* const row_of_token =
         qkv + static_cast<std::size_t>(token) * (shape.heads + 2 * shape.kv_heads) * size;
-    const float scale = rsqrtf(static_cast<float>(size));
-    const std::uint32_t key = threadIdx.x / kLanes;
-    const std::uint32_t lane = threadIdx.x % kLanes;
-    for (std::uint32_t i = 0; i < group; ++i) {
-        const std::uint32_t head = blockIdx.y * group + i;
-        for (std::uint32_t d = threadIdx.x; d < size; d += kThreads)
-            query[d] = to_float(row[head * size + d]) * scale;
-        wait_for_copies<1>();  // the keys are there
-        __syncthreads();
-        float score = 0;
-        if (key < count)
-            for (std::uint32_t pack = lane; pack < packs; pack += kLanes)
-                score = dot(query + pack * kPack, key_tile.at(key, pack, packs), score);
-        score = reduce_lanes<kLanes>(score, Sum());
-        const bool is_seen = key >= hidden_before && key < count;
-        const float most = reduce_block<kThreads>(is_seen ? score : -INFINITY, Maximum());
-        const float share = is_seen ? __expf(score - most) : 0;
-        const float all = reduce_block<kThreads>(lane == 0 ? share : 0, Sum());
-        if (lane == 0) shares[key] = share;
-        wait_for_copies<0>();
-        __syncthreads();
-        // Threads beyond the last pack have nothing to do.
-        const std::uint32_t pack = threadIdx.x % (kSizeMax / kPack);
-        const std::uint32_t first_row = threadIdx.x / (kSizeMax / kPack);
-        if (pack < packs && first_row < kRows) {
-            float sum[kPack] = {};
-            for (std::uint32_t at = first_row; at < count; at += kRows) {
-                if (at < hidden_before) continue;  // 0 times what is no number is none either
-                const Pack<T> value = value_tile.at(at, pack, packs);
-                const float weight = shares[at];
+    std::uint32_t queries[kInnerPieces][4];
 #pragma unroll
-                for (std::uint32_t k = 0; k < kPack; ++k)
-                    sum[k] += weight * to_float(value.numbers[k]);
-            }
-#pragma unroll
-            for (std::uint32_t k = 0; k < kPack; ++k)
-                sums[first_row][pack * kPack + k] = sum[k];
-        }
-        __syncthreads();
-        float* const part =
-            parts +
-            ((static_cast<std::size_t>(token) * shape.heads + head) * gridDim.x + blockIdx.x) *
-                part_floats(size);
-        for (std::uint32_t d = threadIdx.x; d < size; d += kThreads) {
-            float sum = sums[0][d];
-#pragma unroll
-            for (std::uint32_t r = 1; r < kRows; ++r)
-                sum += sums[r][d];
-            part[2 + d] = sum;
-        }
-        if (threadIdx.x == 0) {
-            part[0] = most;
-            part[1] = all;
-        }
-        __syncthreads();  // before the next head's query and shares
-    }
-}
+    for (std::uint32_t i = 0; i < kInnerPieces; ++i)
+        load_queries(queries[i], row_of_token + head * size, heads, size, i * kPieceInner);
 
-// One block for each (head, token).
-template <class T>
-__global__ void __launch_bounds__(kThreads)
-    join_splits_kernel(StepSlab slab, HeadShape shape, std::uint32_t splits_max, const float* parts,
-                       T* attended) {
-    const std::uint32_t token = blockIdx.y;
-    if (token >= slab.counts()->lone_tokens) return;
-    const Seen seen = seen_by(slab.tokens()[token].position, shape);
-    const std::uint32_t first = seen.first / kSplitTokens<T>;
-    const std::uint32_t end = splits_of<T>(seen.end);
-    const std::uint32_t size = shape.head_size;
-    const std::size_t floats = part_floats(size);
-    const std::size_t item = static_cast<std::size_t>(token) * shape.heads + blockIdx.x;
-    const float* const mine = parts + item * splits_max * floats;
-    float most = -INFINITY;
-    for (std::uint32_t split = first + threadIdx.x; split < end; split += kThreads)
-        most = Maximum()(most, mine[split * floats]);
-    most = reduce_block<kThreads>(most, Maximum());
-    float all = 0;
-    for (std::uint32_t split = first + threadIdx.x; split < end; split += kThreads)
-        all += mine[split * floats + 1] * __expf(mine[split * floats] - most);
-    all = reduce_block<kThreads>(all, Sum());
-    for (std::uint32_t d = threadIdx.x; d < size; d += kThreads) {
-        float sum = 0;
-        for (std::uint32_t split = first; split < end; ++split)
-            sum += mine[split * floats + 2 + d] * __expf(mine[split * floats] - most);
-        attended[item * size + d] = from_float<T>(sum / all);
+    // Scores: of each warp 16 keys.
+    const std::uint32_t warp = threadIdx.x / kWarpThreads;
+    const std::uint32_t lane = threadIdx.x % kWarpThreads;
+    const PieceRow sideways = PieceRow::sideways(lane);
+    const PieceRow downward = PieceRow::downward(lane);
+    const T* const key_numbers = key_tile.rows[0].numbers;
+    float scores[2][4] = {};
+    wait_for_copies<1>();  // the keys are there
+    __syncthreads();
+#pragma unroll
+    for (std::uint32_t i = 0; i < kInnerPieces; ++i) {
+        if (i * kPieceInner >= size) break;
+        std::uint32_t pieces[4];
+        load_pieces(pieces, key_numbers + (warp * kKeysOfWarp + sideways.row) * stride +
+                                i * kPieceInner + sideways.column);
+        multiply_pieces<T>(scores[0], queries[i], pieces[0], pieces[1]);
+        multiply_pieces<T>(scores[1], queries[i], pieces[2], pieces[3]);
     }
+
+    // Shares, as powers of 2, of two heads for each thread.
+    const float scale = kLog2OfE * rsqrtf(static_cast<float>(size));
+    const std::uint32_t its_head = lane / 4;
+    float most[2] = {-INFINITY, -INFINITY};
+#pragma unroll
+    for (std::uint32_t i = 0; i < 8; ++i) {
+        const std::uint32_t key = warp * kKeysOfWarp + i / 4 * kPieceColumns + lane % 4 * 2 + i % 2;
+        float& score = scores[i / 4][i % 4];
+        score = key >= first && key < end ? score * scale : -INFINITY;
+        most[i / 2 % 2] = Maximum()(most[i / 2 % 2], score);
+    }
+#pragma unroll
+    for (std::uint32_t half = 0; half < 2; ++half) {
+        most[half] = reduce_lanes<4>(most[half], Maximum());
+        if (lane % 4 == 0) warp_most[warp][its_head + half * 8] = most[half];
+    }
+    __syncthreads();  // of all warps; and the keys have been read
+    auto* const shares = reinterpret_cast<T*>(&key_tile);
+    constexpr std::uint32_t kShareStride = row_stride(kKeys / kPack) * kPack;
+    constexpr std::uint32_t kShareNumbers = kHeadsAtOnce * kShareStride;
+    static_assert(sizeof key_tile >= 2 * kShareNumbers * sizeof(T));
+#pragma unroll
+    for (std::uint32_t half = 0; half < 2; ++half) {
+#pragma unroll
+        for (std::uint32_t w = 0; w < kWarps; ++w)
+            most[half] = Maximum()(most[half], warp_most[w][its_head + half * 8]);
+        float all = 0;
+#pragma unroll
+        for (std::uint32_t i = 0; i < 2; ++i) {
+            float* const pair = &scores[i][half * 2];
+#pragma unroll
+            for (std::uint32_t k = 0; k < 2; ++k) {
+                pair[k] = pair[k] == -INFINITY ? 0 : power_of_2(pair[k] - most[half]);
+                all += pair[k];
+            }
+            const PairOfParts its_shares = parts_of<T>(pair[0], pair[1]);
+            T* const at = shares + (its_head + half * 8) * kShareStride + warp * kKeysOfWarp +
+                          i * kPieceColumns + lane % 4 * 2;
+            *reinterpret_cast<std::uint32_t*>(at) = its_shares.most;
+            *reinterpret_cast<std::uint32_t*>(at + kShareNumbers) = its_shares.rest;
+        }
+        all = reduce_lanes<4>(all, Sum());
+        if (lane % 4 == 0) warp_all[warp][its_head + half * 8] = all;
+    }
+    wait_for_copies<0>();
+    __syncthreads();
+
+    // Sums: of each warp every fourth 16 values.
+    const std::uint32_t splits = seen.end_split<T>() - seen.first_split<T>();
+    float* const parts = work.parts + (static_cast<std::size_t>(token) * shape.heads + head) *
+                                          gridDim.x * part_floats(size);
+    const T* const value_numbers = value_tile.rows[0].numbers;
+    for (std::uint32_t at = warp * kPieceInner; at < size; at += kWarps * kPieceInner) {
+        float sum[2][4] = {};
+#pragma unroll
+        for (std::uint32_t key = 0; key < kKeys; key += kPieceInner) {
+            std::uint32_t pieces[4];
+            load_turned_pieces(
+                pieces, value_numbers + (key + downward.row) * stride + at + downward.column);
+#pragma unroll
+            for (std::uint32_t part = 0; part < 2; ++part) {
+                std::uint32_t share_pieces[4];
+                load_pieces(share_pieces, shares + part * kShareNumbers +
+                                              downward.row * kShareStride + key + downward.column);
+                multiply_pieces<T>(sum[0], share_pieces, pieces[0], pieces[1]);
+                multiply_pieces<T>(sum[1], share_pieces, pieces[2], pieces[3]);
+            }
+        }
+#pragma unroll
+        for (std::uint32_t i = 0; i < 8; ++i) {
+            const std::uint32_t of_head = its_head + i / 2 % 2 * 8;
+            const std::uint32_t d = at + i / 4 * kPieceColumns + lane % 4 * 2 + i % 2;
+            if (of_head < heads && d < size)
+                parts[(of_head * gridDim.x + blockIdx.x) * part_floats(size) + 2 + d] =
+                    sum[i / 4][i % 4];
+        }
+    }
+    if (threadIdx.x < heads) {
+        float* const part = parts + (threadIdx.x * gridDim.x + blockIdx.x) * part_floats(size);
+        float all_most = -INFINITY;
+        float all = 0;
+#pragma unroll
+        for (std::uint32_t w = 0; w < kWarps; ++w) {
+            all_most = Maximum()(all_most, warp_most[w][threadIdx.x]);
+            all += warp_all[w][threadIdx.x];
+        }
+        part[0] = all_most;
+        part[1] = all;
+    }
+    if (!is_last_of(splits, &work.arrived[token * gridDim.y + blockIdx.y])) return;
+    static_assert(sizeof key_tile >= kJoinFloats<kThreads> * sizeof(float));
+    join_splits<kThreads>(parts, heads, gridDim.x, seen.first_split<T>(), seen.end_split<T>(), size,
+                          reinterpret_cast<float*>(&key_tile),
+                          attended + (static_cast<std::size_t>(token) * shape.heads + head) * size);
 }
 
 }  // namespace
@@ -145,20 +200,18 @@ __global__ void __launch_bounds__(kThreads)
 template <class T>
 void attend_lone(cudaStream_t stream, std::uint32_t tokens, std::uint32_t splits,
                  const StepSlab& slab, const HeadShape& shape, const T* qkv, const T* keys,
-                 const T* values, float* parts, T* attended) {
+                 const T* values, const LoneWork& work, T* attended) {
     const auto kernel = shape.head_size <= 64   ? attend_split_kernel<T, 64>
                         : shape.head_size <= 96 ? attend_split_kernel<T, 96>
                                                 : attend_split_kernel<T, kHeadSizeMax>;
-    launch(kernel, {dim3(splits, shape.kv_heads, tokens), kThreads}, stream, slab, shape, qkv, keys,
-           values, parts);
-    launch(join_splits_kernel<T>, {dim3(shape.heads, tokens), kThreads}, stream, slab, shape,
-           splits, parts, attended);
+    const std::uint32_t passes = (shape.heads / shape.kv_heads + kHeadsAtOnce - 1) / kHeadsAtOnce;
+    launch(kernel, {dim3(splits, shape.kv_heads * passes, tokens), kThreads}, stream, slab, shape,
+           qkv, keys, values, work, attended);
 }
 
 #define CASC_FOR(T)                                                                        \
     template void attend_lone(cudaStream_t, std::uint32_t, std::uint32_t, const StepSlab&, \
-                              const HeadShape&, const T*, const T*, const T*, float*, T*)
-CASC_FOR(float);
+                              const HeadShape&, const T*, const T*, const T*, const LoneWork&, T*)
 CASC_FOR(Bf16);
 CASC_FOR(F16);
 #undef CASC_FOR

@@ -1,123 +1,225 @@
 #include "cuda/attention.cuh"
 #include "cuda/key_tile.cuh"
+#include "cuda/launch.cuh"
 #include "cuda/reduce.cuh"
+#include "cuda/tensor_cores.cuh"
 
 namespace casc::gpu::cuda {
 namespace {
 
+constexpr unsigned kThreads = 128;
 constexpr std::uint32_t kQueries = PromptTile::kTokensMax;
-constexpr std::uint32_t kLanes = 8;  // threads for each query
-constexpr unsigned kThreads = kQueries * kLanes;
-constexpr std::uint32_t kKeys = 32;  // at once
-constexpr std::uint32_t kKeysOfLane = kKeys / kLanes;
+constexpr std::uint32_t kQueriesOfWarp = kPieceRows;
+static_assert(kQueries == kThreads / kWarpThreads * kQueriesOfWarp);
+constexpr std::uint32_t kKeys = 64;  // at once
+constexpr std::uint32_t kKeyPieces = kKeys / kPieceColumns;
 
-// One block for each (head, tile).
+// The softmax of two queries of each thread, as far as keys have been seen: queries lane / 4 and 8
+// further of its warp's.
+struct RunningSoftmax {
+    float most[2] = {-INFINITY, -INFINITY};
+    float all[2] = {};
+
+    // Scores become shares of the largest one so far; what sums of values are to be multiplied with
+    // is left in `kept`.
+    __device__ void add(float (&scores)[kKeyPieces][4], float (&kept)[2]) {
+#pragma unroll
+        for (std::uint32_t half = 0; half < 2; ++half) {
+            float new_most = most[half];
+#pragma unroll
+            for (std::uint32_t i = 0; i < kKeyPieces; ++i) {
+                new_most = Maximum()(new_most, scores[i][half * 2]);
+                new_most = Maximum()(new_most, scores[i][half * 2 + 1]);
+            }
+            new_most = reduce_lanes<4>(new_most, Maximum());
+            // Nothing seen so far: no shares, and nothing to carry over.
+            kept[half] = most[half] == -INFINITY ? 0 : power_of_2(most[half] - new_most);
+            const float less = new_most == -INFINITY ? 0 : new_most;
+            float more = 0;
+#pragma unroll
+            for (std::uint32_t i = 0; i < kKeyPieces; ++i) {
+#pragma unroll
+                for (std::uint32_t k = half * 2; k < half * 2 + 2; ++k) {
+                    scores[i][k] = power_of_2(scores[i][k] - less);
+                    more += scores[i][k];
+                }
+            }
+            all[half] = all[half] * kept[half] + reduce_lanes<4>(more, Sum());
+            most[half] = new_most;
+        }
+    }
+};
+
+// The keys that some queries of a tile see, of those from `at` on.
+struct Mask {
+    std::uint32_t at = 0;
+    std::uint32_t window = 0;  // 0: to the beginning
+
+    [[nodiscard]] __device__ bool has(std::uint32_t position, std::uint32_t key) const {
+        return at + key <= position && (window == 0 || at + key + window > position);
+    }
+    // All keys of the tile, for 16 queries from `position` on.
+    [[nodiscard]] __device__ bool has_all(std::uint32_t position) const {
+        return has(position, kKeys - 1) &&
+               (window == 0 || at + window > position + kQueriesOfWarp - 1);
+    }
+};
+
+// One block for each (head, tile): of each warp 16 queries.
 template <class T, std::uint32_t kSizeMax>
 __global__ void __launch_bounds__(kThreads)
     attend_tiles_kernel(StepSlab slab, HeadShape shape, const T* qkv, const T* keys,
                         const T* values, T* attended) {
     constexpr std::uint32_t kPack = Pack<T>::kCount;
-    constexpr std::uint32_t kPacksOfLane = kSizeMax / kPack / kLanes;
-    static_assert(kPacksOfLane * kPack * kLanes == kSizeMax);
-    __shared__ KeyTile<T, kKeys, kSizeMax> key_tile;
+    constexpr std::uint32_t kInnerPieces = (kSizeMax + kPieceInner - 1) / kPieceInner;
+    __shared__ KeyTile<T, kKeys, kSizeMax> key_tile;  // and of the queries, at first
     __shared__ KeyTile<T, kKeys, kSizeMax> value_tile;
-    __shared__ __align__(16) float queries[kQueries][kSizeMax + 4];
-    __shared__ float shares[kQueries][kKeys + 1];
+    static_assert(kQueries <= kKeys);
 
-    const PromptTile tile = slab.tiles()[blockIdx.y];
+    // The last tiles of a prompt see most keys: they begin first, so that none is left for the end.
+    const PromptTile tile = slab.tiles()[gridDim.y - 1 - blockIdx.y];
     const TokenParameters first = slab.tokens()[tile.first_token];
     const std::uint32_t head = blockIdx.x;
     const std::uint32_t kv_head = head / (shape.heads / shape.kv_heads);
     const std::uint32_t size = shape.head_size;
     const std::uint32_t packs = size / kPack;
-    const std::size_t row_numbers =
-        static_cast<std::size_t>(shape.heads + 2 * shape.kv_heads) * size;
-    const float scale = rsqrtf(static_cast<float>(size));
-    for (std::uint32_t i = threadIdx.x; i < tile.count * size; i += kThreads)
-        queries[i / size][i % size] =
-            to_float(qkv[(tile.first_token + i / size) * row_numbers + head * size + i % size]) *
-            scale;
+    const std::uint32_t stride = row_stride(packs) * kPack;
+    const std::uint32_t qkv_numbers = (shape.heads + 2 * shape.kv_heads) * size;
+    const std::uint32_t warp = threadIdx.x / kWarpThreads;
+    const std::uint32_t lane = threadIdx.x % kWarpThreads;
+    const PieceRow sideways = PieceRow::sideways(lane);
+    const PieceRow downward = PieceRow::downward(lane);
+    const T* const key_numbers = key_tile.rows[0].numbers;
+    const T* const value_numbers = value_tile.rows[0].numbers;
 
-    const std::uint32_t query = threadIdx.x / kLanes;
-    const std::uint32_t lane = threadIdx.x % kLanes;
-    const std::uint32_t position = first.position + query;
-    const std::uint32_t window = shape.window_tokens;
-    float most = -INFINITY;
-    float all = 0;
-    float sum[kPacksOfLane][kPack] = {};
+    key_tile.template clear_ends<kThreads>(packs);
+    key_tile.template load<kThreads>(
+        qkv + static_cast<std::size_t>(tile.first_token) * qkv_numbers + head * size,
+        qkv_numbers / kPack, 0, tile.count, packs);
+    wait_for_copies<0>();
+    __syncthreads();
+    std::uint32_t queries[kInnerPieces][4];
+#pragma unroll
+    for (std::uint32_t i = 0; i < kInnerPieces; ++i)
+        if (i * kPieceInner < size)
+            load_pieces(queries[i], key_numbers + (warp * kQueriesOfWarp + downward.row) * stride +
+                                        i * kPieceInner + downward.column);
+    __syncthreads();
+
     // Of all the tile's queries: from what the first one sees to the last one itself.
+    const std::uint32_t window = shape.window_tokens;
     const std::uint32_t end = first.position + tile.count;
     const std::uint32_t from =
         window != 0 && first.position + 1 > window ? first.position + 1 - window : 0;
-    for (std::uint32_t at = from / kKeys * kKeys; at < end; at += kKeys) {
-        const std::uint32_t count = end - at < kKeys ? end - at : kKeys;
-        const std::size_t place = static_cast<std::size_t>(at) * size;
-        __syncthreads();  // the last tile has been read
-        key_tile.template load<kThreads>(head_cache(keys, shape, first.slot, kv_head) + place,
-                                         count, packs);
-        value_tile.template load<kThreads>(head_cache(values, shape, first.slot, kv_head) + place,
-                                           count, packs);
+    const T* const its_keys = head_cache(keys, shape, first.slot, kv_head);
+    const T* const its_values = head_cache(values, shape, first.slot, kv_head);
+    // A group of copies for each tile of keys or values, also where there is none.
+    const auto load = [&](auto& key_or_value_tile, const T* cache, std::uint32_t at) {
+        const std::uint32_t count = at >= end ? 0 : end - at < kKeys ? end - at : kKeys;
+        key_or_value_tile.template load<kThreads>(cache + static_cast<std::size_t>(at) * size,
+                                                  packs, at < from ? from - at : 0, count, packs);
+    };
+    const std::uint32_t begin = from / kKeys * kKeys;
+    load(key_tile, its_keys, begin);
+    load(value_tile, its_values, begin);
+
+    const std::uint32_t warp_position = first.position + warp * kQueriesOfWarp;
+    const bool has_queries = warp * kQueriesOfWarp < tile.count;
+    const float scale = kLog2OfE * rsqrtf(static_cast<float>(size));
+    RunningSoftmax softmax;
+    float sum[kSizeMax / kPieceColumns][4] = {};
+    for (std::uint32_t at = begin; at < end; at += kKeys) {
+        // 0 times what is no number is none either.
+        if (at < from) value_tile.template clear<kThreads>(0, from - at, packs);
+        if (end - at < kKeys) value_tile.template clear<kThreads>(end - at, kKeys, packs);
+        const bool sees_some = has_queries && at < warp_position + kQueriesOfWarp;
         wait_for_copies<1>();  // the keys are there
         __syncthreads();
-        float scores[kKeysOfLane];
-        float tile_most = -INFINITY;
+        float scores[kKeyPieces][4] = {};
+        if (sees_some) {
 #pragma unroll
-        for (std::uint32_t i = 0; i < kKeysOfLane; ++i) {
-            const std::uint32_t key = lane + i * kLanes;
-            const bool is_seen = key < count && query < tile.count && at + key <= position &&
-                                 (window == 0 || at + key + window > position);
-            scores[i] = is_seen ? 0 : -INFINITY;
-            if (!is_seen) continue;
-            for (std::uint32_t pack = 0; pack < packs; ++pack)
-                scores[i] =
-                    dot(&queries[query][pack * kPack], key_tile.at(key, pack, packs), scores[i]);
-            tile_most = Maximum()(tile_most, scores[i]);
-        }
-        const float new_most = Maximum()(most, reduce_lanes<kLanes>(tile_most, Maximum()));
-        // Nothing seen so far: no shares, and nothing to carry over.
-        const float kept = most == -INFINITY ? 0 : __expf(most - new_most);
-        float tile_all = 0;
+            for (std::uint32_t i = 0; i < kInnerPieces; ++i) {
+                if (i * kPieceInner >= size) break;
 #pragma unroll
-        for (std::uint32_t i = 0; i < kKeysOfLane; ++i) {
-            const float share = scores[i] == -INFINITY ? 0 : __expf(scores[i] - new_most);
-            shares[query][lane + i * kLanes] = share;
-            tile_all += share;
-        }
-        all = all * kept + reduce_lanes<kLanes>(tile_all, Sum());
-        most = new_most;
-        wait_for_copies<0>();
-        __syncthreads();  // and each query has its shares
-        // No others than what the query sees: 0 times what is no number is none either.
-        const std::uint32_t seen_end = position + 1 < at ? 0 : position + 1 - at;
-        const std::uint32_t last = seen_end < count ? seen_end : count;
-        const std::uint32_t begin =
-            window != 0 && position + 1 > window + at ? position + 1 - window - at : 0;
-#pragma unroll
-        for (std::uint32_t p = 0; p < kPacksOfLane; ++p) {
-            const std::uint32_t pack = lane + p * kLanes;
-            if (pack >= packs) continue;
-#pragma unroll
-            for (std::uint32_t k = 0; k < kPack; ++k)
-                sum[p][k] *= kept;
-            for (std::uint32_t key = begin; key < last; ++key) {
-                const Pack<T> value = value_tile.at(key, pack, packs);
-                const float share = shares[query][key];
-#pragma unroll
-                for (std::uint32_t k = 0; k < kPack; ++k)
-                    sum[p][k] += share * to_float(value.numbers[k]);
+                for (std::uint32_t key = 0; key < kKeyPieces; key += 2) {
+                    std::uint32_t pieces[4];
+                    load_pieces(pieces, key_numbers +
+                                            (key * kPieceColumns + sideways.row) * stride +
+                                            i * kPieceInner + sideways.column);
+                    multiply_pieces<T>(scores[key], queries[i], pieces[0], pieces[1]);
+                    multiply_pieces<T>(scores[key + 1], queries[i], pieces[2], pieces[3]);
+                }
             }
         }
+        __syncthreads();  // they have been read
+        load(key_tile, its_keys, at + kKeys);
+        if (sees_some) {
+            const Mask mask{at, window};
+            const bool has_all = mask.has_all(warp_position);
+#pragma unroll
+            for (std::uint32_t i = 0; i < kKeyPieces; ++i) {
+#pragma unroll
+                for (std::uint32_t k = 0; k < 4; ++k) {
+                    const std::uint32_t position = warp_position + lane / 4 + k / 2 * 8;
+                    const std::uint32_t key = i * kPieceColumns + lane % 4 * 2 + k % 2;
+                    scores[i][k] =
+                        has_all || mask.has(position, key) ? scores[i][k] * scale : -INFINITY;
+                }
+            }
+            float kept[2];
+            softmax.add(scores, kept);
+#pragma unroll
+            for (auto& piece : sum) {
+                piece[0] *= kept[0];
+                piece[1] *= kept[0];
+                piece[2] *= kept[1];
+                piece[3] *= kept[1];
+            }
+        }
+        wait_for_copies<1>();  // the values are there
+        __syncthreads();
+        if (sees_some) {
+#pragma unroll
+            for (std::uint32_t key = 0; key < kKeyPieces; key += 2) {
+                std::uint32_t shares[4];
+                std::uint32_t rests[4];
+#pragma unroll
+                for (std::uint32_t i = 0; i < 4; ++i) {
+                    const float* const pair = &scores[key + i / 2][i % 2 * 2];
+                    const PairOfParts parts = parts_of<T>(pair[0], pair[1]);
+                    shares[i] = parts.most;
+                    rests[i] = parts.rest;
+                }
+#pragma unroll
+                for (std::uint32_t i = 0; i < kInnerPieces; ++i) {
+                    if (i * kPieceInner >= size) break;
+                    std::uint32_t pieces[4];
+                    load_turned_pieces(pieces, value_numbers +
+                                                   (key * kPieceColumns + downward.row) * stride +
+                                                   i * kPieceInner + downward.column);
+                    multiply_pieces<T>(sum[2 * i], shares, pieces[0], pieces[1]);
+                    multiply_pieces<T>(sum[2 * i + 1], shares, pieces[2], pieces[3]);
+                    multiply_pieces<T>(sum[2 * i], rests, pieces[0], pieces[1]);
+                    multiply_pieces<T>(sum[2 * i + 1], rests, pieces[2], pieces[3]);
+                }
+            }
+        }
+        __syncthreads();  // they have been read
+        load(value_tile, its_values, at + kKeys);
     }
-    if (query >= tile.count) return;
-    T* const out =
-        attended + (static_cast<std::size_t>(tile.first_token + query) * shape.heads + head) * size;
 #pragma unroll
-    for (std::uint32_t p = 0; p < kPacksOfLane; ++p) {
-        const std::uint32_t pack = lane + p * kLanes;
-        if (pack >= packs) continue;
+    for (std::uint32_t half = 0; half < 2; ++half) {
+        const std::uint32_t query = warp * kQueriesOfWarp + lane / 4 + half * 8;
+        if (query >= tile.count) continue;
+        T* const out =
+            attended +
+            (static_cast<std::size_t>(tile.first_token + query) * shape.heads + head) * size;
 #pragma unroll
-        for (std::uint32_t k = 0; k < kPack; ++k)
-            out[pack * kPack + k] = from_float<T>(sum[p][k] / all);
+        for (std::uint32_t i = 0; i < kSizeMax / kPieceColumns; ++i)
+            if (i * kPieceColumns < size)
+                *reinterpret_cast<std::uint32_t*>(out + i * kPieceColumns + lane % 4 * 2) =
+                    pair_of<T>(sum[i][half * 2] / softmax.all[half],
+                               sum[i][half * 2 + 1] / softmax.all[half]);
     }
 }
 
@@ -127,8 +229,9 @@ template <class T>
 void attend_tiles(cudaStream_t stream, std::uint32_t tiles, const StepSlab& slab,
                   const HeadShape& shape, const T* qkv, const T* keys, const T* values,
                   T* attended) {
-    const auto kernel =
-        shape.head_size <= 64 ? attend_tiles_kernel<T, 64> : attend_tiles_kernel<T, kHeadSizeMax>;
+    const auto kernel = shape.head_size <= 64   ? attend_tiles_kernel<T, 64>
+                        : shape.head_size <= 96 ? attend_tiles_kernel<T, 96>
+                                                : attend_tiles_kernel<T, kHeadSizeMax>;
     launch(kernel, {dim3(shape.heads, tiles), kThreads}, stream, slab, shape, qkv, keys, values,
            attended);
 }
@@ -136,7 +239,6 @@ void attend_tiles(cudaStream_t stream, std::uint32_t tiles, const StepSlab& slab
 #define CASC_FOR(T)                                                                            \
     template void attend_tiles(cudaStream_t, std::uint32_t, const StepSlab&, const HeadShape&, \
                                const T*, const T*, const T*, T*)
-CASC_FOR(float);
 CASC_FOR(Bf16);
 CASC_FOR(F16);
 #undef CASC_FOR

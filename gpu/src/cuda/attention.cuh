@@ -3,12 +3,18 @@
 //
 // Lone tokens, which is what decoding has, are bound by the keys and values coming from memory:
 // each is read once for all heads of queries that share it, by a block for every 64 tokens of a
-// sequence (split over the keys), and what the blocks have found is put together by a second
-// kernel. Where a sequence is cut depends on nothing but positions, so its sums have the same order
-// in every batch.
+// sequence (split over the keys), and the last of these blocks puts together what all have found.
+// Where a sequence is cut depends on nothing but positions, so its sums have the same order in
+// every batch.
 //
-// Tokens of a prompt come in tiles of 16, which read the keys together; the softmax is carried from
-// one tile of keys to the next ("FlashAttention", arxiv.org/abs/2205.14135).
+// Tokens of a prompt come in tiles of 64, which read the keys together; the softmax is carried from
+// one tile of keys to the next ("FlashAttention", arxiv.org/abs/2205.14135; the layout of the work
+// is FlashAttention-2's, arxiv.org/abs/2307.08691).
+//
+// 16-bit numbers are multiplied by tensor cores (tensor_cores.cuh). Scores and sums have 32 bits,
+// and shares are two numbers of 16 bits each, of which the second is what the first leaves: nothing
+// is rounded to 16 bits but the result. Tensor cores would round floats to 11 bits: those have
+// kernels of their own, which do not.
 
 #include "cuda/token_kernels.cuh"
 
@@ -20,11 +26,14 @@ namespace casc::gpu::cuda {
 // A row of keys is read 16 bytes at a time, and a tile of them lies in shared memory.
 inline constexpr std::uint32_t kHeadSizeMax = 128;
 
+// Scores are exponents of 2, not of e.
+inline constexpr float kLog2OfE = 1.44269504f;
+
 template <class T>
 inline constexpr std::uint32_t kSplitTokens = sizeof(T) == 2 ? 64 : 32;
 
-// Floats that the blocks of a lone token's head leave behind: for each split the sum over its
-// values, the largest score, and the sum of the shares.
+// Floats that the blocks of a lone token's head leave behind: for each split the largest score, the
+// sum of the shares, and the sum over its values.
 [[nodiscard]] CASC_HOST_AND_DEVICE constexpr std::size_t part_floats(std::uint32_t head_size) {
     return head_size + 2;
 }
@@ -32,18 +41,30 @@ template <class T>
 [[nodiscard]] CASC_HOST_AND_DEVICE constexpr std::uint32_t splits_of(std::uint32_t tokens) {
     return (tokens + kSplitTokens<T> - 1) / kSplitTokens<T>;
 }
+struct LoneWork {
+    float* parts = nullptr;            // [tokens, heads, splits, part_floats]
+    std::uint32_t* arrived = nullptr;  // [tokens, heads]; 0 before and after
+};
 
-// Of the first `tokens` of the slab, of which none sees more than `splits` splits. parts: [tokens,
-// heads, splits, part_floats]. attended: [tokens, query_size].
+// Of the first `tokens` of the slab, of which none sees more than `splits` splits. attended:
+// [tokens, query_size].
 template <class T>
 void attend_lone(cudaStream_t stream, std::uint32_t tokens, std::uint32_t splits,
                  const StepSlab& slab, const HeadShape& shape, const T* qkv, const T* keys,
-                 const T* values, float* parts, T* attended);
+                 const T* values, const LoneWork& work, T* attended);
+template <>
+void attend_lone(cudaStream_t stream, std::uint32_t tokens, std::uint32_t splits,
+                 const StepSlab& slab, const HeadShape& shape, const float* qkv, const float* keys,
+                 const float* values, const LoneWork& work, float* attended);
 
 // Of the slab's first `tiles` tiles.
 template <class T>
 void attend_tiles(cudaStream_t stream, std::uint32_t tiles, const StepSlab& slab,
                   const HeadShape& shape, const T* qkv, const T* keys, const T* values,
                   T* attended);
+template <>
+void attend_tiles(cudaStream_t stream, std::uint32_t tiles, const StepSlab& slab,
+                  const HeadShape& shape, const float* qkv, const float* keys, const float* values,
+                  float* attended);
 
 }  // namespace casc::gpu::cuda

@@ -2,7 +2,7 @@
 // cuda/numbers.cuh: the kinds of numbers that weights and caches have on the device, each as wide
 // as in the file, and computed with as floats.
 
-#include "cuda/launch.cuh"
+#include "cuda/instructions.cuh"
 #include "eight_bits.hpp"
 
 #include <cstdint>
@@ -37,9 +37,7 @@ __device__ inline float from_float<float>(float number) {
 // To the nearest, of two as near to the even one; what is no number stays none.
 template <>
 __device__ inline Bf16 from_float<Bf16>(float number) {
-    const std::uint32_t bits = __float_as_uint(number);
-    if ((bits & 0x7FFF'FFFFu) > 0x7F80'0000u) return {0x7FFF};
-    return {static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16)};
+    return {float_to_bf16_bits(number)};
 }
 template <>
 __device__ inline F16 from_float<F16>(float number) {

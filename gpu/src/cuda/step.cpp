@@ -68,6 +68,7 @@ Step::~Step() {
 // then, and not in the middle of a graph that is being made.
 Result<void> Step::warm_up() {
     std::fill_n(here_.begin, here_.layout.bytes(), std::byte{});
+    CASC_TRY_VOID(transformer_.prepare(stream()));
     CASC_TRY_VOID(launch_size({.tokens = 1,
                                .lone_tokens = 1,
                                .splits = 1,

@@ -38,7 +38,7 @@ struct RowParameters {
 
 // Tokens of one sequence, one behind the other, that look at its keys together.
 struct PromptTile {
-    static constexpr std::uint32_t kTokensMax = 16;
+    static constexpr std::uint32_t kTokensMax = 64;
     std::uint32_t first_token = 0;
     std::uint32_t count = 0;
 };

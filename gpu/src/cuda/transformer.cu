@@ -37,8 +37,8 @@ std::uint32_t splits_max(ElementType type, std::uint32_t tokens) {
 // Numbers of each of the parts that a step works with.
 struct WorkSizes {
     Wide tokens;
-    Wide states, normed, qkv, attended, gate_and_up, gated;  // for tokens
-    Wide parts, final_normed, logits, final_states;          // for rows, or lone tokens
+    Wide states, normed, qkv, attended, gate_and_up, gated;   // for tokens
+    Wide parts, arrived, final_normed, logits, final_states;  // for rows, or lone tokens
 };
 WorkSizes work_sizes(const ModelConfig& model, const BackendLimits& limits, ElementType type) {
     const Wide tokens = token_rows(limits);
@@ -52,6 +52,7 @@ WorkSizes work_sizes(const ModelConfig& model, const BackendLimits& limits, Elem
             .gated = tokens * model.inner_size,
             .parts = rows * model.head_count * splits_max(type, limits.context_tokens) *
                      (model.head_size + 2),
+            .arrived = rows * model.head_count,
             .final_normed = rows * model.hidden_size,
             .logits = rows * head_rows(model),
             .final_states = rows * model.hidden_size};
@@ -99,7 +100,9 @@ public:
             gated_scales_ = memory.take<float>(tokens);
             addend_ = memory.take<float>(static_cast<std::size_t>(sizes.states));
         }
-        parts_ = memory.take<float>(static_cast<std::size_t>(sizes.parts));
+        arrived_ = static_cast<std::size_t>(sizes.arrived);
+        lone_work_ = {.parts = memory.take<float>(static_cast<std::size_t>(sizes.parts)),
+                      .arrived = memory.take<std::uint32_t>(arrived_)};
         final_normed_ = memory.take<T>(static_cast<std::size_t>(sizes.final_normed));
         results_.logits = memory.take<float>(static_cast<std::size_t>(sizes.logits));
         results_.states = memory.take<float>(static_cast<std::size_t>(sizes.final_states));
@@ -116,6 +119,11 @@ public:
                        .out_is_float = true,
                        .adds = !kHas8Bits};
         head_shape_ = {.rows = narrow(head_rows(model)), .columns = hidden, .out_is_float = true};
+    }
+
+    Result<void> prepare(cudaStream_t stream) override {
+        const auto bytes = arrived_ * sizeof(std::uint32_t);
+        return cuda::check(cudaMemsetAsync(lone_work_.arrived, 0, bytes, stream), "write memory");
     }
 
     Result<void> tune(std::uint32_t tokens, cudaStream_t stream) override {
@@ -155,7 +163,7 @@ public:
 
     const StepResults& results() const noexcept override { return results_; }
     std::uint64_t kernel_count(const StepSize& size) const noexcept override {
-        const std::uint64_t layer = 8 + (size.lone_tokens > 0 ? 2u : 0u) +
+        const std::uint64_t layer = 8 + (size.lone_tokens > 0 ? 1u : 0u) +
                                     (size.tiles > 0 ? 1u : 0u) + (kHas8Bits ? 2u : 0u);
         return 1 + layer * weights_.layers.size() + (size.rows > 0 ? 1u : 0u) +
                (size.head_rows > 0 ? 1u : 0u) + (size.samples ? 1u : 0u);
@@ -199,7 +207,7 @@ private:
         place(stream, tokens, slab, heads_, weights_.turns, normed_scales_, qkv_, keys, values);
         if (size.lone_tokens > 0)
             attend_lone<T>(stream, size.lone_tokens, size.splits, slab, heads_, qkv_, keys, values,
-                           parts_, attended_);
+                           lone_work_, attended_);
         if (size.tiles > 0)
             attend_tiles<T>(stream, size.tiles, slab, heads_, qkv_, keys, values, attended_);
         if constexpr (kHas8Bits)
@@ -254,7 +262,8 @@ private:
     E4m3* gated_8_bits_ = nullptr;
     float* gated_scales_ = nullptr;
     float* addend_ = nullptr;
-    float* parts_ = nullptr;     // see attend_lone()
+    LoneWork lone_work_;
+    std::size_t arrived_ = 0;    // numbers of its counters
     T* final_normed_ = nullptr;  // a row for each wanted state
     StepResults results_;
 };
@@ -290,9 +299,9 @@ Transformer::Need Transformer::need(const ModelConfig& model, const BackendLimit
         types.has_8_bits()
             ? sizes.attended + sizes.gated + sizeof(float) * (sizes.states + 3 * sizes.tokens)
             : 0;
-    constexpr Wide kParts = 22;  // each is rounded up
+    constexpr Wide kParts = 23;  // each is rounded up
     return {.cache = width * cache_numbers(model, limits),
-            .work = sizeof(float) * floats + width * typed +
+            .work = sizeof(float) * floats + sizeof(std::uint32_t) * sizes.arrived + width * typed +
                     element_bytes(types.layers) * sizes.normed + of_8_bits +
                     Wide{result_rows(limits)} * sizeof(SampledToken) + Matmul::kWorkBytes +
                     kParts * DeviceMemory::kAlignment};

@@ -61,6 +61,8 @@ public:
                                                                    const DeviceWeights& weights,
                                                                    DeviceMemory& memory);
 
+    // Before anything is launched.
+    [[nodiscard]] virtual Result<void> prepare(cudaStream_t stream) = 0;
     // Looks for the fastest ways to multiply for so many tokens.
     [[nodiscard]] virtual Result<void> tune(std::uint32_t tokens, cudaStream_t stream) = 0;
     // Puts all of a step on the stream.
