@@ -124,6 +124,10 @@ TEST_CASE(
     CHECK(code_of("llama", {.slot_count = 65'536}) == ErrorCode::invalid_config);
     CHECK(code_of("llama", {.step_tokens_max = 65'536}) == ErrorCode::invalid_config);
     CHECK(CudaBackend::measure_bandwidth(1).error().code == ErrorCode::invalid_config);
+    CHECK(CudaBackend::measure_products(1, ElementType::bf16).error().code ==
+          ErrorCode::invalid_config);
+    CHECK(CudaBackend::measure_products(0, ElementType::i8).error().code ==
+          ErrorCode::not_supported);
     CHECK(code_of("llama", {.context_tokens = 1u << 20}) == ErrorCode::invalid_config);
     emulated_cuda::set_capability(7, 5);
     CHECK(code_of("llama", {}) == ErrorCode::not_supported);

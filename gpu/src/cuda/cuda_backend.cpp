@@ -1,5 +1,5 @@
 #include "backend_need.hpp"
-#include "cuda/bandwidth.hpp"
+#include "cuda/device_speed.hpp"
 #include "cuda/device_weights.hpp"
 #include "cuda/step.hpp"
 #include "cuda/transformer.hpp"
@@ -191,6 +191,10 @@ CudaCounts CudaBackend::counts() const noexcept {
 Result<CudaBandwidth> CudaBackend::measure_bandwidth(int device) {
     CASC_TRY_VOID(use_device(device));
     return cuda::measure_bandwidth();
+}
+Result<double> CudaBackend::measure_products(int device, ElementType type, std::uint32_t size) {
+    CASC_TRY_VOID(use_device(device));
+    return cuda::measure_products(type, size);
 }
 
 Result<void> CudaBackend::launch(std::span<const SequenceStep> sequences, StepOutput& output) {

@@ -33,6 +33,9 @@ Result<std::unique_ptr<CudaBackend>> CudaBackend::make(ModelWeights, const CudaO
 Result<CudaBandwidth> CudaBackend::measure_bandwidth(int) {
     return built_without();
 }
+Result<double> CudaBackend::measure_products(int, ElementType, std::uint32_t) {
+    return built_without();
+}
 
 // There is none that could be asked.
 const ModelConfig& CudaBackend::model() const noexcept {

@@ -79,6 +79,11 @@ public:
     // GiB at most. Fails with: not_supported (built without CUDA), invalid_config (no such device),
     // model_too_large (there is no room for it), device_failed.
     [[nodiscard]] static Result<CudaBandwidth> measure_bandwidth(int device);
+    // What prompts are measured by: multiplications and additions a second of a product of two
+    // matrices of size x size numbers of the type (bf16, f16, f32 or f8_e4m3), in the fastest way
+    // that cuBLASLt proposes. Fails as measure_bandwidth(), and with: not_supported (the type).
+    [[nodiscard]] static Result<double> measure_products(int device, ElementType type,
+                                                         std::uint32_t size = 8192);
 
     // Fails with: not_supported (built without CUDA; a head size, number of heads or type of
     // weights that the kernels do not have), invalid_config (no such device, no slots, no tokens, a
