@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <vector>
@@ -46,6 +47,8 @@ struct Attention {
     std::vector<T> keys;
     std::vector<T> values;
     std::vector<T> attended;
+    std::vector<float> turns;   // of two tables
+    std::vector<float> scales;  // of each token
     Stream stream;
     std::vector<std::byte> memory;
     StepSlab slab;
@@ -75,13 +78,50 @@ struct Attention {
                         values[cached_at(run.slot, head, at, d)] = number();
                     }
         }
+        std::uniform_real_distribution<float> angle(-3, 3);
+        turns.resize(std::size_t{2} * shape.context_tokens * shape.head_size);
+        for (std::size_t i = 0; i < turns.size(); i += 2) {
+            const float angle_of_pair = angle(random);
+            turns[i] = std::cos(angle_of_pair);
+            turns[i + 1] = std::sin(angle_of_pair);
+        }
+        for (std::uint32_t token = 0; token < tokens; ++token)
+            scales.push_back(token % 2 == 0 ? 0.5f : 2);
         const SlabLayout layout{.rows_max = tokens, .tokens_max = tokens + 1};
         memory.resize(layout.bytes());
         slab = {memory.data(), layout};
         std::uint32_t token = 0;
         for (const Run& run : runs)
             for (std::uint32_t i = 0; i < run.count; ++i)
-                slab.tokens()[token++] = {.slot = run.slot, .position = run.position + i};
+                slab.tokens()[token++] = {
+                    .slot = run.slot, .position = run.position + i, .is_beyond = run.slot % 2};
+    }
+    // What place() would do: to queries in their place, to keys and values in the cache.
+    void place_plainly() {
+        for (std::uint32_t token = 0; token < tokens; ++token) {
+            const TokenParameters& is = slab.tokens()[token];
+            const float* const turn =
+                &turns[(std::size_t{is.is_beyond} * shape.context_tokens + is.position) *
+                       shape.head_size];
+            for (std::uint32_t head = 0; head < shape.heads + 2 * shape.kv_heads; ++head) {
+                T* const at = &qkv[token * row_numbers() + head * shape.head_size];
+                const std::uint32_t half = shape.head_size / 2;
+                const bool is_turned = head < shape.heads + shape.kv_heads;
+                for (std::uint32_t d = 0; d < half; ++d) {
+                    const float first = to_float(at[d]) * scales[token];
+                    const float second = to_float(at[d + half]) * scales[token];
+                    const float cosine = is_turned ? turn[2 * d] : 1;
+                    const float sine = is_turned ? turn[2 * d + 1] : 0;
+                    at[d] = from_float<T>(first * cosine - second * sine);
+                    at[d + half] = from_float<T>(second * cosine + first * sine);
+                }
+                if (head < shape.heads) continue;
+                const std::uint32_t kv_head = (head - shape.heads) % shape.kv_heads;
+                std::copy_n(
+                    at, shape.head_size,
+                    &(is_turned ? keys : values)[cached_at(is.slot, kv_head, is.position, 0)]);
+            }
+        }
     }
     [[nodiscard]] std::size_t row_numbers() const {
         return std::size_t{shape.heads + 2 * shape.kv_heads} * shape.head_size;
@@ -115,9 +155,21 @@ struct Attention {
         std::vector<float> parts(
             std::size_t{launched} * shape.heads * splits * part_floats(shape.head_size), kNone);
         std::vector<std::uint32_t> arrived(std::size_t{launched} * shape.heads);
-        attend_lone(stream.get(), launched, splits, slab, shape, qkv.data(), keys.data(),
-                    values.data(), {parts.data(), arrived.data()}, attended.data());
+        // Themselves they have still to come to the cache.
+        for (const Run& run : runs)
+            for (std::uint32_t head = 0; head < shape.kv_heads; ++head)
+                for (std::vector<T>* const cache : {&keys, &values})
+                    std::fill_n(&(*cache)[cached_at(run.slot, head, run.position, 0)],
+                                shape.head_size, from_float<T>(kNone));
+        attend_lone(stream.get(), launched, splits, slab, shape, {turns.data(), scales.data()},
+                    qkv.data(), keys.data(), values.data(), {parts.data(), arrived.data()},
+                    attended.data());
         REQUIRE(cudaStreamSynchronize(stream.get()) == cudaSuccess);
+        const std::vector<T> keys_after = keys;
+        const std::vector<T> values_after = values;
+        place_plainly();
+        CHECK(std::memcmp(keys_after.data(), keys.data(), keys.size() * sizeof(T)) == 0);
+        CHECK(std::memcmp(values_after.data(), values.data(), values.size() * sizeof(T)) == 0);
         CHECK(std::ranges::count(arrived, 0u) == static_cast<std::ptrdiff_t>(arrived.size()));
     }
     void attend_in_tiles() {
@@ -257,12 +309,15 @@ TEST_CASE_TEMPLATE("emulated/attention: more splits than a warp joins at once", 
 TEST_CASE("emulated/attention: a token has the same bits alone and among others") {
     const HeadShape shape{.heads = 6, .kv_heads = 2, .head_size = 48, .context_tokens = 300};
     Attention<Bf16> among(shape, {{1, 20}, {0, 299}, {2, 130}});
+    const auto qkv = among.qkv;  // not turned yet
     among.attend_lone_ones(3, 1);
     Attention<Bf16> alone(shape, {{0, 299}});
     const std::size_t row = among.row_numbers();
-    std::copy_n(among.qkv.begin() + static_cast<std::ptrdiff_t>(row), row, alone.qkv.begin());
+    std::copy_n(qkv.begin() + static_cast<std::ptrdiff_t>(row), row, alone.qkv.begin());
     std::copy_n(among.keys.begin(), alone.keys.size(), alone.keys.begin());
     std::copy_n(among.values.begin(), alone.values.size(), alone.values.begin());
+    alone.turns = among.turns;
+    alone.scales = {among.scales[1]};
     alone.attend_lone_ones(1, 0);
     for (std::size_t i = 0; i < alone.attended.size(); ++i)
         CHECK(alone.attended[i].bits == among.attended[alone.attended.size() + i].bits);

@@ -2,6 +2,7 @@
 #include "cuda/join_splits.cuh"
 #include "cuda/key_tile.cuh"
 #include "cuda/launch.cuh"
+#include "cuda/lone_token.cuh"
 #include "cuda/reduce.cuh"
 #include "cuda/tensor_cores.cuh"
 
@@ -18,18 +19,19 @@ template <std::uint32_t kSizeMax>
 constexpr unsigned kBlocksAtOnce = kSizeMax <= 96 ? 8 : 6;
 static_assert(kKeys == kSplitTokens<Bf16> && kKeysOfWarp == kPieceInner);
 
-// Of the queries of a block: columns `at` to `at` + 16. Rows that there are not are 0.
+// Of the queries of a block, turned: columns `at` to `at` + 16. Rows that there are not are 0.
 template <class T>
 __device__ void load_queries(std::uint32_t (&pieces)[4], const T* queries, std::uint32_t heads,
-                             std::uint32_t size, std::uint32_t at) {
+                             const Rotary& rotary, std::uint32_t at) {
     const std::uint32_t lane = threadIdx.x % kWarpThreads;
 #pragma unroll
     for (std::uint32_t i = 0; i < 4; ++i) {
         const std::uint32_t row = lane / 4 + i % 2 * 8;
         const std::uint32_t column = at + i / 2 * 8 + lane % 4 * 2;
-        const bool is_there = row < heads && column < size;
-        pieces[i] =
-            is_there ? *reinterpret_cast<const std::uint32_t*>(queries + row * size + column) : 0;
+        pieces[i] = 0;
+        if (row >= heads || column >= rotary.head_size) continue;
+        const TwoFloats two = rotary.turned(queries + row * rotary.head_size, column);
+        pieces[i] = pair_of<T>(two.first, two.second);
     }
 }
 
@@ -38,8 +40,8 @@ __device__ void load_queries(std::uint32_t (&pieces)[4], const T* queries, std::
 // window does.
 template <class T, std::uint32_t kSizeMax>
 __global__ void __launch_bounds__(kThreads, kBlocksAtOnce<kSizeMax>)
-    attend_split_kernel(StepSlab slab, HeadShape shape, const T* qkv, const T* keys,
-                        const T* values, LoneWork work, T* attended) {
+    attend_split_kernel(StepSlab slab, HeadShape shape, RotaryTables tables, const T* qkv, T* keys,
+                        T* values, LoneWork work, T* attended) {
     constexpr std::uint32_t kPack = Pack<T>::kCount;
     constexpr std::uint32_t kInnerPieces = (kSizeMax + kPieceInner - 1) / kPieceInner;
     const std::uint32_t token = blockIdx.z;
@@ -65,20 +67,30 @@ __global__ void __launch_bounds__(kThreads, kBlocksAtOnce<kSizeMax>)
     const std::uint32_t heads = group - skipped < kHeadsAtOnce ? group - skipped : kHeadsAtOnce;
     const std::uint32_t head = kv_head * group + skipped;
     const std::size_t place = static_cast<std::size_t>(begin) * size;
+    T* const its_keys = head_cache(keys, shape, is.slot, kv_head) + place;
+    T* const its_values = head_cache(values, shape, is.slot, kv_head) + place;
+    // The token itself is among its last split's, and comes from elsewhere.
+    const bool has_itself = begin + end == seen.end;
+    const std::uint32_t cached_end = has_itself ? end - 1 : end;
     key_tile.template clear_ends<kThreads>(packs);
-    key_tile.template load<kThreads>(head_cache(keys, shape, is.slot, kv_head) + place, packs,
-                                     first, end, packs);
-    value_tile.template load<kThreads>(head_cache(values, shape, is.slot, kv_head) + place, packs,
-                                       first, end, packs);
+    key_tile.template load<kThreads>(its_keys, packs, first, cached_end, packs);
+    value_tile.template load<kThreads>(its_values, packs, first, cached_end, packs);
     // 0 times what is no number is none either.
     value_tile.template clear<kThreads>(0, first, packs);
     value_tile.template clear<kThreads>(end, kKeys, packs);
     const T* const row_of_token =
         qkv + static_cast<std::size_t>(token) * (shape.heads + 2 * shape.kv_heads) * size;
+    const Rotary rotary = Rotary::of(tables, token, is, shape.context_tokens, size);
+    if (has_itself) {
+        const T* const key = row_of_token + (shape.heads + kv_head) * size;
+        // Of several blocks with the same keys the first one keeps them.
+        place_itself(rotary, key, key + shape.kv_heads * size, cached_end, key_tile, value_tile,
+                     skipped == 0, its_keys + cached_end * size, its_values + cached_end * size);
+    }
     std::uint32_t queries[kInnerPieces][4];
 #pragma unroll
     for (std::uint32_t i = 0; i < kInnerPieces; ++i)
-        load_queries(queries[i], row_of_token + head * size, heads, size, i * kPieceInner);
+        load_queries(queries[i], row_of_token + head * size, heads, rotary, i * kPieceInner);
 
     // Scores: of each warp 16 keys.
     const std::uint32_t warp = threadIdx.x / kWarpThreads;
@@ -199,19 +211,20 @@ __global__ void __launch_bounds__(kThreads, kBlocksAtOnce<kSizeMax>)
 
 template <class T>
 void attend_lone(cudaStream_t stream, std::uint32_t tokens, std::uint32_t splits,
-                 const StepSlab& slab, const HeadShape& shape, const T* qkv, const T* keys,
-                 const T* values, const LoneWork& work, T* attended) {
+                 const StepSlab& slab, const HeadShape& shape, const RotaryTables& tables,
+                 const T* qkv, T* keys, T* values, const LoneWork& work, T* attended) {
     const auto kernel = shape.head_size <= 64   ? attend_split_kernel<T, 64>
                         : shape.head_size <= 96 ? attend_split_kernel<T, 96>
                                                 : attend_split_kernel<T, kHeadSizeMax>;
     const std::uint32_t passes = (shape.heads / shape.kv_heads + kHeadsAtOnce - 1) / kHeadsAtOnce;
     launch(kernel, {dim3(splits, shape.kv_heads * passes, tokens), kThreads}, stream, slab, shape,
-           qkv, keys, values, work, attended);
+           tables, qkv, keys, values, work, attended);
 }
 
 #define CASC_FOR(T)                                                                        \
     template void attend_lone(cudaStream_t, std::uint32_t, std::uint32_t, const StepSlab&, \
-                              const HeadShape&, const T*, const T*, const T*, const LoneWork&, T*)
+                              const HeadShape&, const RotaryTables&, const T*, T*, T*,     \
+                              const LoneWork&, T*)
 CASC_FOR(Bf16);
 CASC_FOR(F16);
 #undef CASC_FOR

@@ -2,6 +2,7 @@
 #include "cuda/join_splits.cuh"
 #include "cuda/key_tile.cuh"
 #include "cuda/launch.cuh"
+#include "cuda/lone_token.cuh"
 #include "cuda/reduce.cuh"
 
 namespace casc::gpu::cuda {
@@ -16,8 +17,8 @@ constexpr std::uint32_t kRows = kThreads / (kHeadSizeMax / kPack);  // of values
 // One block for each (split, head of keys, token). Splits begin at the sequence's beginning and
 // not where the window does.
 __global__ void __launch_bounds__(kThreads)
-    attend_split_kernel(StepSlab slab, HeadShape shape, const float* qkv, const float* keys,
-                        const float* values, LoneWork work, float* attended) {
+    attend_split_kernel(StepSlab slab, HeadShape shape, RotaryTables tables, const float* qkv,
+                        float* keys, float* values, LoneWork work, float* attended) {
     const std::uint32_t token = blockIdx.z;
     if (token >= slab.counts()->lone_tokens) return;
     const TokenParameters is = slab.tokens()[token];
@@ -35,14 +36,23 @@ __global__ void __launch_bounds__(kThreads)
     const std::uint32_t size = shape.head_size;
     const std::uint32_t packs = size / kPack;
     const std::size_t place = static_cast<std::size_t>(begin) * size;
-    key_tile.load<kThreads>(head_cache(keys, shape, is.slot, blockIdx.y) + place, packs, 0, count,
-                            packs);
-    value_tile.load<kThreads>(head_cache(values, shape, is.slot, blockIdx.y) + place, packs, 0,
-                              count, packs);
+    float* const its_keys = head_cache(keys, shape, is.slot, blockIdx.y) + place;
+    float* const its_values = head_cache(values, shape, is.slot, blockIdx.y) + place;
+    // The token itself is among its last split's, and comes from elsewhere.
+    const bool has_itself = begin + count == seen.end;
+    const std::uint32_t cached_end = has_itself ? count - 1 : count;
+    key_tile.load<kThreads>(its_keys, packs, hidden_before, cached_end, packs);
+    value_tile.load<kThreads>(its_values, packs, hidden_before, cached_end, packs);
 
     const std::uint32_t group = shape.heads / shape.kv_heads;
     const float* const row =
         qkv + static_cast<std::size_t>(token) * (shape.heads + 2 * shape.kv_heads) * size;
+    const Rotary rotary = Rotary::of(tables, token, is, shape.context_tokens, size);
+    if (has_itself) {
+        const float* const key = row + (shape.heads + blockIdx.y) * size;
+        place_itself(rotary, key, key + shape.kv_heads * size, cached_end, key_tile, value_tile,
+                     /*keeps=*/true, its_keys + cached_end * size, its_values + cached_end * size);
+    }
     const float scale = kLog2OfE * rsqrtf(static_cast<float>(size));
     const std::uint32_t key = threadIdx.x / kLanes;
     const std::uint32_t lane = threadIdx.x % kLanes;
@@ -51,8 +61,11 @@ __global__ void __launch_bounds__(kThreads)
     float* const parts = work.parts + first_head * gridDim.x * part_floats(size);
     for (std::uint32_t i = 0; i < group; ++i) {
         const std::uint32_t head = blockIdx.y * group + i;
-        for (std::uint32_t d = threadIdx.x; d < size; d += kThreads)
-            query[d] = row[head * size + d] * scale;
+        for (std::uint32_t d = 2 * threadIdx.x; d < size; d += 2 * kThreads) {
+            const TwoFloats two = rotary.turned(row + head * size, d);
+            query[d] = two.first * scale;
+            query[d + 1] = two.second * scale;
+        }
         wait_for_copies<1>();  // the keys are there
         __syncthreads();
         float score = 0;
@@ -111,10 +124,11 @@ __global__ void __launch_bounds__(kThreads)
 
 template <>
 void attend_lone(cudaStream_t stream, std::uint32_t tokens, std::uint32_t splits,
-                 const StepSlab& slab, const HeadShape& shape, const float* qkv, const float* keys,
-                 const float* values, const LoneWork& work, float* attended) {
+                 const StepSlab& slab, const HeadShape& shape, const RotaryTables& tables,
+                 const float* qkv, float* keys, float* values, const LoneWork& work,
+                 float* attended) {
     launch(attend_split_kernel, {dim3(splits, shape.kv_heads, tokens), kThreads}, stream, slab,
-           shape, qkv, keys, values, work, attended);
+           shape, tables, qkv, keys, values, work, attended);
 }
 
 }  // namespace casc::gpu::cuda

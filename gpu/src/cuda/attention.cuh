@@ -46,18 +46,20 @@ struct LoneWork {
     std::uint32_t* arrived = nullptr;  // [tokens, heads]; 0 before and after
 };
 
-// Of the first `tokens` of the slab, of which none sees more than `splits` splits. attended:
-// [tokens, query_size].
+// Of the first `tokens` of the slab, of which none sees more than `splits` splits. Their queries,
+// keys and values come as they were multiplied: place() is done with them here. attended: [tokens,
+// query_size].
 template <class T>
 void attend_lone(cudaStream_t stream, std::uint32_t tokens, std::uint32_t splits,
-                 const StepSlab& slab, const HeadShape& shape, const T* qkv, const T* keys,
-                 const T* values, const LoneWork& work, T* attended);
+                 const StepSlab& slab, const HeadShape& shape, const RotaryTables& tables,
+                 const T* qkv, T* keys, T* values, const LoneWork& work, T* attended);
 template <>
 void attend_lone(cudaStream_t stream, std::uint32_t tokens, std::uint32_t splits,
-                 const StepSlab& slab, const HeadShape& shape, const float* qkv, const float* keys,
-                 const float* values, const LoneWork& work, float* attended);
+                 const StepSlab& slab, const HeadShape& shape, const RotaryTables& tables,
+                 const float* qkv, float* keys, float* values, const LoneWork& work,
+                 float* attended);
 
-// Of the slab's first `tiles` tiles.
+// Of the slab's first `tiles` tiles, behind place().
 template <class T>
 void attend_tiles(cudaStream_t stream, std::uint32_t tiles, const StepSlab& slab,
                   const HeadShape& shape, const T* qkv, const T* keys, const T* values,

@@ -14,26 +14,6 @@
 
 namespace casc::gpu::cuda {
 
-// The tokens that a position sees, and the splits that these lie in.
-struct Seen {
-    std::uint32_t first = 0;
-    std::uint32_t end = 0;
-
-    __device__ static Seen by(std::uint32_t position, const HeadShape& shape) {
-        const std::uint32_t end = position + 1;
-        const bool is_cut = shape.window_tokens != 0 && end > shape.window_tokens;
-        return {is_cut ? end - shape.window_tokens : 0, end};
-    }
-    template <class T>
-    [[nodiscard]] __device__ std::uint32_t first_split() const {
-        return first / kSplitTokens<T>;
-    }
-    template <class T>
-    [[nodiscard]] __device__ std::uint32_t end_split() const {
-        return splits_of<T>(end);
-    }
-};
-
 // Counts the block as arrived, behind everything that it has written; true for the last one of
 // `blocks`, which sees what all have written, and for which nobody has arrived any more.
 __device__ inline bool is_last_of(std::uint32_t blocks, std::uint32_t* arrived) {

@@ -12,7 +12,7 @@
 namespace casc::gpu::cuda {
 namespace {
 
-constexpr int kProposals = 8;
+constexpr int kProposals = 24;
 constexpr int kRuns = 20;  // of each when they are tried
 
 Result<void> check(const CublasLt& library, cublasStatus_t status, const char* doing) {

@@ -69,10 +69,12 @@ Step::~Step() {
 Result<void> Step::warm_up() {
     std::fill_n(here_.begin, here_.layout.bytes(), std::byte{});
     CASC_TRY_VOID(transformer_.prepare(stream()));
-    CASC_TRY_VOID(launch_size({.tokens = 1,
+    // Of one token there are no tiles.
+    const std::uint32_t tokens = std::min(2u, limits_.step_tokens_max);
+    CASC_TRY_VOID(launch_size({.tokens = tokens,
                                .lone_tokens = 1,
                                .splits = 1,
-                               .tiles = 1,
+                               .tiles = tokens - 1,
                                .rows = 1,
                                .head_rows = 1,
                                .samples = true}));

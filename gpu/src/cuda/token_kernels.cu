@@ -132,52 +132,57 @@ constexpr unsigned kHeadsOfBlock = 4;
 
 template <class T>
 __global__ void __launch_bounds__(kHeadsOfBlock* kWarpThreads)
-    place_kernel(StepSlab slab, HeadShape shape, const float* __restrict__ turns,
-                 const float* __restrict__ scales, T* qkv, T* keys, T* values) {
-    const std::uint32_t token = blockIdx.x;
+    place_kernel(StepSlab slab, HeadShape shape, std::uint32_t first_token, RotaryTables tables,
+                 T* qkv, T* keys, T* values) {
+    const std::uint32_t token = first_token + blockIdx.x;
     const std::uint32_t heads = shape.heads + 2 * shape.kv_heads;
     const std::uint32_t head = blockIdx.y * kHeadsOfBlock + threadIdx.x / kWarpThreads;
     if (token >= slab.counts()->tokens || head >= heads) return;
     const TokenParameters is = slab.tokens()[token];
-    const std::uint32_t pairs = shape.head_size / 2;
-    T* const at = qkv + (static_cast<std::size_t>(token) * heads + head) * shape.head_size;
-    const std::size_t place = static_cast<std::size_t>(is.position) * shape.head_size;
-    const std::uint32_t lane = threadIdx.x % kWarpThreads;
-    const float scale = scales == nullptr ? 1 : scales[token];
+    const std::uint32_t size = shape.head_size;
+    const Rotary rotary = Rotary::of(tables, token, is, shape.context_tokens, size);
+    T* const at = qkv + (static_cast<std::size_t>(token) * heads + head) * size;
+    const std::size_t place = static_cast<std::size_t>(is.position) * size;
+    const std::uint32_t first = threadIdx.x % kWarpThreads * 2;
     if (head >= shape.heads + shape.kv_heads) {
         T* const to =
             head_cache(values, shape, is.slot, head - shape.heads - shape.kv_heads) + place;
-        for (std::uint32_t i = lane; i < shape.head_size; i += kWarpThreads)
-            to[i] = from_float<T>(to_float(at[i]) * scale);
+        for (std::uint32_t d = first; d < size; d += 2 * kWarpThreads)
+            store_two(to + d, rotary.scaled(at, d));
         return;
     }
-    const float* const turn =
-        turns + (static_cast<std::size_t>(is.is_beyond) * shape.context_tokens + is.position) *
-                    shape.head_size;
     T* const to =
         head < shape.heads ? at : head_cache(keys, shape, is.slot, head - shape.heads) + place;
-    for (std::uint32_t pair = lane; pair < pairs; pair += kWarpThreads) {
-        const float cosine = turn[2 * pair];
-        const float sine = turn[2 * pair + 1];
-        const float first = to_float(at[pair]) * scale;
-        const float second = to_float(at[pair + pairs]) * scale;
-        to[pair] = from_float<T>(first * cosine - second * sine);
-        to[pair + pairs] = from_float<T>(second * cosine + first * sine);
+    for (std::uint32_t d = first; d < size / 2; d += 2 * kWarpThreads) {
+        // Both halves before either is written: they may be written where they are read.
+        const TwoFloats upper = rotary.turned(at, d);
+        const TwoFloats lower = rotary.turned(at, d + size / 2);
+        store_two(to + d, upper);
+        store_two(to + d + size / 2, lower);
     }
 }
 
+// A thread for each 16 bytes of what is gated.
 template <class T>
-__global__ void gate_kernel(const T* gate_and_up, const float* scales, std::uint32_t inner,
-                            T* gated) {
-    const T* const gates = gate_and_up + static_cast<std::size_t>(blockIdx.x) * 2 * inner;
-    T* const out = gated + static_cast<std::size_t>(blockIdx.x) * inner;
-    const float scale = scales == nullptr ? 1 : scales[blockIdx.x];
-    for (std::uint32_t i = blockIdx.y * kThreads + threadIdx.x; i < inner;
-         i += gridDim.y * kThreads) {
-        const float gate = to_float(gates[i]) * scale;
-        const float up = to_float(gates[inner + i]) * scale;
-        out[i] = from_float<T>(gate / (1 + __expf(-gate)) * up);
+__global__ void __launch_bounds__(kThreads)
+    gate_kernel(const T* gate_and_up, const float* scales, std::uint32_t inner, T* gated) {
+    constexpr std::uint32_t kPack = Pack<T>::kCount;
+    const std::uint32_t packs = inner / kPack;
+    const std::uint32_t pack = blockIdx.y * kThreads + threadIdx.x;
+    if (pack >= packs) return;
+    const std::size_t token = blockIdx.x;
+    const auto* const from = reinterpret_cast<const Pack<T>*>(gate_and_up) + token * 2 * packs;
+    const float scale = scales == nullptr ? 1 : scales[token];
+    const Pack<T> gates = from[pack];
+    const Pack<T> ups = from[packs + pack];
+    Pack<T> out;
+#pragma unroll
+    for (std::uint32_t i = 0; i < kPack; ++i) {
+        const float gate = to_float(gates.numbers[i]) * scale;
+        const float up = to_float(ups.numbers[i]) * scale;
+        out.numbers[i] = from_float<T>(gate / (1 + __expf(-gate)) * up);
     }
+    reinterpret_cast<Pack<T>*>(gated)[token * packs + pack] = out;
 }
 
 }  // namespace
@@ -203,22 +208,22 @@ void to_8_bits(cudaStream_t stream, std::uint32_t tokens, const T* numbers, std:
 }
 
 template <class T>
-void place(cudaStream_t stream, std::uint32_t tokens, const StepSlab& slab, const HeadShape& shape,
-           const float* turns, const float* scales, T* qkv, T* keys, T* values) {
+void place(cudaStream_t stream, std::uint32_t first_token, std::uint32_t tokens,
+           const StepSlab& slab, const HeadShape& shape, const RotaryTables& tables, T* qkv,
+           T* keys, T* values) {
     const std::uint32_t heads = shape.heads + 2 * shape.kv_heads;
     launch(
         place_kernel<T>,
         {dim3(tokens, (heads + kHeadsOfBlock - 1) / kHeadsOfBlock), kHeadsOfBlock * kWarpThreads},
-        stream, slab, shape, turns, scales, qkv, keys, values);
+        stream, slab, shape, first_token, tables, qkv, keys, values);
 }
 
 template <class T>
 void gate(cudaStream_t stream, std::uint32_t tokens, const T* gate_and_up, const float* scales,
           std::uint32_t inner, T* gated) {
-    // Of few tokens one block each would leave most of the device idle.
-    const std::uint32_t pieces = tokens < 64 ? (inner + 4 * kThreads - 1) / (4 * kThreads) : 1;
-    launch(gate_kernel<T>, {dim3(tokens, pieces), kThreads}, stream, gate_and_up, scales, inner,
-           gated);
+    const std::uint32_t packs = inner / Pack<T>::kCount;
+    launch(gate_kernel<T>, {dim3(tokens, (packs + kThreads - 1) / kThreads), kThreads}, stream,
+           gate_and_up, scales, inner, gated);
 }
 
 #define CASC_FOR(T)                                                                            \
@@ -227,8 +232,8 @@ void gate(cudaStream_t stream, std::uint32_t tokens, const T* gate_and_up, const
     template void normalise<T>(cudaStream_t, std::uint32_t, const StepSlab&, bool, float*,     \
                                const Addend&, const float*, std::uint32_t, float,              \
                                const NormOutput&);                                             \
-    template void place(cudaStream_t, std::uint32_t, const StepSlab&, const HeadShape&,        \
-                        const float*, const float*, T*, T*, T*);                               \
+    template void place(cudaStream_t, std::uint32_t, std::uint32_t, const StepSlab&,           \
+                        const HeadShape&, const RotaryTables&, T*, T*, T*);                    \
     template void gate(cudaStream_t, std::uint32_t, const T*, const float*, std::uint32_t, T*)
 CASC_FOR(float);
 CASC_FOR(Bf16);

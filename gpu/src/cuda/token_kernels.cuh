@@ -6,6 +6,7 @@
 // the step has not (StepCounts).
 
 #include "cuda/numbers.cuh"
+#include "cuda/rotary.cuh"
 #include "cuda/step_slab.hpp"
 
 #include <cstdint>
@@ -60,12 +61,13 @@ template <class T>
 void to_8_bits(cudaStream_t stream, std::uint32_t tokens, const T* numbers, std::uint32_t columns,
                E4m3* out, TokenScales scales);
 
-// Turns queries and keys of qkv [tokens, query_size + 2 * kv_size] by the position, the queries in
-// their place and the keys into the cache, and puts the values there. turns: for each of two tables
-// (the second of longrope alone) [context_tokens, head_size].
+// Of `tokens` from `first_token` on, as many as there are: turns queries and keys of qkv [tokens,
+// query_size + 2 * kv_size] by the position, the queries in their place and the keys into the
+// cache, and puts the values there.
 template <class T>
-void place(cudaStream_t stream, std::uint32_t tokens, const StepSlab& slab, const HeadShape& shape,
-           const float* turns, const float* scales, T* qkv, T* keys, T* values);
+void place(cudaStream_t stream, std::uint32_t first_token, std::uint32_t tokens,
+           const StepSlab& slab, const HeadShape& shape, const RotaryTables& tables, T* qkv,
+           T* keys, T* values);
 
 // gated [tokens, inner] = silu(the first half) * the second half of [tokens, 2 * inner].
 template <class T>

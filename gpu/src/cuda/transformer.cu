@@ -163,8 +163,8 @@ public:
 
     const StepResults& results() const noexcept override { return results_; }
     std::uint64_t kernel_count(const StepSize& size) const noexcept override {
-        const std::uint64_t layer = 8 + (size.lone_tokens > 0 ? 1u : 0u) +
-                                    (size.tiles > 0 ? 1u : 0u) + (kHas8Bits ? 2u : 0u);
+        const std::uint64_t layer = 7 + (size.lone_tokens > 0 ? 1u : 0u) +
+                                    (size.tiles > 0 ? 2u : 0u) + (kHas8Bits ? 2u : 0u);
         return 1 + layer * weights_.layers.size() + (size.rows > 0 ? 1u : 0u) +
                (size.head_rows > 0 ? 1u : 0u) + (size.samples ? 1u : 0u);
     }
@@ -204,12 +204,16 @@ private:
         launch_norm(tokens, slab, before, layer.input_norm, stream);
         CASC_TRY_VOID(
             layer_products_.multiply(qkv_shape_, tokens, layer.qkv, normed_, qkv_, stream));
-        place(stream, tokens, slab, heads_, weights_.turns, normed_scales_, qkv_, keys, values);
+        const RotaryTables tables{weights_.turns, normed_scales_};
         if (size.lone_tokens > 0)
-            attend_lone<T>(stream, size.lone_tokens, size.splits, slab, heads_, qkv_, keys, values,
-                           lone_work_, attended_);
-        if (size.tiles > 0)
+            attend_lone<T>(stream, size.lone_tokens, size.splits, slab, heads_, tables, qkv_, keys,
+                           values, lone_work_, attended_);
+        if (size.tiles > 0) {
+            // Without tiles all tokens are lone, or there are none.
+            place(stream, size.lone_tokens, tokens - size.lone_tokens, slab, heads_, tables, qkv_,
+                  keys, values);
             attend_tiles<T>(stream, size.tiles, slab, heads_, qkv_, keys, values, attended_);
+        }
         if constexpr (kHas8Bits)
             to_8_bits(stream, tokens, attended_, narrow(model_.query_size()), attended_8_bits_,
                       attended_scales_);

@@ -27,6 +27,9 @@ Result<std::unique_ptr<Backend>> open_cuda(ModelWeights weights, WeightsAre weig
     cuda.context_tokens = options.context_tokens;
     cuda.memory_max_bytes = options.memory_max_bytes;
     cuda.has_8_bit_weights = weights_are == WeightsAre::of_8_bits;
+    // Of a classifier no answers grow that a long step would hold up, and products of more tokens
+    // leave less of a device idle.
+    if (weights.config().classifies()) cuda.step_tokens_max = CudaOptions::kStepTokensOfClassifier;
     CASC_TRY(auto backend, CudaBackend::make(std::move(weights), cuda));
     return std::unique_ptr<Backend>(std::move(backend));
 }

@@ -29,6 +29,7 @@
 namespace casc::gpu {
 
 struct CudaOptions {
+    static constexpr std::uint32_t kStepTokensOfClassifier = 4096;  // open_backend()'s choice
     static constexpr std::uint64_t kFreeMemory = std::numeric_limits<std::uint64_t>::max();
 
     int device = 0;  // as CUDA counts them
