@@ -383,9 +383,11 @@ int print_logits(std::string_view backend, const char* folder, std::span<char* c
     return 0;
 }
 
-int run() {
+// Of all kinds of backends, or the one that is named.
+int run(std::string_view only) {
     Checker checker;
     for (const BackendKind& kind : backend_kinds()) {
+        if (!only.empty() && only != kind.name) continue;
         const auto can = [&](const RandomModelShape& shape, const std::string& name) {
             if (can_open(kind, need(make_random_model(shape, 1)))) return true;
             std::printf("skipped %s, %s\n", kind.name.c_str(), name.c_str());
@@ -413,5 +415,10 @@ int run() {
 int main(int argc, char** argv) {
     if (argc >= 4 && std::string_view(argv[1]) == "logits")
         return casc::gpu::print_logits(argv[2], argv[3], std::span(argv, argc).subspan(4));
-    return casc::gpu::run();
+    const std::string_view only = argc == 2 ? argv[1] : "";
+    if (argc > 2 || (!only.empty() && !casc::gpu::backend_choice_of(only))) {
+        std::fprintf(stderr, "usage: casc-gpu-check [cpu|cuda|cuda-fp8]\n");
+        return 2;
+    }
+    return casc::gpu::run(only);
 }
