@@ -163,9 +163,8 @@ std::size_t device_weight_bytes(const ModelWeights& weights, const BackendLimits
     const std::size_t norms = (2 * weights.layers().size() + 1) * model.hidden_size * sizeof(float);
     const std::size_t turns =
         tables_of(model) * limits.context_tokens * model.head_size * sizeof(float);
-    const bool is_tied = weights.head().data == weights.embedding().data;
-    const std::size_t ends = weights.embedding().bytes() + (is_tied ? 0 : weights.head().bytes());
-    const std::size_t layers = weights.bytes() - std::min(weights.bytes(), ends);
+    const std::size_t layers = weights.layer_bytes();
+    const std::size_t ends = weights.bytes() - layers;
     return ends + (types.has_8_bits() ? layers / 2 : layers) + norms + turns +
            parts * DeviceMemory::kAlignment;
 }
@@ -189,7 +188,7 @@ Result<DeviceWeights> upload(const ModelWeights& weights, const Rope& rope,
     }
     CASC_TRY(there.final_norm, upload.norm(weights.final_norm()));
     there.head = embedding;
-    if (weights.head().data != weights.embedding().data) {
+    if (!weights.is_tied()) {
         CASC_TRY(there.head, upload.as_they_are({&weights.head()}));
     }
     CASC_TRY(there.turns, upload.floats(turns_of(weights.config(), rope, limits.context_tokens)));

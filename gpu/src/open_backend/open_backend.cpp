@@ -61,10 +61,8 @@ Result<std::unique_ptr<Backend>> open_backend(BackendChoice choice, ModelWeights
 }
 
 std::size_t step_weight_bytes(BackendChoice choice, const ModelWeights& weights) {
-    const bool is_tied = weights.head().data == weights.embedding().data;
-    const std::size_t head = weights.head().bytes();
-    const std::size_t layers = weights.bytes() - weights.embedding().bytes() - (is_tied ? 0 : head);
-    return head + (choice == BackendChoice::cuda_fp8 ? layers / 2 : layers);
+    const std::size_t layers = weights.layer_bytes();
+    return weights.head().bytes() + (choice == BackendChoice::cuda_fp8 ? layers / 2 : layers);
 }
 
 }  // namespace casc::gpu

@@ -68,7 +68,11 @@ public:
     // [vocabulary_size, hidden_size], the embedding itself when tied; of a classifier [labels,
     // hidden_size].
     [[nodiscard]] const WeightMatrix& head() const noexcept { return head_; }
-    // Of all that is computed with.
+    [[nodiscard]] bool is_tied() const noexcept { return head_.data == embedding_.data; }
+    // Of all that is computed with, and of what of it is neither the embedding nor the head.
+    [[nodiscard]] std::size_t layer_bytes() const noexcept {
+        return bytes_ - embedding_.bytes() - (is_tied() ? 0 : head_.bytes());
+    }
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
 private:
