@@ -8,18 +8,9 @@ namespace {
 
 using gpu::GpuReading;
 
-// Of a label's value.
-std::string escaped(const std::string& text) {
-    std::string out;
-    for (const char c : text) {
-        if (c == '"' || c == '\\') out += '\\';
-        out += c == '\n' ? ' ' : c;
-    }
-    return out;
-}
-
 std::string labels_of(const GpuReading& device) {
-    return "device=\"" + std::to_string(device.index) + "\",name=\"" + escaped(device.name) + '"';
+    return prometheus_label("device", std::to_string(device.index)) + ',' +
+           prometheus_label("name", device.name);
 }
 
 // `read` gives a number of a device, if it has one.

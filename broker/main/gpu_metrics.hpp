@@ -1,7 +1,7 @@
 #pragma once
 // gpu_metrics.hpp: the GPUs of the machine, for /metrics.
 
-#include <casc/broker/broker.hpp>
+#include <casc/broker/metrics.hpp>
 #include <casc/gpu/gpu_devices.hpp>
 
 #include <vector>

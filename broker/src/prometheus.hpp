@@ -1,7 +1,7 @@
 #pragma once
 // prometheus.hpp: metrics in Prometheus' text format 0.0.4. Thread: any.
 
-#include <casc/broker/broker.hpp>
+#include <casc/broker/metrics.hpp>
 
 #include <string>
 #include <string_view>
@@ -18,9 +18,6 @@ inline constexpr std::string_view kPrometheusContentType =
 // A family of one sample without labels.
 [[nodiscard]] MetricFamily single_metric(std::string name, std::string help, std::string type,
                                          double value);
-
-// name="value" with the value escaped, for MetricSample::labels.
-[[nodiscard]] std::string prometheus_label(std::string_view name, std::string_view value);
 
 // The standard process_* families of this process, from /proc.
 [[nodiscard]] std::vector<MetricFamily> process_metrics();

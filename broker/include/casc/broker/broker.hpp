@@ -6,6 +6,7 @@
 //   broker->wait();                           // until everything is on disk and closed
 
 #include <casc/broker/config.hpp>
+#include <casc/broker/metrics.hpp>
 #include <casc/types/result.hpp>
 
 #include <functional>
@@ -14,19 +15,6 @@
 #include <vector>
 
 namespace casc::broker {
-
-// One time series of /metrics. Name and labels follow Prometheus' conventions.
-struct MetricSample {
-    std::string name;
-    std::string labels;  // rendered: topic="orders",lane="high"; empty for none
-    double value = 0;
-};
-struct MetricFamily {
-    std::string name;
-    std::string help;
-    std::string type;  // counter, gauge, histogram, summary
-    std::vector<MetricSample> samples;
-};
 
 // Thread: any, except start(). Starts a thread that does sessions and shard ("casc-shard") besides
 // those of the store.
