@@ -133,19 +133,8 @@ TEST_CASE("emulated/cuda_fp8: states of more than 4096 numbers") {
 TEST_CASE("emulated/cuda_fp8: numbers that are none stay with their sequence") {
     RandomModelShape shape = shape_of(ElementType::bf16);
     shape.poisons_last_token = true;
-    const auto backend = fp8_of(shape, 2);
     std::mt19937 random(9);
-    const Tokens healthy = random_text(20, random);
-    Tokens poisoned = healthy;
-    poisoned[5] = static_cast<TokenId>(shape.vocabulary_size - 1);
-    const Numbers before = values_of(*backend, 0, 0, healthy);
-    const std::vector<SequenceStep> steps{{.slot = 0, .tokens = healthy, .wanted = Wanted::logits},
-                                          {.slot = 1, .tokens = poisoned, .wanted = Wanted::token}};
-    StepOutput output;
-    REQUIRE(backend->step(steps, output));
-    CHECK(output.rows[1].failed == ErrorCode::inference_failed);
-    CHECK(std::ranges::equal(output.rows[0].values, before));
-    CHECK(values_of(*backend, 1, 0, healthy) == before);
+    check_poison_stays(*fp8_of(shape, 3), random_text(20, random));
 }
 
 TEST_CASE("emulated/cuda_fp8: older devices, other types and odd sizes are refused") {

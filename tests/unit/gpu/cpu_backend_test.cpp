@@ -266,28 +266,7 @@ TEST_CASE("gpu/cpu_backend: everybody gets what he wants of one step") {
 
 TEST_CASE("gpu/cpu_backend: numbers that are none fail their sequence, and no other") {
     const auto backend = backend_of_model("llama", {.slot_count = 3});
-    const auto poison = static_cast<TokenId>(backend->model().vocabulary_size - 1);
-    const Tokens text = ModelReference("llama").tokens("tokens");
-    const Numbers healthy = values_of(*backend, 2, 0, part_of(text, 0, 9));
-    Tokens poisoned = part_of(text, 0, 9);
-    poisoned[4] = poison;
-    StepOutput output;
-    for (const Wanted wanted : {Wanted::token, Wanted::logits, Wanted::embedding}) {
-        const std::vector<SequenceStep> steps = {
-            {.slot = 0, .tokens = std::span(text).first(9), .wanted = Wanted::logits},
-            {.slot = 1, .tokens = poisoned, .wanted = wanted},
-            {.slot = 2, .tokens = std::span(text).first(9), .wanted = Wanted::logits}};
-        REQUIRE(backend->step(steps, output));
-        CHECK(output.rows[1].failed == ErrorCode::inference_failed);
-        CHECK(output.rows[1].token == kNoToken);
-        CHECK(output.rows[1].values.empty());
-        for (const std::size_t row : {0, 2}) {
-            CHECK_FALSE(output.rows[row].failed);
-            CHECK(std::ranges::equal(output.rows[row].values, healthy));
-        }
-    }
-    // Nor does it stay in the slot.
-    CHECK(values_of(*backend, 1, 0, part_of(text, 0, 9)) == healthy);
+    check_poison_stays(*backend, part_of(ModelReference("llama").tokens("tokens"), 0, 9));
 }
 
 TEST_CASE("gpu/cpu_backend: a model that nobody has written fails its case, and the others go on" *

@@ -61,6 +61,32 @@ inline Tokens random_text(std::size_t count, std::mt19937& random) {
     return text;
 }
 
+// A model whose vocabulary's last token is no number, with three slots: a text of which it is a
+// part fails, those beside it have the same numbers to the bit, and nothing of it stays in its
+// slot.
+inline void check_poison_stays(Backend& backend, std::span<const TokenId> healthy) {
+    const Numbers before = values_of(backend, 2, 0, healthy);
+    CHECK_FALSE(before.empty());
+    Tokens poisoned(healthy.begin(), healthy.end());
+    poisoned[poisoned.size() / 2] = static_cast<TokenId>(backend.model().vocabulary_size - 1);
+    StepOutput output;
+    for (const Wanted wanted : {Wanted::token, Wanted::logits, Wanted::embedding}) {
+        const std::vector<SequenceStep> steps = {
+            {.slot = 0, .tokens = healthy, .wanted = Wanted::logits},
+            {.slot = 1, .tokens = poisoned, .wanted = wanted},
+            {.slot = 2, .tokens = healthy, .wanted = Wanted::logits}};
+        REQUIRE(backend.step(steps, output));
+        CHECK(output.rows[1].failed == ErrorCode::inference_failed);
+        CHECK(output.rows[1].token == kNoToken);
+        CHECK(output.rows[1].values.empty());
+        for (const std::size_t row : {0, 2}) {
+            CHECK_FALSE(output.rows[row].failed);
+            CHECK(std::ranges::equal(output.rows[row].values, before));
+        }
+    }
+    CHECK(values_of(backend, 1, 0, healthy) == before);
+}
+
 // reference.safetensors
 class ModelReference {
 public:
