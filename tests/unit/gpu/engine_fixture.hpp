@@ -58,6 +58,12 @@ inline ExpectedAnswer expected_answer(const gpu::GenerateRequest& request, const
     return answer;
 }
 
+inline std::unique_ptr<FakeBackend> classifying_backend() {
+    return std::make_unique<FakeBackend>(
+        BackendLimits{.slot_count = 2, .context_tokens = 32, .step_tokens_max = 16},
+        std::vector<std::string>{"spam", "ham", "eggs"});
+}
+
 // Whose answers only their length ends.
 inline std::unique_ptr<FakeBackend> endless_backend(const gpu::BackendLimits& limits = {
                                                         .slot_count = 4,
