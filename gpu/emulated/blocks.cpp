@@ -6,6 +6,7 @@
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <ucontext.h>
 #include <vector>
@@ -15,6 +16,13 @@ namespace {
 
 constexpr std::size_t kStackBytes = 64 << 10;
 constexpr unsigned kWarp = 32;
+constexpr std::size_t kCopyBytes = 16;
+
+struct Copy {
+    void* to;
+    const void* from;
+    unsigned group;
+};
 
 struct Fiber {
     std::unique_ptr<char[]> stack{new char[kStackBytes]};
@@ -24,6 +32,8 @@ struct Fiber {
     std::uint64_t exchanges = 0;
     std::uint64_t said[2] = {};  // one exchange may still be read while the next is said
     void* brought = nullptr;
+    std::vector<Copy> copies;  // begun, the oldest first
+    unsigned copy_groups = 0;  // ended
 };
 
 // Where some threads wait for each other: those who have ended are not waited for.
@@ -76,6 +86,10 @@ thread_local Block block;
 void enter() {
     for (;;) {
         (*block.kernel)();
+        if (!block.fibers[block.running].copies.empty()) {
+            std::fprintf(stderr, "emulated CUDA: a thread ends without waiting for its copies\n");
+            std::abort();
+        }
         block.fibers[block.running].has_ended = true;
         block.all.leave();
         block.warp_of_running().leave();
@@ -161,6 +175,33 @@ void do_as_warp(void* brought, WarpWork* work) {
         work(all);
     }
     block.wait(warp);
+}
+
+void begin_copy(void* to, const void* from) {
+    check_alignment(to, kCopyBytes);
+    check_alignment(from, kCopyBytes);
+    Fiber& fiber = block.fibers[block.running];
+    std::memset(to, 0xFF, kCopyBytes);
+    fiber.copies.push_back({to, from, fiber.copy_groups});
+}
+void end_copies() {
+    ++block.fibers[block.running].copy_groups;
+}
+void wait_for_copies(unsigned pending_groups) {
+    Fiber& fiber = block.fibers[block.running];
+    const auto is_left = [&](const Copy& copy) {
+        return copy.group + pending_groups >= fiber.copy_groups;
+    };
+    const auto left = std::ranges::find_if(fiber.copies, is_left);
+    for (auto copy = fiber.copies.begin(); copy != left; ++copy)
+        std::memcpy(copy->to, copy->from, kCopyBytes);
+    fiber.copies.erase(fiber.copies.begin(), left);
+}
+
+void check_alignment(const void* at, std::size_t bytes) {
+    if (reinterpret_cast<std::uintptr_t>(at) % bytes == 0) return;
+    std::fprintf(stderr, "emulated CUDA: %p is not aligned to %zu bytes\n", at, bytes);
+    std::abort();
 }
 
 void run_blocks(dim3 blocks, dim3 threads, const std::function<void()>& kernel) {

@@ -54,6 +54,11 @@ std::uint64_t exchange(std::uint64_t said, unsigned lane);
 // brought, and none goes on before.
 using WarpWork = void(void* const (&brought)[32]);
 void do_as_warp(void* brought, WarpWork* work);
+// Copies of a thread that it goes on without; until it has waited for them their place has no
+// numbers.
+void begin_copy(void* to, const void* from);
+void end_copies();
+void wait_for_copies(unsigned pending_groups);
 
 // Ready to run: the kernel with its arguments, for every thread of every block.
 void run_blocks(dim3 blocks, dim3 threads, const std::function<void()>& kernel);
@@ -140,11 +145,15 @@ inline float power_of_2(float exponent) {
 }
 
 inline void copy_16_bytes(void* to, const void* from) {
-    std::memcpy(to, from, 16);
+    emulated_cuda::begin_copy(to, from);
 }
-inline void end_copy_group() {}
+inline void end_copy_group() {
+    emulated_cuda::end_copies();
+}
 template <int kPending>
-void wait_for_copies() {}
+void wait_for_copies() {
+    emulated_cuda::wait_for_copies(kPending);
+}
 
 void load_pieces(std::uint32_t (&pieces)[4], const void* row);
 void load_turned_pieces(std::uint32_t (&pieces)[4], const void* row);

@@ -13,6 +13,9 @@ namespace emulated_cuda {
 
 using Work = std::function<void()>;
 
+// Ends the process where the device would end the kernel.
+void check_alignment(const void* at, std::size_t bytes);
+
 struct Graph {
     std::vector<Work> work;
 };

@@ -1,5 +1,6 @@
 // Products of pieces of matrices, by a whole warp (cuda/instructions.cuh).
 #include "cuda/numbers.cuh"
+#include "state.hpp"
 
 #include <cuda_runtime.h>
 
@@ -90,10 +91,12 @@ std::uint32_t two_f16_bits(float lower, float upper) {
 }
 
 void load_pieces(std::uint32_t (&pieces)[4], const void* row) {
+    emulated_cuda::check_alignment(row, 16);
     Loading mine{static_cast<const std::uint16_t*>(row), pieces};
     emulated_cuda::do_as_warp(&mine, load);
 }
 void load_turned_pieces(std::uint32_t (&pieces)[4], const void* row) {
+    emulated_cuda::check_alignment(row, 16);
     Loading mine{static_cast<const std::uint16_t*>(row), pieces};
     emulated_cuda::do_as_warp(&mine, load_turned);
 }

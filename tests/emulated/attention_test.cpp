@@ -337,11 +337,20 @@ TEST_CASE_TEMPLATE("emulated/attention: who sees what is no number has none, and
         lone.attend_lone_ones(2, 0);
         CHECK(finite(lone, 0) == 32);
         CHECK(finite(lone, 1) == (is_key ? 0 : 30));
-        Attention<T> tiles(shape, {{0, 0, 130}});
-        (is_key ? tiles.keys : tiles.values)[tiles.cached_at(0, 0, 70, 3)] = from_float<T>(kNone);
-        tiles.attend_in_tiles();
-        CHECK(finite(tiles, 63) == 32);
-        CHECK(finite(tiles, 70) == (is_key ? 0 : 30));
-        CHECK(finite(tiles, 129) == (is_key ? 0 : 30));
+        // Of tiles only whether there are numbers at all is said.
+        for (const std::uint32_t window : {0u, 40u}) {
+            CAPTURE(window);
+            HeadShape windowed = shape;
+            windowed.window_tokens = window;
+            Attention<T> tiles(windowed, {{0, 0, 130}});
+            (is_key ? tiles.keys : tiles.values)[tiles.cached_at(0, 0, 70, 3)] =
+                from_float<T>(kNone);
+            tiles.attend_in_tiles();
+            for (std::uint32_t token = 0; token < 130; ++token) {
+                CAPTURE(token);
+                const bool sees = token >= 70 && (window == 0 || token < 70 + window);
+                CHECK((finite(tiles, token) == 32) == !sees);
+            }
+        }
     }
 }

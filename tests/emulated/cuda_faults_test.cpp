@@ -122,6 +122,7 @@ TEST_CASE(
     CHECK(code_of("llama", {.device = 1}) == ErrorCode::invalid_config);
     CHECK(code_of("llama", {.slot_count = 0}) == ErrorCode::invalid_config);
     CHECK(code_of("llama", {.slot_count = 65'536}) == ErrorCode::invalid_config);
+    CHECK(code_of("llama", {.slot_count = 65'500}) == ErrorCode::invalid_config);  // to 65 536
     CHECK(code_of("llama", {.step_tokens_max = 65'536}) == ErrorCode::invalid_config);
     CHECK(CudaBackend::measure_bandwidth(1).error().code == ErrorCode::invalid_config);
     CHECK(CudaBackend::measure_products(1, ElementType::bf16).error().code ==

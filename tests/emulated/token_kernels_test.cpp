@@ -215,17 +215,27 @@ TEST_CASE_FIXTURE(KernelFixture,
 }
 
 TEST_CASE_FIXTURE(KernelFixture, "emulated/token_kernels: gates have their token's scale") {
-    constexpr std::uint32_t kInner = 48;
     const Floats scales = {0.5f, 2, 8, 0.125f, 1};
-    const auto both = to_bf16(numbers(kTokens * 2 * kInner, 1));
-    std::vector<Bf16> gated(kTokens * kInner);
-    gate(stream.get(), kTokens, both.data(), scales.data(), kInner, gated.data());
-    wait();
-    for (std::uint32_t token = 0; token < kTokens; ++token)
-        for (std::uint32_t i = 0; i < kInner; ++i) {
-            const float gate = to_float(both[token * 2 * kInner + i]) * scales[token];
-            const float up = to_float(both[token * 2 * kInner + kInner + i]) * scales[token];
-            CHECK(to_float(gated[token * kInner + i]) ==
-                  doctest::Approx(gate / (1 + std::exp(-gate)) * up).epsilon(0.005));
-        }
+    // Of one block, of part of a second one, and of several.
+    for (const std::uint32_t inner : {48u, 2056u, 6144u}) {
+        CAPTURE(inner);
+        const Floats exact = numbers(kTokens * 2 * inner, 1);
+        const auto both = to_bf16(exact);
+        std::vector<Bf16> gated(kTokens * inner);
+        Floats gated_exactly(kTokens * inner);
+        gate(stream.get(), kTokens, both.data(), scales.data(), inner, gated.data());
+        gate(stream.get(), kTokens, exact.data(), nullptr, inner, gated_exactly.data());
+        wait();
+        const auto silu = [](float number) { return number / (1 + std::exp(-number)); };
+        for (std::uint32_t token = 0; token < kTokens; ++token)
+            for (std::uint32_t i = 0; i < inner; ++i) {
+                const std::size_t at = token * 2 * inner + i;
+                CHECK(to_float(gated[token * inner + i]) ==
+                      doctest::Approx(silu(to_float(both[at]) * scales[token]) *
+                                      to_float(both[at + inner]) * scales[token])
+                          .epsilon(0.005));
+                CHECK(gated_exactly[token * inner + i] ==
+                      doctest::Approx(silu(exact[at]) * exact[at + inner]).epsilon(1e-5));
+            }
+    }
 }

@@ -14,7 +14,7 @@ constexpr std::uint32_t kWarps = kThreads / kWarpThreads;
 constexpr std::uint32_t kHeadsAtOnce = kPieceRows;  // of queries that share keys
 constexpr std::uint32_t kKeys = 64;
 constexpr std::uint32_t kKeysOfWarp = kKeys / kWarps;
-// As many as the shared memory of a multiprocessor of an H100 has room for.
+// For which the shared memory of a multiprocessor of an H100 has room.
 template <std::uint32_t kSizeMax>
 constexpr unsigned kBlocksAtOnce = kSizeMax <= 96 ? 8 : 6;
 static_assert(kKeys == kSplitTokens<Bf16> && kKeysOfWarp == kPieceInner);
@@ -143,7 +143,8 @@ __global__ void __launch_bounds__(kThreads, kBlocksAtOnce<kSizeMax>)
             float* const pair = &scores[i][half * 2];
 #pragma unroll
             for (std::uint32_t k = 0; k < 2; ++k) {
-                pair[k] = pair[k] == -INFINITY ? 0 : power_of_2(pair[k] - most[half]);
+                pair[k] =
+                    pair[k] == -INFINITY ? 0 : power_of_2(pair[k] - most[half] + kShareExponent<T>);
                 all += pair[k];
             }
             const PairOfParts its_shares = parts_of<T>(pair[0], pair[1]);

@@ -16,6 +16,7 @@ constexpr std::uint32_t kKeyPieces = kKeys / kPieceColumns;
 
 // The softmax of two queries of each thread, as far as keys have been seen: queries lane / 4 and 8
 // further of its warp's.
+template <class T>
 struct RunningSoftmax {
     float most[2] = {-INFINITY, -INFINITY};
     float all[2] = {};
@@ -34,7 +35,7 @@ struct RunningSoftmax {
             new_most = reduce_lanes<4>(new_most, Maximum());
             // Nothing seen so far: no shares, and nothing to carry over.
             kept[half] = most[half] == -INFINITY ? 0 : power_of_2(most[half] - new_most);
-            const float less = new_most == -INFINITY ? 0 : new_most;
+            const float less = (new_most == -INFINITY ? 0 : new_most) - kShareExponent<T>;
             float more = 0;
 #pragma unroll
             for (std::uint32_t i = 0; i < kKeyPieces; ++i) {
@@ -58,12 +59,34 @@ struct Mask {
     [[nodiscard]] __device__ bool has(std::uint32_t position, std::uint32_t key) const {
         return at + key <= position && (window == 0 || at + key + window > position);
     }
-    // All keys of the tile, for 16 queries from `position` on.
-    [[nodiscard]] __device__ bool has_all(std::uint32_t position) const {
-        return has(position, kKeys - 1) &&
-               (window == 0 || at + window > position + kQueriesOfWarp - 1);
+    // All keys of the tile, for so many queries from `position` on.
+    [[nodiscard]] __device__ bool has_all(std::uint32_t position, std::uint32_t queries) const {
+        return has(position, kKeys - 1) && (window == 0 || at + window > position + queries - 1);
     }
 };
+
+// Values that are no numbers become 0, and are marked: 0 times such a one is none either, and would
+// reach queries that do not see it. By all threads, each half of a row.
+template <class T, class Tile>
+__device__ void clear_poison(Tile& values, std::uint32_t packs, bool (&is_poisoned)[kKeys]) {
+    static_assert(kThreads == 2 * kKeys);
+    const std::uint32_t row = threadIdx.x / 2;
+    Pack<T>* const its_row = values.rows + row * row_stride(packs);
+    bool is_none = false;
+    for (std::uint32_t pack = threadIdx.x % 2; pack < packs; pack += 2) {
+        const Pack<T> its = its_row[pack];
+#pragma unroll
+        for (int i = 0; i < Pack<T>::kCount; ++i) {
+            const float number = to_float(its.numbers[i]);
+            is_none = is_none || !(number - number == 0);
+        }
+    }
+    is_none = reduce_lanes<2>(is_none ? 1u : 0u, AnyBits()) != 0;
+    if (threadIdx.x % 2 == 0) is_poisoned[row] = is_none;
+    if (!is_none) return;
+    for (std::uint32_t pack = threadIdx.x % 2; pack < packs; pack += 2)
+        its_row[pack] = {};
+}
 
 // One block for each (head, tile): of each warp 16 queries.
 template <class T, std::uint32_t kSizeMax>
@@ -74,6 +97,7 @@ __global__ void __launch_bounds__(kThreads)
     constexpr std::uint32_t kInnerPieces = (kSizeMax + kPieceInner - 1) / kPieceInner;
     __shared__ KeyTile<T, kKeys, kSizeMax> key_tile;  // and of the queries, at first
     __shared__ KeyTile<T, kKeys, kSizeMax> value_tile;
+    __shared__ bool is_poisoned[kKeys];
     static_assert(kQueries <= kKeys);
 
     // The last tiles of a prompt see most keys: they begin first, so that none is left for the end.
@@ -126,10 +150,9 @@ __global__ void __launch_bounds__(kThreads)
     const std::uint32_t warp_position = first.position + warp * kQueriesOfWarp;
     const bool has_queries = warp * kQueriesOfWarp < tile.count;
     const float scale = kLog2OfE * rsqrtf(static_cast<float>(size));
-    RunningSoftmax softmax;
+    RunningSoftmax<T> softmax;
     float sum[kSizeMax / kPieceColumns][4] = {};
     for (std::uint32_t at = begin; at < end; at += kKeys) {
-        // 0 times what is no number is none either.
         if (at < from) value_tile.template clear<kThreads>(0, from - at, packs);
         if (end - at < kKeys) value_tile.template clear<kThreads>(end - at, kKeys, packs);
         const bool sees_some = has_queries && at < warp_position + kQueriesOfWarp;
@@ -153,9 +176,9 @@ __global__ void __launch_bounds__(kThreads)
         }
         __syncthreads();  // they have been read
         load(key_tile, its_keys, at + kKeys);
+        const Mask mask{at, window};
         if (sees_some) {
-            const Mask mask{at, window};
-            const bool has_all = mask.has_all(warp_position);
+            const bool has_all = mask.has_all(warp_position, kQueriesOfWarp);
 #pragma unroll
             for (std::uint32_t i = 0; i < kKeyPieces; ++i) {
 #pragma unroll
@@ -178,6 +201,19 @@ __global__ void __launch_bounds__(kThreads)
         }
         wait_for_copies<1>();  // the values are there
         __syncthreads();
+        if (!mask.has_all(first.position, tile.count)) {
+            clear_poison<T>(value_tile, packs, is_poisoned);
+            __syncthreads();
+#pragma unroll
+            for (std::uint32_t i = 0; i < kKeyPieces; ++i) {
+#pragma unroll
+                for (std::uint32_t k = 0; k < 4; ++k) {
+                    const std::uint32_t position = warp_position + lane / 4 + k / 2 * 8;
+                    const std::uint32_t key = i * kPieceColumns + lane % 4 * 2 + k % 2;
+                    if (is_poisoned[key] && mask.has(position, key)) scores[i][k] = NAN;
+                }
+            }
+        }
         if (sees_some) {
 #pragma unroll
             for (std::uint32_t key = 0; key < kKeyPieces; key += 2) {

@@ -2,10 +2,10 @@
 // cuda/attention.cuh: what each token sees of those before it.
 //
 // Lone tokens, which is what decoding has, are bound by the keys and values coming from memory:
-// each is read once for all heads of queries that share it, by a block for every 64 tokens of a
-// sequence (split over the keys), and the last of these blocks puts together what all have found.
-// Where a sequence is cut depends on nothing but positions, so its sums have the same order in
-// every batch.
+// each is read once for all heads of queries that share it (16 of them at most), by a block for
+// every 64 tokens of a sequence, or 32 (split over the keys), and the last of these blocks puts
+// together what all have found. Where a sequence is cut depends on nothing but positions, so its
+// sums have the same order in every batch.
 //
 // Tokens of a prompt come in tiles of 64, which read the keys together; the softmax is carried from
 // one tile of keys to the next ("FlashAttention", arxiv.org/abs/2205.14135; the layout of the work
@@ -20,6 +20,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace casc::gpu::cuda {
 
@@ -28,6 +29,11 @@ inline constexpr std::uint32_t kHeadSizeMax = 128;
 
 // Scores are exponents of 2, not of e.
 inline constexpr float kLog2OfE = 1.44269504f;
+
+// The largest share is 2 to this: numbers of f16 end at 2^-24, and shares that are added up by the
+// thousand begin far below. Those of the other kinds go on to 2^-126.
+template <class T>
+inline constexpr float kShareExponent = std::is_same_v<T, F16> ? 14 : 0;
 
 template <class T>
 inline constexpr std::uint32_t kSplitTokens = sizeof(T) == 2 ? 64 : 32;
@@ -43,7 +49,7 @@ template <class T>
 }
 struct LoneWork {
     float* parts = nullptr;            // [tokens, heads, splits, part_floats]
-    std::uint32_t* arrived = nullptr;  // [tokens, heads]; 0 before and after
+    std::uint32_t* arrived = nullptr;  // one for each token and head at most; 0 before and after
 };
 
 // Of the first `tokens` of the slab, of which none sees more than `splits` splits. Their queries,

@@ -50,7 +50,9 @@ Result<void> check_device(const cudaDeviceProp& device, const cuda::NumberTypes&
 // As many as a grid has blocks in its second and third direction.
 Result<void> check_grid(const BackendLimits& limits) {
     constexpr std::uint32_t kMost = 65'535;
-    if (limits.slot_count <= kMost && limits.step_tokens_max <= kMost) return {};
+    if (limits.slot_count <= kMost && limits.step_tokens_max <= kMost &&
+        cuda::Transformer::bucket_of(limits.slot_count) <= kMost)
+        return {};
     return Error(ErrorCode::invalid_config,
                  "a GPU computes at most " + std::to_string(kMost) + " slots and tokens in a step");
 }

@@ -47,8 +47,8 @@ private:
     Event ended_;
 };
 
-// Numbers of either sign from a half to two: a device that multiplies nothing but zeros needs less
-// power, and is faster than it ever is in earnest.
+// Numbers of either sign from a half to one, of 8 bits from one to two: a device that multiplies
+// nothing but zeros needs less power, and is faster than it ever is in earnest.
 Result<void> draw(std::byte* bytes, ElementType type) {
     std::mt19937_64 random(1);
     for (std::size_t at = 0; at < kDrawnBytes; at += sizeof(std::uint64_t)) {

@@ -81,8 +81,10 @@ public:
     // model_too_large (there is no room for it), device_failed.
     [[nodiscard]] static Result<CudaBandwidth> measure_bandwidth(int device);
     // What prompts are measured by: multiplications and additions a second of a product of two
-    // matrices of size x size numbers of the type (bf16, f16, f32 or f8_e4m3), in the fastest way
-    // that cuBLASLt proposes. Fails as measure_bandwidth(), and with: not_supported (the type).
+    // matrices of size x size numbers of the type (bf16, f16, f32 or f8_e4m3), with sums as in a
+    // step (of 8 bits some devices are faster when they may round on the way, which is not asked
+    // for), in the fastest way that cuBLASLt proposes. Fails as measure_bandwidth(), and with:
+    // not_supported (the type).
     [[nodiscard]] static Result<double> measure_products(int device, ElementType type,
                                                          std::uint32_t size = 8192);
 
