@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <random>
 
 namespace casc::gpu {
 namespace {
@@ -12,6 +13,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint32_t kSlots = 32;
 constexpr std::size_t kUnderWay = 8 * kSlots;
+constexpr std::size_t kTextsMin = 8;
 constexpr double kShareOfLimit = 80;
 // What a step copies to the device (docs/gpu.md).
 constexpr double kBytesOfToken = 16;
@@ -28,26 +30,34 @@ double operations_of_token(const ModelConfig& model, std::uint32_t text_tokens) 
            (2 * matrices + 4 * queries * (text_tokens + 1) / 2);
 }
 
-// Texts a second, over two seconds and as many texts as there are slots at least.
-double texts_per_second(LoneStage& stage, std::uint32_t tokens) {
-    const GenerateRequest request{.kind = RequestKind::classify,
-                                  .prompt_tokens = std::vector<TokenId>(tokens, 7)};
+// Of numbers drawn at random: with one token again and again all rows of a product are the same,
+// for which a device needs less power.
+std::vector<TokenId> random_text(std::uint32_t tokens, std::size_t vocabulary,
+                                 std::mt19937& random) {
+    std::uniform_int_distribution<TokenId> token(0, static_cast<TokenId>(vocabulary - 1));
+    std::vector<TokenId> text(tokens);
+    std::ranges::generate(text, [&] { return token(random); });
+    return text;
+}
+
+// Texts a second, over two seconds and some texts at least.
+double texts_per_second(LoneStage& stage, std::uint32_t tokens, std::size_t vocabulary) {
+    std::mt19937 random(1);
     const auto answer = [&](std::size_t least, std::chrono::seconds for_at_least) {
         const auto began = Clock::now();
         std::size_t answered = 0;
         for (; answered < least || Clock::now() - began < for_at_least; ++answered) {
             while (stage.under_way() < kUnderWay)
-                stage.push(request);
+                stage.push({.kind = RequestKind::classify,
+                            .prompt_tokens = random_text(tokens, vocabulary, random)});
             stage.wait_for_answer();
         }
         return static_cast<double>(answered) /
                std::chrono::duration<double>(Clock::now() - began).count();
     };
-    static_cast<void>(answer(kSlots, std::chrono::seconds(0)));  // until there is a line
-    const double rate = answer(kSlots, std::chrono::seconds(2));
-    while (stage.under_way() > 0)
-        stage.wait_for_answer();
-    return rate;
+    // Until there is a line, and the first batch, which comes at once, is read.
+    static_cast<void>(answer(kSlots, std::chrono::seconds(0)));
+    return answer(kTextsMin, std::chrono::seconds(2));
 }
 
 }  // namespace
@@ -59,7 +69,7 @@ std::vector<Bar> measure_classifying(const Measured& what) {
                         {.slot_count = kSlots, .context_tokens = what.context + 1});
     const double operations = operations_of_token(backend->model(), what.context);
     LoneStage stage(std::move(backend));
-    const double texts = texts_per_second(stage, what.context);
+    const double texts = texts_per_second(stage, what.context, shape.vocabulary_size);
     const double tokens = texts * what.context;
     std::printf("classified: %.1f texts of %u tokens a second, %.0f tokens, %.2f Tflop/s", texts,
                 what.context, tokens, tokens * operations / 1e12);

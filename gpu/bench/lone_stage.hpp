@@ -1,5 +1,6 @@
 #pragma once
-// A stage that one thread pushes requests to and reads the answers of.
+// A stage that one thread pushes requests to and reads the answers of. What is under way when it is
+// destroyed is not computed to its end.
 
 #include "../check/backends.hpp"
 

@@ -35,6 +35,7 @@ struct BackendKind {
     // To the bit the same numbers in every batch; and how far from 32 bits it is by computing with
     // what the weights are.
     bool is_exact;
+    bool tunes = true;
     [[nodiscard]] float tolerance(ElementType type) const {
         // Of the largest logit: 24 bits, 11, 8 and 4, and the order of sums differs.
         if (has_8_bits()) return 0.4f;
@@ -64,7 +65,8 @@ inline bool can_open(const BackendKind& kind, const ModelWeights& weights) {
 }
 
 inline std::unique_ptr<Backend> open(const BackendKind& kind, ModelWeights weights,
-                                     const BackendOptions& options) {
+                                     BackendOptions options) {
+    options.tunes = kind.tunes;
     return need(open_backend(kind.choice, std::move(weights), options));
 }
 

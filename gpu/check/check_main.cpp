@@ -4,7 +4,9 @@
 // and used before, a context to its end, a window, longrope on both sides of its length, embeddings
 // and labels, drawn tokens against logits, numbers that are none.
 //
-//   casc-gpu-check            every backend that this machine has; exit code 1: something is wrong
+//   casc-gpu-check [BACKEND] [untuned]    every backend that this machine has, or one; exit code 1:
+//                             something is wrong, 3: there is no such backend here. Untuned:
+//                             without trying ways to multiply, of which there are thousands
 //   casc-gpu-check logits BACKEND FOLDER TOKEN...    the logits behind these tokens, one a line
 
 #include "backends.hpp"
@@ -56,9 +58,17 @@ RandomModelShape long_shape(ElementType type) {
     return shape;
 }
 
-RandomModelShape windowed(ElementType type) {
-    RandomModelShape shape = shape_of("phi3", 4, 2, 64, type, false);
-    shape.window_tokens = 24;
+RandomModelShape windowed(std::size_t head_size, std::size_t window, ElementType type) {
+    RandomModelShape shape = shape_of("phi3", 4, 2, head_size, type, false);
+    shape.window_tokens = window;
+    return shape;
+}
+
+// More heads that share keys than are multiplied at once, and more inner numbers than a block
+// gates.
+RandomModelShape shared_keys(ElementType type) {
+    RandomModelShape shape = shape_of("llama", 20, 1, 24, type, true);
+    shape.inner_size = 2200;
     return shape;
 }
 
@@ -75,7 +85,9 @@ std::vector<NamedShape> shapes() {
         {"llama, heads of 40, bf16", shape_of("llama", 3, 1, 40, ElementType::bf16, true)},
         {"llama, heads of 128, f16", shape_of("llama", 4, 2, 128, ElementType::f16, false)},
         {"phi3, fused matrices, bf16", shape_of("phi3", 4, 4, 96, ElementType::bf16, false)},
-        {"phi3, a window of 24, bf16", windowed(ElementType::bf16)},
+        {"llama, 20 heads that share keys, bf16", shared_keys(ElementType::bf16)},
+        {"phi3, a window of 24, bf16", windowed(64, 24, ElementType::bf16)},
+        {"phi3, a window of 70, heads of 72, f16", windowed(72, 70, ElementType::f16)},
         {"phi3, longrope beyond 40, f32", longrope(ElementType::f32)}};
 }
 
@@ -384,10 +396,13 @@ int print_logits(std::string_view backend, const char* folder, std::span<char* c
 }
 
 // Of all kinds of backends, or the one that is named.
-int run(std::string_view only) {
+int run(std::string_view only, bool tunes) {
     Checker checker;
-    for (const BackendKind& kind : backend_kinds()) {
+    bool is_there = false;
+    for (BackendKind kind : backend_kinds()) {
         if (!only.empty() && only != kind.name) continue;
+        is_there = true;
+        kind.tunes = tunes;
         const auto can = [&](const RandomModelShape& shape, const std::string& name) {
             if (can_open(kind, need(make_random_model(shape, 1)))) return true;
             std::printf("skipped %s, %s\n", kind.name.c_str(), name.c_str());
@@ -405,6 +420,7 @@ int run(std::string_view only) {
             check_context(checker, kind, type);
         }
     }
+    if (!is_there) return 3;
     std::printf("%d wrong\n", checker.wrong());
     return checker.wrong() == 0 ? 0 : 1;
 }
@@ -415,10 +431,15 @@ int run(std::string_view only) {
 int main(int argc, char** argv) {
     if (argc >= 4 && std::string_view(argv[1]) == "logits")
         return casc::gpu::print_logits(argv[2], argv[3], std::span(argv, argc).subspan(4));
-    const std::string_view only = argc == 2 ? argv[1] : "";
-    if (argc > 2 || (!only.empty() && !casc::gpu::backend_choice_of(only))) {
-        std::fprintf(stderr, "usage: casc-gpu-check [cpu|cuda|cuda-fp8]\n");
+    const auto words = std::span(argv, static_cast<std::size_t>(argc)).subspan(1);
+    const bool tunes = words.empty() || std::string_view(words.back()) != "untuned";
+    const auto names = tunes ? words : words.first(words.size() - 1);
+    const std::string_view only = names.empty() ? "" : names[0];
+    const auto choice = casc::gpu::backend_choice_of(only);
+    if (names.size() > 1 ||
+        (!only.empty() && (!choice || *choice == casc::gpu::BackendChoice::automatic))) {
+        std::fprintf(stderr, "usage: casc-gpu-check [cpu|cuda|cuda-fp8] [untuned]\n");
         return 2;
     }
-    return casc::gpu::run(only);
+    return casc::gpu::run(only, tunes);
 }

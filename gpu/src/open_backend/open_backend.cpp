@@ -26,6 +26,7 @@ Result<std::unique_ptr<Backend>> open_cuda(ModelWeights weights, WeightsAre weig
     cuda.slot_count = options.slot_count;
     cuda.context_tokens = options.context_tokens;
     cuda.memory_max_bytes = options.memory_max_bytes;
+    cuda.tunes = options.tunes;
     cuda.has_8_bit_weights = weights_are == WeightsAre::of_8_bits;
     // Of a classifier no answers grow that a long step would hold up, and products of more tokens
     // leave less of a device idle.

@@ -34,6 +34,7 @@ struct BackendOptions {
     std::uint64_t memory_max_bytes = std::numeric_limits<std::uint64_t>::max();
     std::size_t threads = 0;  // of the cpu's
     int device = 0;           // of CUDA's
+    bool tunes = true;        // of CUDA's
 };
 
 // Fails with: what the backend's make() fails with.
