@@ -60,7 +60,7 @@ inline ExpectedAnswer expected_answer(const gpu::GenerateRequest& request, const
 
 inline std::unique_ptr<FakeBackend> classifying_backend() {
     return std::make_unique<FakeBackend>(
-        BackendLimits{.slot_count = 2, .context_tokens = 32, .step_tokens_max = 16},
+        gpu::BackendLimits{.slot_count = 2, .context_tokens = 32, .step_tokens_max = 16},
         std::vector<std::string>{"spam", "ham", "eggs"});
 }
 
