@@ -1,8 +1,8 @@
 #pragma once
 // slot_book.hpp: what the slots of a backend have, whatever computes it.
 
+#include "model/rope.hpp"
 #include "new_token.hpp"
-#include "rope.hpp"
 
 #include <casc/gpu/backend.hpp>
 

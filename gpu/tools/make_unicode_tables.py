@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""make_unicode_tables.py: writes gpu/src/unicode_tables.cpp, what the tokenisers know of characters.
+"""make_unicode_tables.py: writes gpu/src/tokenizer/unicode_tables.cpp, what the tokenisers know of characters.
 
-    gpu/tools/make_unicode_tables.py > gpu/src/unicode_tables.cpp
+    gpu/tools/make_unicode_tables.py > gpu/src/tokenizer/unicode_tables.cpp
 
 The data is that of Python's unicodedata, so its version is the one of the Python that runs this. Run
 again when a model is met that was trained with a later one; the tables are kept in git, so that a
@@ -58,7 +58,7 @@ def hexadecimal(code):
 
 def main():
     print("// Written by gpu/tools/make_unicode_tables.py from Unicode " + unicodedata.unidata_version + ".")
-    print('\n#include "unicode_tables.hpp"\n\nnamespace casc::gpu {\nnamespace {\n\n// clang-format off')
+    print('\n#include "tokenizer/unicode_tables.hpp"\n\nnamespace casc::gpu {\nnamespace {\n\n// clang-format off')
     for name, letter in (("Letters", "L"), ("Numbers", "N")):
         found = ranges(lambda character: unicodedata.category(character)[0] == letter)
         write("CharacterRange", name, [(hexadecimal(f), hexadecimal(l)) for f, l, _ in found])

@@ -6,7 +6,7 @@
 // it, or what takes long.
 
 #include "fuzz_target.hpp"
-#include "sentencepiece_tokenizer.hpp"
+#include "tokenizer/sentencepiece_tokenizer.hpp"
 
 #include <string>
 

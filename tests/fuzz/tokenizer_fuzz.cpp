@@ -5,7 +5,7 @@
 // paired.
 
 #include "fuzz_target.hpp"
-#include "json_tokenizer.hpp"
+#include "tokenizer/json_tokenizer.hpp"
 
 #include <casc/gpu/text_stream.hpp>
 #include <casc/types/utf8.hpp>

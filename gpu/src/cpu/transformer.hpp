@@ -9,8 +9,8 @@
 #include "cpu/kernels.hpp"
 #include "cpu/kv_cache.hpp"
 #include "cpu/worker_pool.hpp"
+#include "model/rope.hpp"
 #include "new_token.hpp"
-#include "rope.hpp"
 
 #include <casc/gpu/backend.hpp>
 #include <casc/gpu/model_weights.hpp>

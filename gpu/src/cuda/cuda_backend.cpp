@@ -3,7 +3,7 @@
 #include "cuda/device_weights.hpp"
 #include "cuda/step.hpp"
 #include "cuda/transformer.hpp"
-#include "rope.hpp"
+#include "model/rope.hpp"
 
 #include <casc/gpu/cuda_backend.hpp>
 

@@ -1,7 +1,7 @@
 #include "cuda/device_weights.hpp"
 
 #include "cpu/kernels.hpp"
-#include "to_8_bits.hpp"
+#include "model/to_8_bits.hpp"
 
 #include <algorithm>
 #include <array>

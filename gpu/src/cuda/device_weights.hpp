@@ -3,7 +3,7 @@
 
 #include "cuda/api.hpp"
 #include "cuda/device_matrix.hpp"
-#include "rope.hpp"
+#include "model/rope.hpp"
 
 #include <casc/gpu/backend.hpp>
 #include <casc/gpu/model_weights.hpp>

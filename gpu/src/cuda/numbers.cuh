@@ -3,7 +3,7 @@
 // as in the file, and computed with as floats.
 
 #include "cuda/instructions.cuh"
-#include "eight_bits.hpp"
+#include "model/eight_bits.hpp"
 
 #include <cstdint>
 #include <cuda_runtime.h>

@@ -1,8 +1,8 @@
 // Numbers of 8 bits, all of them, and what becomes one.
 
-#include "eight_bits.hpp"
+#include "model/eight_bits.hpp"
 
-#include "to_8_bits.hpp"
+#include "model/to_8_bits.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 // JSON of a model's files: what is read, and what is refused with its place.
 
-#include "json.hpp"
+#include "model/json.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // The model in models/sections: that what is in the repository is what its script has trained, and
 // that it is good for something. Its packages are of the tenth that training has seen nothing of.
 
-#include "json.hpp"
+#include "model/json.hpp"
 
 #include <casc/gpu/cpu_backend.hpp>
 #include <casc/gpu/mapped_file.hpp>

@@ -1,6 +1,6 @@
 // Whose tokens a step computes, and how many of them.
 
-#include "step_composer.hpp"
+#include "engine/step_composer.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // Normalization Form C.
 
-#include "composed_text.hpp"
 #include "odd_text.hpp"
+#include "tokenizer/composed_text.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 #pragma once
 // tokenizer_json.hpp: small tokenizer.json texts, put together by hand.
 
-#include "json_tokenizer.hpp"
+#include "tokenizer/json_tokenizer.hpp"
 
 #include <casc/gpu/text_stream.hpp>
 #include <casc/gpu/tokenizer.hpp>

@@ -1,7 +1,7 @@
 // Byte pair encoding against the simplest way to do it, and texts that were made to take long.
 
-#include "pair_merger.hpp"
 #include "rounds.hpp"
+#include "tokenizer/pair_merger.hpp"
 
 #include <doctest/doctest.h>
 

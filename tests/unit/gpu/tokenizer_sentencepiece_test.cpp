@@ -3,11 +3,11 @@
 // models.
 
 #include "odd_text.hpp"
-#include "protobuf_fields.hpp"
-#include "replacement_table.hpp"
 #include "rounds.hpp"
-#include "sentencepiece_model.hpp"
-#include "sentencepiece_tokenizer.hpp"
+#include "tokenizer/protobuf_fields.hpp"
+#include "tokenizer/replacement_table.hpp"
+#include "tokenizer/sentencepiece_model.hpp"
+#include "tokenizer/sentencepiece_tokenizer.hpp"
 #include "tokenizer_json.hpp"
 
 #include <algorithm>

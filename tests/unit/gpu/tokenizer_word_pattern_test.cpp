@@ -1,7 +1,7 @@
 // How texts are cut into words, as the regular expressions of the published tokenisers say it.
 
 #include "odd_text.hpp"
-#include "word_pattern.hpp"
+#include "tokenizer/word_pattern.hpp"
 
 #include <casc/types/utf8.hpp>
 
