@@ -11,6 +11,7 @@
 #include "scratch_folder.hpp"
 #include "workload.hpp"
 
+#include <casc/gpu/byte_tokenizer.hpp>
 #include <casc/gpu/cpu_backend.hpp>
 #include <casc/gpu/cuda_backend.hpp>
 #include <casc/gpu/open_backend.hpp>

@@ -4,7 +4,7 @@
 
 #include "../check/backends.hpp"
 
-#include <casc/gpu/random_model.hpp>
+#include <casc/gpu/byte_tokenizer.hpp>
 #include <casc/gpu/stage.hpp>
 
 #include <cstddef>

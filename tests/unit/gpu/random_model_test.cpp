@@ -1,3 +1,4 @@
+#include <casc/gpu/byte_tokenizer.hpp>
 #include <casc/gpu/cpu_backend.hpp>
 #include <casc/gpu/random_model.hpp>
 

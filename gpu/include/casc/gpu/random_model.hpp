@@ -4,15 +4,12 @@
 
 #include <casc/gpu/model_weights.hpp>
 #include <casc/gpu/tensor.hpp>
-#include <casc/gpu/tokenizer.hpp>
 #include <casc/types/result.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
-#include <string_view>
-#include <vector>
 
 namespace casc::gpu {
 
@@ -48,19 +45,5 @@ struct RandomModelShape {
 // The same in a temporary folder, which has no name any more when it returns.
 [[nodiscard]] Result<ModelWeights> make_random_model(const RandomModelShape& shape,
                                                      std::uint64_t seed);
-
-// Tokens are bytes; the other tokens of a vocabulary have no text. Thread: any.
-class ByteTokenizer final : public Tokenizer {
-public:
-    explicit ByteTokenizer(std::size_t vocabulary_size);
-    [[nodiscard]] Result<std::vector<TokenId>> encode(std::string_view text,
-                                                      SpecialTokens special) const override;
-    [[nodiscard]] std::string_view bytes_of(TokenId token) const noexcept override;
-    [[nodiscard]] std::size_t vocabulary_size() const noexcept override { return size_; }
-
-private:
-    std::size_t size_;
-    std::string bytes_;
-};
 
 }  // namespace casc::gpu
