@@ -40,7 +40,8 @@ TEST_CASE("broker/lane_turns: a lower lane that was passed over for long enough 
         std::size_t passed_over = 0;
         while (turns.pick(both, bounds) == 0)
             ++passed_over;
-        CHECK(passed_over > 1);
+        // No more than once where this thread was held up for so long.
+        CHECK(passed_over >= 1);
         return (mono_now() - began).value();
     };
     CHECK(until_low() >= 2'000'000);
