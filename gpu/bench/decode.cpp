@@ -20,6 +20,7 @@ constexpr double kShareOfBandwidthAlone = 75;
 constexpr double kHostShare = 5;
 // Of phi-3-mini in bf16 with 512 tokens of context, on an H200.
 constexpr double kTokensPerSecond = 8000;
+constexpr double kTokensPerSecondAlone = 471;  // 75 % of what 4.8 TB/s allow
 
 // A prompt for each slot, so that decoding has as much to look back at.
 void fill_slots(Backend& backend, std::uint32_t context) {
@@ -117,6 +118,9 @@ std::vector<Bar> measure_decoding(const Measured& what, Backend& backend, double
                 what.kind.name.c_str(), weight_bytes / 1e6, context_bytes / 1e6, what.context,
                 limit.name.c_str());
     std::printf("%6s %10s %10s %9s %14s\n", "batch", "ms/step", "tokens/s", "of one", "GB/s");
+    const bool has_figures = limit.name.find("H200") != std::string::npos &&
+                             what.shape_name == "phi3-mini" && what.context == 512 &&
+                             what.kind.choice == BackendChoice::cuda;
     std::vector<Bar> bars;
     double alone = 0;
     for (const std::uint32_t batch : kBatches) {
@@ -132,16 +136,18 @@ std::vector<Bar> measure_decoding(const Measured& what, Backend& backend, double
         std::printf("%6u %10.3f %10.1f %8.2fx %9.1f %3.0f%%%s\n", batch, seconds * 1e3, rate,
                     rate / alone, read / 1e9, share, costs.text().c_str());
         if (!is_on_gpu(what.kind.choice)) continue;
-        if (batch == 1)
+        if (batch == 1) {
             bars.push_back(
                 {"one sequence, of the bandwidth", share, kShareOfBandwidthAlone, true, "%"});
-        if (batch != kDecodedMax) continue;
-        bars.push_back({"32 sequences, of the bandwidth", share, kShareOfBandwidth, true, "%"});
-        bars.push_back({"32 sequences, the host's time of a step",
-                        100 * costs.host_seconds / seconds, kHostShare, false, "%"});
-        if (limit.name.find("H200") != std::string::npos && what.shape_name == "phi3-mini" &&
-            what.context == 512 && what.kind.choice == BackendChoice::cuda)
-            bars.push_back({"32 sequences, tokens a second", rate, kTokensPerSecond, true});
+            if (has_figures)
+                bars.push_back({"one sequence, tokens a second", rate, kTokensPerSecondAlone});
+        } else if (batch == kDecodedMax) {
+            bars.push_back({"32 sequences, of the bandwidth", share, kShareOfBandwidth, true, "%"});
+            bars.push_back({"32 sequences, the host's time of a step",
+                            100 * costs.host_seconds / seconds, kHostShare, false, "%"});
+            if (has_figures)
+                bars.push_back({"32 sequences, tokens a second", rate, kTokensPerSecond});
+        }
     }
     return bars;
 }
