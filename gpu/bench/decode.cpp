@@ -24,15 +24,11 @@ constexpr double kTokensPerSecondAlone = 471;  // 75 % of what 4.8 TB/s allow
 
 // A prompt for each slot, so that decoding has as much to look back at.
 void fill_slots(Backend& backend, std::uint32_t context) {
+    const std::vector<TokenId> prompt(context, 7);
+    const BackendLimits& limits = backend.limits();
     StepOutput output;
-    const std::uint32_t most = backend.limits().step_tokens_max;
-    for (SlotId slot = 0; slot < backend.limits().slot_count; ++slot) {
-        for (std::uint32_t at = 0; at < context; at += most) {
-            const std::vector<TokenId> tokens(std::min(most, context - at), 7);
-            const SequenceStep step{.slot = slot, .position = at, .tokens = tokens};
-            if (const auto done = backend.step({&step, 1}, output); !done) give_up(done.error());
-        }
-    }
+    for (SlotId slot = 0; slot < limits.slot_count; ++slot)
+        compute_prompt(backend, slot, prompt, limits.step_tokens_max, Wanted::nothing, output);
 }
 
 // A step for each of the first slots.

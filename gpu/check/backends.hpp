@@ -9,10 +9,13 @@
 #include <casc/gpu/open_backend.hpp>
 #include <casc/types/result.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -68,6 +71,20 @@ inline std::unique_ptr<Backend> open(const BackendKind& kind, ModelWeights weigh
                                      BackendOptions options) {
     options.tunes = kind.tunes;
     return need(open_backend(kind.choice, std::move(weights), options));
+}
+
+// A prompt, in pieces of so many tokens; what is wanted after it is in the output.
+inline void compute_prompt(Backend& backend, SlotId slot, std::span<const TokenId> prompt,
+                           std::size_t piece, Wanted wanted, StepOutput& output) {
+    for (std::size_t at = 0; at < prompt.size(); at += piece) {
+        const auto part = prompt.subspan(at, std::min(piece, prompt.size() - at));
+        const bool is_last = at + part.size() == prompt.size();
+        const SequenceStep step{.slot = slot,
+                                .position = static_cast<std::uint32_t>(at),
+                                .tokens = part,
+                                .wanted = is_last ? wanted : Wanted::nothing};
+        if (const auto done = backend.step({&step, 1}, output); !done) give_up(done.error());
+    }
 }
 
 // Without any instructions of a particular processor.

@@ -108,15 +108,7 @@ std::vector<TokenId> prompt_of(std::size_t length, TokenId first) {
 std::vector<float> values_after(Backend& backend, std::span<const TokenId> prompt, SlotId slot,
                                 std::size_t piece, Wanted wanted) {
     StepOutput output;
-    for (std::size_t at = 0; at < prompt.size(); at += piece) {
-        const auto part = prompt.subspan(at, std::min(piece, prompt.size() - at));
-        const bool is_last = at + part.size() == prompt.size();
-        const SequenceStep step{.slot = slot,
-                                .position = static_cast<std::uint32_t>(at),
-                                .tokens = part,
-                                .wanted = is_last ? wanted : Wanted::nothing};
-        if (const auto done = backend.step({&step, 1}, output); !done) give_up(done.error());
-    }
+    compute_prompt(backend, slot, prompt, piece, wanted, output);
     if (output.rows.at(0).failed) stop_wrong();
     const auto values = output.rows.at(0).values;
     return {values.begin(), values.end()};

@@ -65,6 +65,21 @@ struct Mask {
     }
 };
 
+// Each score of a thread, with the position of its query and its key, counted from the tile's
+// first.
+template <class What>
+__device__ void for_each_score(float (&scores)[kKeyPieces][4], std::uint32_t warp_position,
+                               What&& what) {
+    const std::uint32_t lane = threadIdx.x % kWarpThreads;
+#pragma unroll
+    for (std::uint32_t i = 0; i < kKeyPieces; ++i) {
+#pragma unroll
+        for (std::uint32_t k = 0; k < 4; ++k)
+            what(scores[i][k], warp_position + lane / 4 + k / 2 * 8,
+                 i * kPieceColumns + lane % 4 * 2 + k % 2);
+    }
+}
+
 // Values that are no numbers become 0, and are marked: 0 times such a one is none either, and would
 // reach queries that do not see it. By all threads, each half of a row.
 template <class T, class Tile>
@@ -179,16 +194,11 @@ __global__ void __launch_bounds__(kThreads)
         const Mask mask{at, window};
         if (sees_some) {
             const bool has_all = mask.has_all(warp_position, kQueriesOfWarp);
-#pragma unroll
-            for (std::uint32_t i = 0; i < kKeyPieces; ++i) {
-#pragma unroll
-                for (std::uint32_t k = 0; k < 4; ++k) {
-                    const std::uint32_t position = warp_position + lane / 4 + k / 2 * 8;
-                    const std::uint32_t key = i * kPieceColumns + lane % 4 * 2 + k % 2;
-                    scores[i][k] =
-                        has_all || mask.has(position, key) ? scores[i][k] * scale : -INFINITY;
-                }
-            }
+            for_each_score(scores, warp_position,
+                           [&](float& score, std::uint32_t position, std::uint32_t key) {
+                               score =
+                                   has_all || mask.has(position, key) ? score * scale : -INFINITY;
+                           });
             float kept[2];
             softmax.add(scores, kept);
 #pragma unroll
@@ -204,15 +214,10 @@ __global__ void __launch_bounds__(kThreads)
         if (!mask.has_all(first.position, tile.count)) {
             clear_poison<T>(value_tile, packs, is_poisoned);
             __syncthreads();
-#pragma unroll
-            for (std::uint32_t i = 0; i < kKeyPieces; ++i) {
-#pragma unroll
-                for (std::uint32_t k = 0; k < 4; ++k) {
-                    const std::uint32_t position = warp_position + lane / 4 + k / 2 * 8;
-                    const std::uint32_t key = i * kPieceColumns + lane % 4 * 2 + k % 2;
-                    if (is_poisoned[key] && mask.has(position, key)) scores[i][k] = NAN;
-                }
-            }
+            for_each_score(scores, warp_position,
+                           [&](float& score, std::uint32_t position, std::uint32_t key) {
+                               if (is_poisoned[key] && mask.has(position, key)) score = NAN;
+                           });
         }
         if (sees_some) {
 #pragma unroll

@@ -2,6 +2,7 @@
 
 #include "cuda/api.hpp"
 #include "cuda/matmul.hpp"
+#include "cuda/stopwatch.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -17,35 +18,16 @@ constexpr std::size_t kHostBytesMax = std::size_t{256} << 20;
 constexpr std::size_t kDrawnBytes = std::size_t{1} << 20;
 constexpr int kRounds = 10;
 
-// Seconds of what is put on a stream; the fastest of some times.
-class Stopwatch {
-public:
-    [[nodiscard]] static Result<Stopwatch> make() {
-        Stopwatch made;
-        CASC_TRY(made.began_, make_timer());
-        CASC_TRY(made.ended_, make_timer());
-        return Result<Stopwatch>(std::move(made));
+// Seconds of the fastest of some times.
+template <class Work>
+Result<double> best_of(const Stopwatch& watch, cudaStream_t stream, Work&& work) {
+    float best = 0;
+    for (int round = 0; round < kRounds; ++round) {
+        CASC_TRY(const float milliseconds, watch.time(stream, work));
+        if (round == 0 || milliseconds < best) best = milliseconds;
     }
-    template <class Work>
-    [[nodiscard]] Result<double> best(cudaStream_t stream, Work&& work) const {
-        float best = 0;
-        for (int round = 0; round < kRounds; ++round) {
-            CASC_TRY_VOID(check(cudaEventRecord(began_.get(), stream), "take the time"));
-            CASC_TRY_VOID(work());
-            CASC_TRY_VOID(check(cudaEventRecord(ended_.get(), stream), "take the time"));
-            CASC_TRY_VOID(check(cudaEventSynchronize(ended_.get()), "wait for the device"));
-            float milliseconds = 0;
-            CASC_TRY_VOID(check(cudaEventElapsedTime(&milliseconds, began_.get(), ended_.get()),
-                                "take the time"));
-            if (round == 0 || milliseconds < best) best = milliseconds;
-        }
-        return static_cast<double>(best) / 1e3;
-    }
-
-private:
-    Event began_;
-    Event ended_;
-};
+    return static_cast<double>(best) / 1e3;
+}
 
 // Numbers of either sign from a half to one, of 8 bits from one to two: a device that multiplies
 // nothing but zeros needs less power, and is faster than it ever is in earnest.
@@ -101,8 +83,10 @@ Result<CudaBandwidth> measure_bandwidth() {
     const auto copy = [&](const void* source, std::size_t count, cudaMemcpyKind kind) {
         return [=] { return check(cudaMemcpyAsync(to, source, count, kind, stream), "copy"); };
     };
-    CASC_TRY(const double inside, watch.best(stream, copy(from, bytes, cudaMemcpyDeviceToDevice)));
-    CASC_TRY(const double into, watch.best(stream, copy(host, host_bytes, cudaMemcpyHostToDevice)));
+    CASC_TRY(const double inside,
+             best_of(watch, stream, copy(from, bytes, cudaMemcpyDeviceToDevice)));
+    CASC_TRY(const double into,
+             best_of(watch, stream, copy(host, host_bytes, cudaMemcpyHostToDevice)));
     return CudaBandwidth{.device = 2 * static_cast<double>(bytes) / inside,
                          .host_to_device = static_cast<double>(host_bytes) / into};
 }
@@ -134,9 +118,9 @@ Result<double> measure_products(ElementType type, std::uint32_t size) {
     const DeviceMatrix matrix{factors[0]};
     CASC_TRY_VOID(matmul.tune(shape, size, {&matrix, 1}, factors[1], product, stream));
     CASC_TRY(const Stopwatch watch, Stopwatch::make());
-    CASC_TRY(const double seconds, watch.best(stream, [&] {
-        return matmul.multiply(shape, size, matrix, factors[1], product, stream);
-    }));
+    CASC_TRY(const double seconds, best_of(watch, stream, [&] {
+                 return matmul.multiply(shape, size, matrix, factors[1], product, stream);
+             }));
     return 2.0 * size * size * size / seconds;
 }
 

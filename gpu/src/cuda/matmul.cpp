@@ -1,6 +1,7 @@
 #include "cuda/matmul.hpp"
 
 #include "cuda/cublas_lt.hpp"
+#include "cuda/stopwatch.hpp"
 
 #include <algorithm>
 #include <array>
@@ -142,25 +143,20 @@ public:
             "multiply");
     }
 
-    // Seconds for each of the matrices once.
+    // Milliseconds of kRuns products, with one matrix after the other.
     Result<float> time(const Way& way, const cublasLtMatmulAlgo_t& algorithm,
                        std::span<const DeviceMatrix> matrices, const void* in, void* out,
                        cudaStream_t stream) const {
-        CASC_TRY(const Event began, make_timer());
-        CASC_TRY(const Event ended, make_timer());
+        CASC_TRY(const Stopwatch watch, Stopwatch::make());
         const auto once = [&](std::size_t i) {
             return run(way, algorithm, matrices[i % matrices.size()], in, out, stream);
         };
         CASC_TRY_VOID(once(0));
-        CASC_TRY_VOID(cuda::check(cudaEventRecord(began.get(), stream), "take the time"));
-        for (std::size_t i = 0; i < kRuns; ++i)
-            CASC_TRY_VOID(once(i + 1));
-        CASC_TRY_VOID(cuda::check(cudaEventRecord(ended.get(), stream), "take the time"));
-        CASC_TRY_VOID(cuda::check(cudaEventSynchronize(ended.get()), "wait for a product"));
-        float milliseconds = 0;
-        CASC_TRY_VOID(cuda::check(cudaEventElapsedTime(&milliseconds, began.get(), ended.get()),
-                                  "take the time"));
-        return milliseconds;
+        return watch.time(stream, [&]() -> Result<void> {
+            for (std::size_t i = 0; i < kRuns; ++i)
+                CASC_TRY_VOID(once(i + 1));
+            return {};
+        });
     }
 
     const CublasLt& library_;
