@@ -4,6 +4,7 @@
 #include "cuda/launch.cuh"
 #include "cuda/lone_token.cuh"
 #include "cuda/reduce.cuh"
+#include "cuda/seen.cuh"
 #include "cuda/tensor_cores.cuh"
 
 namespace casc::gpu::cuda {
@@ -48,10 +49,8 @@ __global__ void __launch_bounds__(kThreads, kBlocksAtOnce<kSizeMax>)
     if (token >= slab.counts()->lone_tokens) return;
     const TokenParameters is = slab.tokens()[token];
     const Seen seen = Seen::by(is.position, shape);
-    const std::uint32_t begin = blockIdx.x * kKeys;
-    if (begin >= seen.end || begin + kKeys <= seen.first) return;
-    const std::uint32_t end = seen.end - begin < kKeys ? seen.end - begin : kKeys;
-    const std::uint32_t first = seen.first > begin ? seen.first - begin : 0;
+    const SeenOfSplit split = seen.of_split<T>(blockIdx.x);
+    if (split.end == 0) return;
 
     __shared__ KeyTile<T, kKeys, kSizeMax> key_tile;
     __shared__ KeyTile<T, kKeys, kSizeMax> value_tile;
@@ -66,22 +65,20 @@ __global__ void __launch_bounds__(kThreads, kBlocksAtOnce<kSizeMax>)
     const std::uint32_t skipped = blockIdx.y % passes * kHeadsAtOnce;
     const std::uint32_t heads = group - skipped < kHeadsAtOnce ? group - skipped : kHeadsAtOnce;
     const std::uint32_t head = kv_head * group + skipped;
-    const std::size_t place = static_cast<std::size_t>(begin) * size;
+    const std::size_t place = static_cast<std::size_t>(blockIdx.x * kKeys) * size;
     T* const its_keys = head_cache(keys, shape, is.slot, kv_head) + place;
     T* const its_values = head_cache(values, shape, is.slot, kv_head) + place;
-    // The token itself is among its last split's, and comes from elsewhere.
-    const bool has_itself = begin + end == seen.end;
-    const std::uint32_t cached_end = has_itself ? end - 1 : end;
     key_tile.template clear_ends<kThreads>(packs);
-    key_tile.template load<kThreads>(its_keys, packs, first, cached_end, packs);
-    value_tile.template load<kThreads>(its_values, packs, first, cached_end, packs);
+    const std::uint32_t cached_end = split.cached_end();
+    key_tile.template load<kThreads>(its_keys, packs, split.first, cached_end, packs);
+    value_tile.template load<kThreads>(its_values, packs, split.first, cached_end, packs);
     // 0 times what is no number is none either.
-    value_tile.template clear<kThreads>(0, first, packs);
-    value_tile.template clear<kThreads>(end, kKeys, packs);
+    value_tile.template clear<kThreads>(0, split.first, packs);
+    value_tile.template clear<kThreads>(split.end, kKeys, packs);
     const T* const row_of_token =
         qkv + static_cast<std::size_t>(token) * (shape.heads + 2 * shape.kv_heads) * size;
     const Rotary rotary = Rotary::of(tables, token, is, shape.context_tokens, size);
-    if (has_itself) {
+    if (split.has_itself) {
         const T* const key = row_of_token + (shape.heads + kv_head) * size;
         // Of several blocks with the same keys the first one keeps them.
         place_itself(rotary, key, key + shape.kv_heads * size, cached_end, key_tile, value_tile,
@@ -119,7 +116,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksAtOnce<kSizeMax>)
     for (std::uint32_t i = 0; i < 8; ++i) {
         const std::uint32_t key = warp * kKeysOfWarp + i / 4 * kPieceColumns + lane % 4 * 2 + i % 2;
         float& score = scores[i / 4][i % 4];
-        score = key >= first && key < end ? score * scale : -INFINITY;
+        score = key >= split.first && key < split.end ? score * scale : -INFINITY;
         most[i / 2 % 2] = Maximum()(most[i / 2 % 2], score);
     }
 #pragma unroll
@@ -214,12 +211,12 @@ template <class T>
 void attend_lone(cudaStream_t stream, std::uint32_t tokens, std::uint32_t splits,
                  const StepSlab& slab, const HeadShape& shape, const RotaryTables& tables,
                  const T* qkv, T* keys, T* values, const LoneWork& work, T* attended) {
-    const auto kernel = shape.head_size <= 64   ? attend_split_kernel<T, 64>
-                        : shape.head_size <= 96 ? attend_split_kernel<T, 96>
-                                                : attend_split_kernel<T, kHeadSizeMax>;
     const std::uint32_t passes = (shape.heads / shape.kv_heads + kHeadsAtOnce - 1) / kHeadsAtOnce;
-    launch(kernel, {dim3(splits, shape.kv_heads * passes, tokens), kThreads}, stream, slab, shape,
-           tables, qkv, keys, values, work, attended);
+    with_head_size(shape.head_size, [&](auto size_max) {
+        launch(attend_split_kernel<T, size_max()>,
+               {dim3(splits, shape.kv_heads * passes, tokens), kThreads}, stream, slab, shape,
+               tables, qkv, keys, values, work, attended);
+    });
 }
 
 #define CASC_FOR(T)                                                                        \

@@ -4,6 +4,7 @@
 #include "cuda/launch.cuh"
 #include "cuda/lone_token.cuh"
 #include "cuda/reduce.cuh"
+#include "cuda/seen.cuh"
 
 namespace casc::gpu::cuda {
 namespace {
@@ -23,10 +24,8 @@ __global__ void __launch_bounds__(kThreads)
     if (token >= slab.counts()->lone_tokens) return;
     const TokenParameters is = slab.tokens()[token];
     const Seen seen = Seen::by(is.position, shape);
-    const std::uint32_t begin = blockIdx.x * kTokens;
-    if (begin >= seen.end || begin + kTokens <= seen.first) return;
-    const std::uint32_t count = seen.end - begin < kTokens ? seen.end - begin : kTokens;
-    const std::uint32_t hidden_before = seen.first > begin ? seen.first - begin : 0;
+    const SeenOfSplit split = seen.of_split<float>(blockIdx.x);
+    if (split.end == 0) return;
 
     __shared__ KeyTile<float, kTokens, kHeadSizeMax> key_tile;
     __shared__ KeyTile<float, kTokens, kHeadSizeMax> value_tile;
@@ -35,20 +34,18 @@ __global__ void __launch_bounds__(kThreads)
     __shared__ float sums[kRows][kHeadSizeMax];
     const std::uint32_t size = shape.head_size;
     const std::uint32_t packs = size / kPack;
-    const std::size_t place = static_cast<std::size_t>(begin) * size;
+    const std::size_t place = static_cast<std::size_t>(blockIdx.x * kTokens) * size;
     float* const its_keys = head_cache(keys, shape, is.slot, blockIdx.y) + place;
     float* const its_values = head_cache(values, shape, is.slot, blockIdx.y) + place;
-    // The token itself is among its last split's, and comes from elsewhere.
-    const bool has_itself = begin + count == seen.end;
-    const std::uint32_t cached_end = has_itself ? count - 1 : count;
-    key_tile.load<kThreads>(its_keys, packs, hidden_before, cached_end, packs);
-    value_tile.load<kThreads>(its_values, packs, hidden_before, cached_end, packs);
+    const std::uint32_t cached_end = split.cached_end();
+    key_tile.load<kThreads>(its_keys, packs, split.first, cached_end, packs);
+    value_tile.load<kThreads>(its_values, packs, split.first, cached_end, packs);
 
     const std::uint32_t group = shape.heads / shape.kv_heads;
     const float* const row =
         qkv + static_cast<std::size_t>(token) * (shape.heads + 2 * shape.kv_heads) * size;
     const Rotary rotary = Rotary::of(tables, token, is, shape.context_tokens, size);
-    if (has_itself) {
+    if (split.has_itself) {
         const float* const key = row + (shape.heads + blockIdx.y) * size;
         place_itself(rotary, key, key + shape.kv_heads * size, cached_end, key_tile, value_tile,
                      /*keeps=*/true, its_keys + cached_end * size, its_values + cached_end * size);
@@ -69,11 +66,11 @@ __global__ void __launch_bounds__(kThreads)
         wait_for_copies<1>();  // the keys are there
         __syncthreads();
         float score = 0;
-        if (key < count)
+        if (key < split.end)
             for (std::uint32_t pack = lane; pack < packs; pack += kLanes)
                 score = dot(query + pack * kPack, key_tile.at(key, pack, packs), score);
         score = reduce_lanes<kLanes>(score, Sum());
-        const bool is_seen = key >= hidden_before && key < count;
+        const bool is_seen = key >= split.first && key < split.end;
         const float most = reduce_block<kThreads>(is_seen ? score : -INFINITY, Maximum());
         const float share = is_seen ? power_of_2(score - most) : 0;
         const float all = reduce_block<kThreads>(lane == 0 ? share : 0, Sum());
@@ -85,8 +82,8 @@ __global__ void __launch_bounds__(kThreads)
         const std::uint32_t first_row = threadIdx.x / (kHeadSizeMax / kPack);
         if (pack < packs && first_row < kRows) {
             float sum[kPack] = {};
-            for (std::uint32_t at = first_row; at < count; at += kRows) {
-                if (at < hidden_before) continue;  // 0 times what is no number is none either
+            for (std::uint32_t at = first_row; at < split.end; at += kRows) {
+                if (at < split.first) continue;  // 0 times what is no number is none either
                 const Pack<float> value = value_tile.at(at, pack, packs);
                 const float weight = shares[at];
 #pragma unroll

@@ -2,6 +2,7 @@
 #include "cuda/key_tile.cuh"
 #include "cuda/launch.cuh"
 #include "cuda/reduce.cuh"
+#include "cuda/seen.cuh"
 #include "cuda/tensor_cores.cuh"
 
 namespace casc::gpu::cuda {
@@ -145,20 +146,17 @@ __global__ void __launch_bounds__(kThreads)
                                         i * kPieceInner + downward.column);
     __syncthreads();
 
-    // Of all the tile's queries: from what the first one sees to the last one itself.
-    const std::uint32_t window = shape.window_tokens;
-    const std::uint32_t end = first.position + tile.count;
-    const std::uint32_t from =
-        window != 0 && first.position + 1 > window ? first.position + 1 - window : 0;
+    const Seen by_any = Seen::by_any(first.position, tile.count, shape);
     const T* const its_keys = head_cache(keys, shape, first.slot, kv_head);
     const T* const its_values = head_cache(values, shape, first.slot, kv_head);
     // A group of copies for each tile of keys or values, also where there is none.
     const auto load = [&](auto& key_or_value_tile, const T* cache, std::uint32_t at) {
-        const std::uint32_t count = at >= end ? 0 : end - at < kKeys ? end - at : kKeys;
-        key_or_value_tile.template load<kThreads>(cache + static_cast<std::size_t>(at) * size,
-                                                  packs, at < from ? from - at : 0, count, packs);
+        const std::uint32_t left = at < by_any.end ? by_any.end - at : 0;
+        key_or_value_tile.template load<kThreads>(
+            cache + static_cast<std::size_t>(at) * size, packs,
+            at < by_any.first ? by_any.first - at : 0, left < kKeys ? left : kKeys, packs);
     };
-    const std::uint32_t begin = from / kKeys * kKeys;
+    const std::uint32_t begin = by_any.first / kKeys * kKeys;
     load(key_tile, its_keys, begin);
     load(value_tile, its_values, begin);
 
@@ -167,9 +165,10 @@ __global__ void __launch_bounds__(kThreads)
     const float scale = kLog2OfE * rsqrtf(static_cast<float>(size));
     RunningSoftmax<T> softmax;
     float sum[kSizeMax / kPieceColumns][4] = {};
-    for (std::uint32_t at = begin; at < end; at += kKeys) {
-        if (at < from) value_tile.template clear<kThreads>(0, from - at, packs);
-        if (end - at < kKeys) value_tile.template clear<kThreads>(end - at, kKeys, packs);
+    for (std::uint32_t at = begin; at < by_any.end; at += kKeys) {
+        if (at < by_any.first) value_tile.template clear<kThreads>(0, by_any.first - at, packs);
+        if (by_any.end - at < kKeys)
+            value_tile.template clear<kThreads>(by_any.end - at, kKeys, packs);
         const bool sees_some = has_queries && at < warp_position + kQueriesOfWarp;
         wait_for_copies<1>();  // the keys are there
         __syncthreads();
@@ -191,7 +190,7 @@ __global__ void __launch_bounds__(kThreads)
         }
         __syncthreads();  // they have been read
         load(key_tile, its_keys, at + kKeys);
-        const Mask mask{at, window};
+        const Mask mask{at, shape.window_tokens};
         if (sees_some) {
             const bool has_all = mask.has_all(warp_position, kQueriesOfWarp);
             for_each_score(scores, warp_position,
@@ -270,11 +269,10 @@ template <class T>
 void attend_tiles(cudaStream_t stream, std::uint32_t tiles, const StepSlab& slab,
                   const HeadShape& shape, const T* qkv, const T* keys, const T* values,
                   T* attended) {
-    const auto kernel = shape.head_size <= 64   ? attend_tiles_kernel<T, 64>
-                        : shape.head_size <= 96 ? attend_tiles_kernel<T, 96>
-                                                : attend_tiles_kernel<T, kHeadSizeMax>;
-    launch(kernel, {dim3(shape.heads, tiles), kThreads}, stream, slab, shape, qkv, keys, values,
-           attended);
+    with_head_size(shape.head_size, [&](auto size_max) {
+        launch(attend_tiles_kernel<T, size_max()>, {dim3(shape.heads, tiles), kThreads}, stream,
+               slab, shape, qkv, keys, values, attended);
+    });
 }
 
 #define CASC_FOR(T)                                                                            \

@@ -2,6 +2,7 @@
 #include "cuda/key_tile.cuh"
 #include "cuda/launch.cuh"
 #include "cuda/reduce.cuh"
+#include "cuda/seen.cuh"
 
 namespace casc::gpu::cuda {
 namespace {
@@ -44,16 +45,13 @@ __global__ void __launch_bounds__(kThreads)
     const std::uint32_t query = threadIdx.x / kLanes;
     const std::uint32_t lane = threadIdx.x % kLanes;
     const std::uint32_t position = first.position + query;
-    const std::uint32_t window = shape.window_tokens;
+    const Seen seen = Seen::by(position, shape);
     float most = -INFINITY;
     float all = 0;
     float sum[kPacksOfLane][kPack] = {};
-    // Of all the tile's queries: from what the first one sees to the last one itself.
-    const std::uint32_t end = first.position + tile.count;
-    const std::uint32_t from =
-        window != 0 && first.position + 1 > window ? first.position + 1 - window : 0;
-    for (std::uint32_t at = from / kKeys * kKeys; at < end; at += kKeys) {
-        const std::uint32_t count = end - at < kKeys ? end - at : kKeys;
+    const Seen by_any = Seen::by_any(first.position, tile.count, shape);
+    for (std::uint32_t at = by_any.first / kKeys * kKeys; at < by_any.end; at += kKeys) {
+        const std::uint32_t count = by_any.end - at < kKeys ? by_any.end - at : kKeys;
         const std::size_t place = static_cast<std::size_t>(at) * size;
         __syncthreads();  // the last tile has been read
         key_tile.load<kThreads>(head_cache(keys, shape, first.slot, kv_head) + place, packs, 0,
@@ -67,8 +65,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
         for (std::uint32_t i = 0; i < kKeysOfLane; ++i) {
             const std::uint32_t key = lane + i * kLanes;
-            const bool is_seen = key < count && query < tile.count && at + key <= position &&
-                                 (window == 0 || at + key + window > position);
+            const bool is_seen = key < count && query < tile.count && seen.has(at + key);
             scores[i] = is_seen ? 0 : -INFINITY;
             if (!is_seen) continue;
             for (std::uint32_t pack = 0; pack < packs; ++pack)
@@ -91,10 +88,9 @@ __global__ void __launch_bounds__(kThreads)
         wait_for_copies<0>();
         __syncthreads();  // and each query has its shares
         // No others than what the query sees: 0 times what is no number is none either.
-        const std::uint32_t seen_end = position + 1 < at ? 0 : position + 1 - at;
-        const std::uint32_t last = seen_end < count ? seen_end : count;
-        const std::uint32_t begin =
-            window != 0 && position + 1 > window + at ? position + 1 - window - at : 0;
+        const std::uint32_t begin = seen.first > at ? seen.first - at : 0;
+        const std::uint32_t seen_end = seen.end > at ? seen.end - at : 0;
+        const std::uint32_t end = seen_end < count ? seen_end : count;
 #pragma unroll
         for (std::uint32_t p = 0; p < kPacksOfLane; ++p) {
             const std::uint32_t pack = lane + p * kLanes;
@@ -102,7 +98,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
             for (std::uint32_t k = 0; k < kPack; ++k)
                 sum[p][k] *= kept;
-            for (std::uint32_t key = begin; key < last; ++key) {
+            for (std::uint32_t key = begin; key < end; ++key) {
                 const Pack<float> value = value_tile.at(key, pack, packs);
                 const float share = shares[query][key];
 #pragma unroll

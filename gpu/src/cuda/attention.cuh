@@ -27,6 +27,17 @@ namespace casc::gpu::cuda {
 // A row of keys is read 16 bytes at a time, and a tile of them lies in shared memory.
 inline constexpr std::uint32_t kHeadSizeMax = 128;
 
+// Calls `what` with the head size of the kernel for heads of `size` numbers.
+template <class What>
+void with_head_size(std::uint32_t size, What&& what) {
+    if (size <= 64)
+        what(std::integral_constant<std::uint32_t, 64>());
+    else if (size <= 96)
+        what(std::integral_constant<std::uint32_t, 96>());
+    else
+        what(std::integral_constant<std::uint32_t, kHeadSizeMax>());
+}
+
 // Scores are exponents of 2, not of e.
 inline constexpr float kLog2OfE = 1.44269504f;
 

@@ -1,33 +1,13 @@
 #pragma once
-// cuda/lone_token.cuh: which keys a lone token sees, and how its own come among them.
+// cuda/lone_token.cuh: how the key and value of a lone token come among those that it sees.
 
-#include "cuda/attention.cuh"
+#include "cuda/key_tile.cuh"
 #include "cuda/rotary.cuh"
 
 #include <cstdint>
 #include <cuda_runtime.h>
 
 namespace casc::gpu::cuda {
-
-// The tokens that a position sees, and the splits that these lie in.
-struct Seen {
-    std::uint32_t first = 0;
-    std::uint32_t end = 0;
-
-    __device__ static Seen by(std::uint32_t position, const HeadShape& shape) {
-        const std::uint32_t end = position + 1;
-        const bool is_cut = shape.window_tokens != 0 && end > shape.window_tokens;
-        return {is_cut ? end - shape.window_tokens : 0, end};
-    }
-    template <class T>
-    [[nodiscard]] __device__ std::uint32_t first_split() const {
-        return first / kSplitTokens<T>;
-    }
-    template <class T>
-    [[nodiscard]] __device__ std::uint32_t end_split() const {
-        return splits_of<T>(end);
-    }
-};
 
 // The token's own key, turned, and its value: to row `row` of the tiles, and to the cache if
 // `keeps` is true. By the first head_size threads of a block.
