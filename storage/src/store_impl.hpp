@@ -166,6 +166,7 @@ private:
     void order(CheckpointOrder order);
     void ask_for_room();
     void reclaim_what_is_due();
+    [[nodiscard]] Result<void> drain_all();
     void wait_for_news();
     void fail(Error error);
     void send_read(PendingRead read);
@@ -219,9 +220,10 @@ private:
     std::size_t unflushed_bytes_ = 0;
     FlushPace pace_{options_.checkpoint_bytes, unflushed_limit()};
     JournalSequence flushed_through_;
-    bool checkpoint_asked_ = false;  // an order to checkpoint is under way
-    bool reclaim_asked_ = false;
-    std::optional<MonoNanos> reclaim_due_;  // without being asked
+    bool checkpoint_asked_ = false;           // an order to checkpoint is under way
+    std::optional<MonoNanos> reclaim_asked_;  // since when an order to reclaim is under way
+    std::optional<MonoNanos> reclaim_due_;    // without being asked
+    bool draining_ = false;
     bool closing_ = false;
     bool closed_ = false;
     std::deque<std::function<void(Result<std::uint64_t>)>> backups_;

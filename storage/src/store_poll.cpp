@@ -100,13 +100,16 @@ void Store::Impl::complete(Entry entry) {
 
 // A read may wait for a lock of RocksDB's that the thread has.
 bool Store::Impl::checkpoints_awaited() const {
-    // It may take its time, but not for ever: on a machine that is always busy the thread would
-    // not run at all.
-    constexpr std::chrono::nanoseconds patience = std::chrono::seconds(1);
-    const bool rewrite_is_late =
-        !rewrites_.empty() && (mono_now() - rewrites_.front().since).value() > patience.count();
-    return rewrite_is_late || pace_.is_behind(unflushed_bytes_) || checkpoint_asked_ ||
-           !backups_.empty() || !reads_.empty() || closing_;
+    // These may take their time, but not for ever: on a machine that is always busy the thread
+    // would not run at all, the disk would fill up and deleted events would stay on it.
+    static constexpr std::chrono::nanoseconds patience = std::chrono::seconds(1);
+    const auto is_late = [](MonoNanos since) {
+        return (mono_now() - since).value() > patience.count();
+    };
+    return pace_.is_behind(unflushed_bytes_) || checkpoint_asked_ || !backups_.empty() ||
+           !reads_.empty() || draining_ || closing_ ||
+           (reclaim_asked_ && is_late(*reclaim_asked_)) ||
+           (!rewrites_.empty() && is_late(rewrites_.front().since));
 }
 
 // At every hand-over and answer only, since reads come and go by the thousand.
@@ -154,7 +157,7 @@ void Store::Impl::take_news() {
                 checkpoint_asked_ = false;
                 break;
             case CheckpointNews::Kind::reclaimed:
-                reclaim_asked_ = false;
+                reclaim_asked_.reset();
                 reclaim_due_ = news->reclaim_due;
                 waiting_reads_.push_back({.kind = ReadOrder::Kind::forget});
                 break;
@@ -229,13 +232,14 @@ void Store::Impl::ask_for_room() {
 
 void Store::Impl::post_reclaim() {
     if (reclaim_asked_ || failure_) return;
-    reclaim_asked_ = true;
+    reclaim_asked_ = mono_now();
     check_space();
     order({.kind = CheckpointOrder::Kind::reclaim, .space_short = disk_full_});
 }
 
 void Store::Impl::reclaim_what_is_due() {
-    if (!reclaim_due_ || reclaim_asked_ || (!disk_full_ && mono_now() < *reclaim_due_)) return;
+    if (!reclaim_due_ || reclaim_asked_ || draining_) return;
+    if (!disk_full_ && mono_now() < *reclaim_due_) return;
     reclaim_due_.reset();
     post_reclaim();
 }
@@ -319,6 +323,14 @@ void Store::Impl::wait_for_news() {
 }
 
 Result<void> Store::Impl::drain() {
+    draining_ = true;
+    auto drained = drain_all();
+    draining_ = false;
+    unhurry_checkpoints();
+    return drained;
+}
+
+Result<void> Store::Impl::drain_all() {
     for (;;) {
         if (builder_.started() && builder_.empty())
             seal();  // room was made for records that never came

@@ -152,9 +152,9 @@ __global__ void __launch_bounds__(kThreads)
     // A group of copies for each tile of keys or values, also where there is none.
     const auto load = [&](auto& key_or_value_tile, const T* cache, std::uint32_t at) {
         const std::uint32_t left = at < by_any.end ? by_any.end - at : 0;
-        key_or_value_tile.template load<kThreads>(
-            cache + static_cast<std::size_t>(at) * size, packs,
-            at < by_any.first ? by_any.first - at : 0, left < kKeys ? left : kKeys, packs);
+        key_or_value_tile.template load<kThreads>(cache + static_cast<std::size_t>(at) * size,
+                                                  packs, at < by_any.first ? by_any.first - at : 0,
+                                                  left < kKeys ? left : kKeys, packs);
     };
     const std::uint32_t begin = by_any.first / kKeys * kKeys;
     load(key_tile, its_keys, begin);

@@ -16,9 +16,7 @@ struct SeenOfSplit {
     bool has_itself = false;  // the last one is the token that sees
 
     // The token itself comes from elsewhere: it is only on its way to the cache.
-    [[nodiscard]] __device__ std::uint32_t cached_end() const {
-        return has_itself ? end - 1 : end;
-    }
+    [[nodiscard]] __device__ std::uint32_t cached_end() const { return has_itself ? end - 1 : end; }
 };
 
 // Positions, and the splits that these lie in.

@@ -91,6 +91,21 @@ TEST_CASE_FIXTURE(
 }
 
 TEST_CASE_FIXTURE(RetentionFixture,
+                  "storage/retention: a store that is drained does not begin to rewrite slices") {
+    must_open();
+    fill_slices_with_little_of_log_2();
+    const auto expected = read(log_of(2));
+    const auto before = expire_log_1();
+    store->post_reclaim();  // rewrites one, and tells that others are due
+    drain();
+    CHECK(sst_bytes() >= before / 2);
+    restart();
+    reclaim();
+    CHECK(sst_bytes() < before / 2);
+    CHECK(read(log_of(2)) == expected);
+}
+
+TEST_CASE_FIXTURE(RetentionFixture,
                   "storage/retention: a sparse slice is left alone for a while, unless the disk is "
                   "full") {
     options.rewrite_after = std::chrono::hours(1);

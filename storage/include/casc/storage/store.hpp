@@ -285,9 +285,10 @@ public:
     void post_backup(const std::filesystem::path& target,
                      std::function<void(Result<std::uint64_t> bytes)> done);
 
-    // Waits until everything appended is durable and checkpointed, and reclaiming and backups are
-    // done. For clean shutdown, benches and tests: a store that is destroyed right after it was
-    // shut down in order; one destroyed with work left will recover as after a crash.
+    // Waits until everything appended is durable and checkpointed, and reclaiming and backups that
+    // have begun are done; what is due to be reclaimed is left to the next start. For clean
+    // shutdown, benches and tests: a store that is destroyed right after it was shut down in order;
+    // one destroyed with work left will recover as after a crash.
     [[nodiscard]] Result<void> drain();
 
     struct Stats {
