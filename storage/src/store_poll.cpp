@@ -238,7 +238,7 @@ void Store::Impl::post_reclaim() {
 }
 
 void Store::Impl::reclaim_what_is_due() {
-    if (!reclaim_due_ || reclaim_asked_ || draining_) return;
+    if (!reclaim_due_ || reclaim_asked_ || draining_ || closing_) return;
     if (!disk_full_ && mono_now() < *reclaim_due_) return;
     reclaim_due_.reset();
     post_reclaim();
@@ -363,10 +363,9 @@ Result<void> Store::Impl::drain_all() {
 }
 
 // A store that is destroyed with everything drained was shut down in order; otherwise the next
-// start treats it like one that was killed.
+// start treats it like one that was killed. What is being reclaimed is waited for.
 void Store::Impl::close() {
-    if (failure_ || !all_stored() || reclaim_asked_ || !backups_.empty() || !rewrites_.empty())
-        return;
+    if (failure_ || !all_stored() || !backups_.empty() || !rewrites_.empty()) return;
     closing_ = true;
     order({.kind = CheckpointOrder::Kind::close});
     while (!closed_ && !failure_) {

@@ -38,14 +38,24 @@ void create_topic(client::Client& client, const std::string& name) {
     REQUIRE_MESSAGE(created, created.error().message());
 }
 
+void keep_from_now_on(client::Client& client, const std::string& topic) {
+    wire::fb::AlterTopicT request;
+    request.name = topic;
+    request.settings = std::make_unique<wire::fb::TopicSettingsT>();
+    request.settings->retention_ms = -1;
+    request.settings->retention_bytes = -1;
+    const auto altered = client.call(request);
+    REQUIRE_MESSAGE(altered, altered.error().message());
+}
+
 Load::Load(client::Client& client, DeliveryHistory& history, const std::string& topic,
-           std::uint32_t seed, std::uint32_t events_per_second)
-    : history_(history), random_(seed), events_per_second_(events_per_second) {
-    client::ProducerOptions options;
-    options.batch_bytes = 4096;
-    options.linger = 500us;
-    options.in_flight_bytes = 256_KiB;
-    auto made = client.make_producer(topic, options);
+           std::uint32_t seed, const LoadOptions& options)
+    : history_(history), random_(seed), options_(options) {
+    client::ProducerOptions producer;
+    producer.batch_bytes = 4096;
+    producer.linger = 500us;
+    producer.in_flight_bytes = 256_KiB;
+    auto made = client.make_producer(topic, producer);
     REQUIRE_MESSAGE(made, made.error().message());
     producer_.emplace(*std::move(made));
     thread_ = std::thread([this] { run(); });
@@ -64,19 +74,26 @@ Result<void> Load::stop() {
     return flushed;
 }
 
+Lane Load::any_lane() {
+    const auto lane = static_cast<Lane>(random_() % kLaneCount);
+    const bool is_too_many = options_.low_lane_is_rare && lane == Lane::low && random_() % 64 != 0;
+    return is_too_many ? Lane::normal : lane;
+}
+
 void Load::run() {
     auto due = std::chrono::steady_clock::now();
     while (!stopping_) {
-        if (events_per_second_ != 0) {
-            due += std::chrono::nanoseconds(1s) / events_per_second_;
+        if (options_.events_per_second != 0) {
+            due += std::chrono::nanoseconds(1s) / options_.events_per_second;
             std::this_thread::sleep_until(due);
         }
         const std::uint32_t partition = random_() % kPartitions;
-        const std::uint32_t lane = random_() % kLaneCount;
-        const auto payload = history_.next(partition, lane, random_() % 400);
+        const Lane lane = any_lane();
+        const auto payload =
+            history_.next(partition, static_cast<std::uint32_t>(lane), random_() % 400);
         client::Event event;
         event.payload = payload;
-        event.lane = static_cast<Lane>(lane);
+        event.lane = lane;
         event.partition = PartitionId(partition);
         const SentEvent sent = DeliveryHistory::parse(payload);
         const auto accepted =

@@ -23,14 +23,22 @@ inline constexpr std::uint32_t kPartitions = 2;
 // Patient enough to outlive a restart of the broker.
 [[nodiscard]] std::unique_ptr<client::Client> connect(const TestBroker& broker);
 void create_topic(client::Client& client, const std::string& name);
+// No event of the topic is let go any more, however old or many they are.
+void keep_from_now_on(client::Client& client, const std::string& topic);
+
+struct LoadOptions {
+    std::uint32_t events_per_second = 0;  // 0: as many as are acknowledged in time
+    // Hardly any event is of the lowest lane: long after the others of their time, these few are
+    // kept, and what stores them is mostly empty.
+    bool low_lane_is_rare = false;
+};
 
 // Sends numbered events to random logs until it is stopped; the client repeats what a crash has cut
 // off. Thread: constructed and stopped by one; sends on its own.
 class Load {
 public:
-    // `events_per_second`: 0, as many as are acknowledged in time.
     Load(client::Client& client, DeliveryHistory& history, const std::string& topic,
-         std::uint32_t seed, std::uint32_t events_per_second = 0);
+         std::uint32_t seed, const LoadOptions& options = {});
     ~Load();
     Load(const Load&) = delete;
     Load& operator=(const Load&) = delete;
@@ -42,10 +50,11 @@ public:
 
 private:
     void run();
+    [[nodiscard]] Lane any_lane();
 
     DeliveryHistory& history_;
     std::mt19937 random_;
-    const std::uint32_t events_per_second_;
+    const LoadOptions options_;
     std::optional<client::Producer> producer_;
     std::atomic<bool> stopping_{false};
     std::thread thread_;

@@ -43,7 +43,7 @@ TEST_CASE(
     {
         GroupReader first(*first_client, group, "readers", "orders");
         GroupReader second(*second_client, group, "readers", "orders");
-        Load load(*client, history, "orders", seed, kEventsPerSecond);
+        Load load(*client, history, "orders", seed, {.events_per_second = kEventsPerSecond});
         const auto end = std::chrono::steady_clock::now() +
                          std::chrono::duration_cast<std::chrono::nanoseconds>(
                              std::chrono::duration<double, std::ratio<60>>(minutes_of_this_run()));

@@ -106,6 +106,18 @@ TEST_CASE_FIXTURE(RetentionFixture,
 }
 
 TEST_CASE_FIXTURE(RetentionFixture,
+                  "storage/retention: a store that is destroyed while it reclaims ends in order") {
+    must_open();
+    fill(log_of(1), 1);
+    REQUIRE(store->reserve(log_of(1), Offset(100)));
+    drain();
+    store->post_reclaim();
+    must_open();
+    // After a crash it would go on above what was reserved.
+    CHECK(store->log_state(log_of(1))->end == Offset(1));
+}
+
+TEST_CASE_FIXTURE(RetentionFixture,
                   "storage/retention: a sparse slice is left alone for a while, unless the disk is "
                   "full") {
     options.rewrite_after = std::chrono::hours(1);
